@@ -1,0 +1,287 @@
+//! Finds what grows from one snapshot to the next and is still held.
+//!
+//! Objects are put into groups (see [`GroupKey`]). A group is a suspect if it has more objects in
+//! each later snapshot than in the first, by enough to be no accident, and if none of the objects
+//! that hold it is in such a group itself: of a thousand leaked sessions with a thousand users, the
+//! sessions are named. Where ids can be compared, only objects count that are new in the second
+//! snapshot and, if there is a third, still there in it.
+
+mod groups;
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+use crate::compare::{IdAgreement, Matching};
+use crate::paths::Step;
+use crate::{NodeOrdinal, Snapshot};
+
+pub use groups::GroupKey;
+pub(crate) use groups::is_object;
+use groups::{Groups, Sums};
+
+/// What counts as a suspect.
+#[derive(Clone, Copy, Debug)]
+pub struct LeakOptions {
+    /// How objects are recognised.
+    pub matching: Matching,
+    /// By how many objects a group grows at least.
+    pub min_objects: u64,
+    /// By how many bytes what it retains grows at least.
+    pub min_bytes: u64,
+    /// From this many bytes on, a group is a suspect even if it does not have more objects: one
+    /// array of numbers, say, that grows.
+    pub min_bytes_of_few: u64,
+}
+
+impl Default for LeakOptions {
+    fn default() -> Self {
+        LeakOptions {
+            matching: Matching::Auto,
+            min_objects: 20,
+            min_bytes: 8 << 10,
+            min_bytes_of_few: 256 << 10,
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Leaks {
+    /// How far the ids of the first and the last snapshot agree.
+    pub agreement: IdAgreement,
+    /// Whether objects were recognised by id.
+    pub by_id: bool,
+    /// The suspects, those that grew most first.
+    pub suspects: Vec<Suspect>,
+}
+
+/// A group of objects that grew.
+#[derive(Debug)]
+pub struct Suspect {
+    /// What they are, and what holds them.
+    pub group: GroupKey,
+    /// How many there are in each snapshot.
+    pub counts: Vec<u64>,
+    /// What they retain in each.
+    pub retained: Vec<u64>,
+    /// How many are new in the second snapshot (and still there in the third); only by id.
+    pub survivors: Option<u64>,
+    /// Those in the last snapshot, new ones only if ids can tell; what retains most first.
+    pub objects: Vec<NodeOrdinal>,
+    /// The one that stands for them.
+    pub example: NodeOrdinal,
+    /// The way to it.
+    pub path: Vec<Step>,
+    /// The one object that holds all of them, if it is one.
+    pub holder: Option<NodeOrdinal>,
+}
+
+impl Suspect {
+    /// By how many bytes what they retain grew from the first snapshot to the last.
+    #[must_use]
+    pub fn growth(&self) -> u64 {
+        let first = self.retained.first().copied().unwrap_or(0);
+        self.retained.last().copied().unwrap_or(0).saturating_sub(first)
+    }
+}
+
+/// Finds suspects in two or three snapshots of one process, the earliest first. With fewer there are
+/// none.
+#[must_use]
+pub fn find_leaks(snapshots: &[&Snapshot], options: &LeakOptions) -> Leaks {
+    let [first, .., last] = snapshots else {
+        let agreement = IdAgreement::default();
+        return Leaks { agreement, by_id: false, suspects: Vec::new() };
+    };
+    let agreement = IdAgreement::measure(first, last);
+    let by_id = match options.matching {
+        Matching::Auto => agreement.is_comparable(),
+        Matching::ById => true,
+        Matching::ByClass => false,
+    };
+    let definitions = last.classes().definitions();
+    let groups: Vec<Groups<'_>> = snapshots
+        .iter()
+        .map(|snapshot| {
+            if std::ptr::eq(*snapshot, *last) {
+                Groups::collect(snapshot, snapshot.classes())
+            } else {
+                Groups::collect(snapshot, &snapshot.classes_with(definitions))
+            }
+        })
+        .collect();
+    let fresh = by_id.then(|| fresh(snapshots, &groups));
+    let growing = growing(&groups, fresh.as_ref(), options);
+    let suspects = suspects(&groups, &growing, fresh.as_ref(), options);
+    Leaks { agreement, by_id, suspects }
+}
+
+/// The nodes of the last snapshot that are not in the first and, of three, are in the second.
+fn fresh(snapshots: &[&Snapshot], groups: &[Groups<'_>]) -> HashSet<NodeOrdinal> {
+    let ([first, between @ .., last], Some(of)) = (snapshots, groups.last()) else {
+        return HashSet::new();
+    };
+    last.nodes()
+        .filter(|&node| of.of(node).is_some())
+        .filter(|&node| {
+            let id = last.id(node);
+            first.find(id).is_none() && between.iter().all(|snapshot| snapshot.find(id).is_some())
+        })
+        .collect()
+}
+
+/// The groups that grew by enough, and stayed so.
+fn growing(
+    groups: &[Groups<'_>],
+    fresh: Option<&HashSet<NodeOrdinal>>,
+    options: &LeakOptions,
+) -> HashSet<GroupKey> {
+    let Some(last) = groups.last() else { return HashSet::new() };
+    let tables: Vec<HashMap<&GroupKey, Sums>> = groups
+        .iter()
+        .map(|groups| groups.keys().iter().zip(groups.sums.iter().copied()).collect())
+        .collect();
+    let mut new_in = vec![0u64; last.keys().len()];
+    for &node in fresh.into_iter().flatten() {
+        if let Some(slot) = last.of(node).and_then(|group| new_in.get_mut(group)) {
+            *slot += 1;
+        }
+    }
+    let mut found = HashSet::new();
+    for (index, key) in last.keys().iter().enumerate() {
+        let series: Vec<Sums> =
+            tables.iter().map(|table| table.get(key).copied().unwrap_or_default()).collect();
+        // A group may grow because its objects have a new owner. Then their class does not.
+        let of_class: Vec<Sums> = groups
+            .iter()
+            .map(|groups| groups.class_sums.get(&key.class).copied().unwrap_or_default())
+            .collect();
+        let count = |series: &[Sums]| lasting_growth(series, |sums| sums.count);
+        let mut objects = count(&series).min(count(&of_class));
+        if fresh.is_some() {
+            objects = objects.min(new_in[index]);
+        }
+        let bytes = |series: &[Sums]| lasting_growth(series, |sums| sums.shallow);
+        let size = bytes(&series).min(bytes(&of_class));
+        if objects >= options.min_objects || size >= options.min_bytes_of_few {
+            found.insert(key.clone());
+        }
+    }
+    found
+}
+
+/// By how much a number is larger in all later snapshots than in the first.
+fn lasting_growth(series: &[Sums], pick: impl Fn(&Sums) -> u64) -> u64 {
+    let Some((first, later)) = series.split_first() else { return 0 };
+    later.iter().map(|sums| pick(sums).saturating_sub(pick(first))).min().unwrap_or(0)
+}
+
+/// The outermost objects of growing groups in one snapshot.
+fn heads(groups: &Groups<'_>, growing: &HashSet<GroupKey>) -> HashMap<usize, Vec<NodeOrdinal>> {
+    let grows: Vec<bool> = groups.keys().iter().map(|key| growing.contains(key)).collect();
+    let snapshot = groups.snapshot;
+    let mut heads: HashMap<usize, Vec<NodeOrdinal>> = HashMap::new();
+    let mut open = vec![snapshot.root()];
+    while let Some(node) = open.pop() {
+        match groups.of(node) {
+            // What it holds is accounted for with it.
+            Some(group) if grows.get(group) == Some(&true) => {
+                heads.entry(group).or_default().push(node);
+            }
+            _ => open.extend(snapshot.dominated(node)),
+        }
+    }
+    heads
+}
+
+fn suspects(
+    groups: &[Groups<'_>],
+    growing: &HashSet<GroupKey>,
+    fresh: Option<&HashSet<NodeOrdinal>>,
+    options: &LeakOptions,
+) -> Vec<Suspect> {
+    let Some(last) = groups.last() else { return Vec::new() };
+    let mut series: HashMap<GroupKey, (Vec<u64>, Vec<u64>)> = HashMap::new();
+    let mut objects: HashMap<GroupKey, Vec<NodeOrdinal>> = HashMap::new();
+    for (index, groups) in groups.iter().enumerate() {
+        for (group, nodes) in heads(groups, growing) {
+            let Some(key) = groups.keys().get(group) else { continue };
+            let (counts, retained) = series.entry(key.clone()).or_default();
+            counts.resize(index, 0);
+            retained.resize(index, 0);
+            counts.push(nodes.len() as u64);
+            let sizes = nodes.iter().map(|&node| groups.snapshot.retained_size(node));
+            retained.push(sizes.fold(0, u64::saturating_add));
+            if std::ptr::eq(groups, last) {
+                objects.insert(key.clone(), nodes);
+            }
+        }
+    }
+    let mut found: Vec<Suspect> = objects
+        .into_iter()
+        .filter_map(|(key, nodes)| {
+            let (counts, retained) = series.remove(&key)?;
+            suspect(last.snapshot, key, nodes, (counts, retained), fresh)
+        })
+        .filter(|suspect| {
+            let sums: Vec<Sums> = (suspect.counts.iter().zip(&suspect.retained))
+                .map(|(&count, &shallow)| Sums { count, shallow })
+                .collect();
+            let bytes = lasting_growth(&sums, |sums| sums.shallow);
+            let mut objects = lasting_growth(&sums, |sums| sums.count);
+            if let Some(survivors) = suspect.survivors {
+                objects = objects.min(survivors);
+            }
+            (objects >= options.min_objects && bytes >= options.min_bytes)
+                || bytes >= options.min_bytes_of_few
+        })
+        .collect();
+    found.sort_by(|a, b| (Reverse(a.growth()), &a.group).cmp(&(Reverse(b.growth()), &b.group)));
+    found
+}
+
+fn suspect(
+    snapshot: &Snapshot,
+    group: GroupKey,
+    mut nodes: Vec<NodeOrdinal>,
+    (counts, retained): (Vec<u64>, Vec<u64>),
+    fresh: Option<&HashSet<NodeOrdinal>>,
+) -> Option<Suspect> {
+    let survivors = fresh.map(|fresh| {
+        let new: Vec<NodeOrdinal> =
+            nodes.iter().copied().filter(|node| fresh.contains(node)).collect();
+        let count = new.len() as u64;
+        if !new.is_empty() {
+            nodes = new;
+        }
+        count
+    });
+    nodes.sort_by_key(|&node| (Reverse(snapshot.retained_size(node)), node));
+    let (example, path) = typical(snapshot, &nodes)?;
+    let holders: HashSet<NodeOrdinal> = nodes.iter().map(|&node| holder(snapshot, node)).collect();
+    let holder = if holders.len() == 1 { holders.into_iter().next() } else { None };
+    Some(Suspect { group, counts, retained, survivors, objects: nodes, example, path, holder })
+}
+
+/// The object whose way from the root is described as most of them are.
+fn typical(snapshot: &Snapshot, nodes: &[NodeOrdinal]) -> Option<(NodeOrdinal, Vec<Step>)> {
+    const LOOKED_AT: usize = 64;
+    let mut seen: HashMap<String, (u32, usize)> = HashMap::new();
+    let every = nodes.len().div_ceil(LOOKED_AT).max(1);
+    for (index, &node) in nodes.iter().enumerate().step_by(every) {
+        let text = snapshot.describe_path(&snapshot.path_from_root(node));
+        seen.entry(text).or_insert((0, index)).0 += 1;
+    }
+    let (_, index) = seen.into_values().max_by_key(|&(count, index)| (count, Reverse(index)))?;
+    let node = *nodes.get(index)?;
+    Some((node, snapshot.path_from_root(node)))
+}
+
+/// The nearest dominator that a program knows of, past backing stores.
+fn holder(snapshot: &Snapshot, node: NodeOrdinal) -> NodeOrdinal {
+    let mut at = snapshot.dominator(node);
+    while at != snapshot.root() && snapshot.kind(at).is_store() {
+        at = snapshot.dominator(at);
+    }
+    at
+}

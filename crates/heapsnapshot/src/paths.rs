@@ -1,0 +1,262 @@
+//! The shortest way from the roots to an object, as edges and in words that lead to code.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::{Edge, EdgeKind, Location, NodeKind, NodeOrdinal, Snapshot, StringIndex};
+
+/// So many words at either end of a long way are shown.
+const ENDS: usize = 10;
+
+/// One step of a way: over an edge to a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The node that holds the edge.
+    pub from: NodeOrdinal,
+    /// The edge.
+    pub edge: Edge,
+}
+
+/// A place in the source, with the script's name if the snapshot tells it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourcePlace {
+    /// The script's name: a path or a URL.
+    pub script: Option<String>,
+    /// V8's number of the script.
+    pub script_id: u32,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The column, counted from 1.
+    pub column: u32,
+}
+
+/// The names of scripts, by V8's numbers.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    names: HashMap<u32, String>,
+}
+
+impl Snapshot {
+    /// The shortest way from a root to a node, root first; empty if nothing leads to it.
+    #[must_use]
+    pub fn path_from_root(&self, node: NodeOrdinal) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut node = node;
+        while let Some(index) = self.distances().via(node)
+            && let Some(edge) = self.edge(index)
+        {
+            let from = self.edge_owner(index);
+            steps.push(Step { from, edge });
+            // Each step is nearer to the root; a file that lies must not make a ring of it.
+            if from == self.root || from == node || steps.len() > self.node_count() {
+                break;
+            }
+            node = from;
+        }
+        steps.reverse();
+        steps
+    }
+
+    /// Where in the source a function, or an object's constructor, is, with the script's name.
+    #[must_use]
+    pub fn source_place(&self, node: NodeOrdinal) -> Option<SourcePlace> {
+        self.location(node).map(|location| self.name_place(location))
+    }
+
+    /// A way in words: the variable or property that holds, and what is between it and the object,
+    /// such as `server.js: sessions → Map → [key] → Session`. V8's own parts are left out.
+    #[must_use]
+    pub fn describe_path(&self, path: &[Step]) -> String {
+        let (start, anchor) = self.anchor(path);
+        let mut words: Vec<Cow<'_, str>> = Vec::new();
+        for (index, step) in path.iter().enumerate().skip(start) {
+            let last = index + 1 == path.len();
+            if let Some(label) = self.label(step)
+                && !(label == "[key]" && words.last().is_some_and(|word| word == "[key]"))
+            {
+                words.push(label);
+            }
+            if last || self.is_worth_naming(step.edge.to) {
+                words.push(Cow::Owned(self.short_name(step.edge.to)));
+            }
+        }
+        words.dedup();
+        // Through a long list, only its ends say something.
+        if words.len() > 2 * ENDS {
+            words.splice(ENDS..words.len() - ENDS, [Cow::Borrowed("…")]);
+        }
+        format!("{anchor}{}", words.join(" → "))
+    }
+
+    fn name_place(&self, location: Location) -> SourcePlace {
+        SourcePlace {
+            script: self.scripts().names.get(&location.script_id).cloned(),
+            script_id: location.script_id,
+            line: location.line.saturating_add(1),
+            column: location.column.saturating_add(1),
+        }
+    }
+
+    fn scripts(&self) -> &Scripts {
+        self.scripts.get_or_init(|| {
+            let mut names = HashMap::new();
+            for &(node, location) in &self.locations {
+                if self.kind(node) == NodeKind::Closure
+                    && !names.contains_key(&location.script_id)
+                    && let Some(name) = self.script_of(node)
+                {
+                    names.insert(location.script_id, name);
+                }
+            }
+            Scripts { names }
+        })
+    }
+
+    /// The name of the script that a function is in.
+    fn script_of(&self, closure: NodeOrdinal) -> Option<String> {
+        let shared = self.internal(closure, "shared")?;
+        let script = self.internal(shared, "script")?;
+        let name = self.name(script);
+        (!name.is_empty() && !name.starts_with("system / ")).then(|| name.into_owned())
+    }
+
+    fn internal(&self, node: NodeOrdinal, name: &str) -> Option<NodeOrdinal> {
+        self.edges(node)
+            .find(|&edge| edge.kind == EdgeKind::Internal && self.edge_name(edge) == name)
+            .map(|edge| edge.to)
+    }
+
+    /// Where the words begin: at the last variable of a function's context, else at the last thing
+    /// that hangs from the global object or from the roots. Gives that step and what stands before.
+    fn anchor(&self, path: &[Step]) -> (usize, String) {
+        let variable = path
+            .iter()
+            .rposition(|step| step.edge.kind == EdgeKind::Context && self.is_context(step.from));
+        if let Some(at) = variable {
+            // The variable of the outermost of a row of contexts is the one that somebody declared.
+            let script = path[..=at].iter().rev().find_map(|step| {
+                let closure = self.kind(step.from) == NodeKind::Closure;
+                closure.then(|| self.source_place(step.from)?.script).flatten()
+            });
+            return (at, script.map_or(String::new(), |name| format!("{}: ", file_name(&name))));
+        }
+        let global = path
+            .iter()
+            .rposition(|step| step.edge.kind == EdgeKind::Property && self.is_global(step.from));
+        match global {
+            Some(at) => (at, "global: ".to_owned()),
+            None => {
+                let synthetic =
+                    path.iter().rposition(|step| self.kind(step.from) == NodeKind::Synthetic);
+                let Some(at) = synthetic else { return (0, String::new()) };
+                (at, format!("{}: ", self.name(path[at].from)))
+            }
+        }
+    }
+
+    pub(crate) fn is_global(&self, node: NodeOrdinal) -> bool {
+        let name = self.name(node);
+        // Node 26 writes "global (global*)".
+        ["global / ", "global (", "Window"].iter().any(|start| name.starts_with(start))
+            || name == "global"
+    }
+
+    pub(crate) fn is_context(&self, node: NodeOrdinal) -> bool {
+        self.strings
+            .raw(self.name_index(node))
+            .is_some_and(|name| name.starts_with(b"system / Context"))
+    }
+
+    /// What an edge is called in words; `None` for V8's own links.
+    fn label(&self, step: &Step) -> Option<Cow<'_, str>> {
+        match step.edge.kind {
+            EdgeKind::Element => Some(Cow::Borrowed("[key]")),
+            // The global object has many properties too, but they are variables.
+            EdgeKind::Property
+                if self.has_many_properties(step.from) && !self.is_global(step.from) =>
+            {
+                Some(Cow::Borrowed("[key]"))
+            }
+            EdgeKind::Property | EdgeKind::Context | EdgeKind::Shortcut => {
+                Some(self.edge_name(step.edge))
+            }
+            EdgeKind::Internal => {
+                let name = self.edges.name(step.edge.index.index());
+                let index = u32::try_from(name).map(StringIndex).ok()?;
+                if self.ephemerons.get(index).is_some() {
+                    return Some(Cow::Borrowed("[weak key]"));
+                }
+                self.kind(step.from).is_store().then_some(Cow::Borrowed("[key]"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an object is used as a dictionary.
+    pub(crate) fn has_many_properties(&self, node: NodeOrdinal) -> bool {
+        const MANY: usize = 32;
+        self.nodes.edges(node.0).len() > MANY
+            && self.kind(node) == NodeKind::Object
+            && self.edges(node).filter(|edge| edge.kind == EdgeKind::Property).count() > MANY
+    }
+
+    fn is_worth_naming(&self, node: NodeOrdinal) -> bool {
+        match self.kind(node) {
+            NodeKind::Object | NodeKind::Native | NodeKind::Closure => {
+                let name = self.strings.raw(self.name_index(node)).unwrap_or_default();
+                !name.starts_with(b"system / ")
+            }
+            NodeKind::RegExp => true,
+            _ => false,
+        }
+    }
+
+    /// A node's name, not too long; a function's with brackets.
+    #[must_use]
+    pub fn short_name(&self, node: NodeOrdinal) -> String {
+        const LIMIT: usize = 60;
+        let name = match self.kind(node) {
+            NodeKind::Object => Cow::Borrowed(self.class_name(node)),
+            NodeKind::String | NodeKind::ConsString | NodeKind::SlicedString => {
+                Cow::Borrowed("(string)")
+            }
+            _ => self.display_name(node),
+        };
+        let mut text: String = name.chars().take(LIMIT).collect();
+        if text.len() < name.len() {
+            text.push('…');
+        }
+        match self.kind(node) {
+            NodeKind::Closure if text.is_empty() => "(anonymous function)".to_owned(),
+            NodeKind::Closure => text + "()",
+            _ => text,
+        }
+    }
+}
+
+impl NodeKind {
+    /// Whether a node only stores what belongs to another.
+    pub(crate) fn is_store(self) -> bool {
+        matches!(self, NodeKind::Array | NodeKind::Hidden)
+    }
+}
+
+/// The last part of a path or URL.
+#[must_use]
+pub fn file_name(script: &str) -> &str {
+    let end = script.trim_end_matches(['/', '\\']);
+    end.rsplit(['/', '\\']).next().unwrap_or(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names() {
+        assert_eq!(file_name("file:///srv/app/server.js"), "server.js");
+        assert_eq!(file_name("C:\\app\\server.js"), "server.js");
+        assert_eq!(file_name("node:events"), "node:events");
+    }
+}

@@ -1,0 +1,125 @@
+//! What looks like a leak in one snapshot, as Eclipse MAT judges: an object, or all of a class, that
+//! retains a large part of the heap, and the point where that accumulates.
+
+use std::cmp::Reverse;
+
+use crate::leaks::is_object;
+use crate::paths::Step;
+use crate::{ClassIndex, NodeKind, NodeOrdinal, Snapshot};
+
+/// Something that retains a large part of the heap.
+#[derive(Debug)]
+pub struct HeapSuspect {
+    /// Whether it is one object, or many of a class.
+    pub what: Suspected,
+    /// What it retains.
+    pub retained: u64,
+    /// The object below it at which what it retains divides among many.
+    pub accumulation_point: Option<NodeOrdinal>,
+    /// The way to the accumulation point, or to the largest object of a class.
+    pub path: Vec<Step>,
+}
+
+/// What is suspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspected {
+    /// One object.
+    Object(NodeOrdinal),
+    /// A class of objects, each of which is small.
+    Class {
+        /// The class.
+        class: ClassIndex,
+        /// How many objects it has.
+        count: u64,
+        /// The one that retains most.
+        largest: NodeOrdinal,
+    },
+}
+
+/// On the way down to the accumulation point, the largest child has at least this part of its
+/// parent's size (MAT has 0.7).
+const SAME: f64 = 0.7;
+
+impl Snapshot {
+    /// The suspects that retain at least `threshold` (0.1 is 10 %) of the whole; the largest first.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "compared with a part of the whole")]
+    pub fn suspects(&self, threshold: f64) -> Vec<HeapSuspect> {
+        let least = threshold * self.total_size() as f64;
+        let is_large = |size: u64| size > 0 && size as f64 >= least;
+        let mut found = Vec::new();
+        // The outermost objects of a program; what stands above them belongs to V8 and Node.
+        let mut tops = Vec::new();
+        let mut open = vec![self.root()];
+        while let Some(node) = open.pop() {
+            for child in self.dominated(node) {
+                if is_object(self, child) && !self.holds_everything(child) {
+                    tops.push(child);
+                } else {
+                    open.push(child);
+                }
+            }
+        }
+        let mut by_class = vec![(0u64, 0u64, None::<NodeOrdinal>); self.classes().len()];
+        for node in tops {
+            let size = self.retained_size(node);
+            if is_large(size) {
+                found.push(self.object_suspect(node));
+                continue;
+            }
+            if let Some((sum, count, largest)) =
+                by_class.get_mut(self.classes().of(node).0 as usize)
+            {
+                *sum = sum.saturating_add(size);
+                *count += 1;
+                if largest.is_none_or(|largest| self.retained_size(largest) < size) {
+                    *largest = Some(node);
+                }
+            }
+        }
+        for (class, (retained, count, largest)) in (0..).map(ClassIndex).zip(by_class) {
+            if let Some(largest) = largest.filter(|_| is_large(retained)) {
+                let what = Suspected::Class { class, count, largest };
+                let path = self.path_from_root(largest);
+                found.push(HeapSuspect { what, retained, accumulation_point: None, path });
+            }
+        }
+        found.sort_by_key(|suspect| Reverse(suspect.retained));
+        found
+    }
+
+    fn object_suspect(&self, node: NodeOrdinal) -> HeapSuspect {
+        let point = self.accumulation_point(node);
+        HeapSuspect {
+            what: Suspected::Object(node),
+            retained: self.retained_size(node),
+            accumulation_point: Some(point),
+            path: self.path_from_root(point),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "compared with a part of the whole")]
+    fn accumulation_point(&self, from: NodeOrdinal) -> NodeOrdinal {
+        let mut point = from;
+        let mut at = from;
+        loop {
+            let largest = self.dominated(at).max_by_key(|&child| self.retained_size(child));
+            let Some(child) = largest.filter(|&child| {
+                self.retained_size(child) as f64 >= SAME * self.retained_size(at) as f64
+            }) else {
+                return point;
+            };
+            at = child;
+            // A backing store is named by the object that it belongs to.
+            if !self.kind(at).is_store() {
+                point = at;
+            }
+        }
+    }
+
+    /// The roots and the global object hold everything and are nobody's leak.
+    fn holds_everything(&self, node: NodeOrdinal) -> bool {
+        self.kind(node) == NodeKind::Synthetic
+            || (self.kind(node) == NodeKind::Object && self.is_global(node))
+    }
+}
