@@ -1,0 +1,264 @@
+//! What may stand on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use heapsnapshot::NodeId;
+
+/// Answers questions about V8 heap snapshots: what is in them, what holds it, and what leaks.
+#[derive(Debug, Parser)]
+#[command(name = "heapdump-rs", version, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// What the heap is made of, class by class
+    #[command(after_help = "Examples:\n  heapdump-rs summary heap.heapsnapshot\n  \
+        heapdump-rs summary heap.heapsnapshot.gz --sort count --limit 50 --filter Session")]
+    Summary(Summary),
+    /// What the memory is used for
+    #[command(after_help = "Example:\n  heapdump-rs statistics heap.heapsnapshot")]
+    Statistics(OneFile),
+    /// What changed from one snapshot to the next
+    #[command(after_help = "Examples:\n  heapdump-rs compare before.heapsnapshot \
+        after.heapsnapshot\n  heapdump-rs compare before.heapsnapshot after.heapsnapshot \
+        --fail-on-growth 10% --json")]
+    Compare(Compare),
+    /// What grows and is still held, and what holds it
+    #[command(
+        after_help = "Examples:\n  heapdump-rs find-leaks --baseline a.heapsnapshot --target \
+        b.heapsnapshot --final c.heapsnapshot\n  heapdump-rs find-leaks --snapshot-dir ./snapshots"
+    )]
+    FindLeaks(FindLeaks),
+    /// One object: its fields, what holds it, and the way to it
+    #[command(after_help = "Example:\n  heapdump-rs inspect-object heap.heapsnapshot --object-id \
+        @123456")]
+    InspectObject(ObjectInFile),
+    /// What holds an object
+    #[command(
+        after_help = "Example:\n  heapdump-rs retainers heap.heapsnapshot --object-id @123456"
+    )]
+    Retainers(ObjectInFile),
+    /// The objects that retain most, or what one object dominates
+    #[command(after_help = "Examples:\n  heapdump-rs dominators heap.heapsnapshot\n  heapdump-rs \
+        dominators heap.heapsnapshot --object-id @123456")]
+    Dominators(Dominators),
+    /// Texts that are in memory more than once
+    #[command(after_help = "Example:\n  heapdump-rs strings heap.heapsnapshot --sort count")]
+    Strings(Strings),
+    /// Objects and classes that retain a large part of one heap
+    #[command(after_help = "Example:\n  heapdump-rs suspects heap.heapsnapshot --threshold 5%")]
+    Suspects(Suspects),
+    /// Whether a file is a whole snapshot
+    #[command(after_help = "Example:\n  heapdump-rs validate heap.heapsnapshot && upload \
+        heap.heapsnapshot")]
+    Validate(OneFile),
+    /// Every node or edge, one a line, for other programs
+    #[command(
+        after_help = "Examples:\n  heapdump-rs export heap.heapsnapshot --nodes > nodes.tsv\n  \
+        duckdb -c \"select class, sum(shallow_size) from read_csv('nodes.tsv') group by 1\""
+    )]
+    Export(Export),
+    /// Completions for a shell
+    #[command(after_help = "Example:\n  heapdump-rs completions bash > \
+        ~/.local/share/bash-completion/completions/heapdump-rs")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What every command that answers with a list understands.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Listing {
+    /// How many rows to show; 0 for all
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    pub(crate) limit: usize,
+    /// Show only rows whose name contains this, in any case
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Output {
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Use what is whole of a file that ends too early
+    #[arg(long)]
+    pub(crate) salvage: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OneFile {
+    /// The snapshot, which may be compressed (.gz, .zst)
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Summary {
+    #[command(flatten)]
+    pub(crate) file: OneFile,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+    /// What to sort by
+    #[arg(long, value_enum, default_value_t = SortKey::Retained)]
+    pub(crate) sort: SortKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortKey {
+    Retained,
+    Shallow,
+    Count,
+    Name,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Compare {
+    /// The earlier snapshot
+    pub(crate) base: PathBuf,
+    /// The later snapshot
+    pub(crate) target: PathBuf,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+    /// What to sort by: the growth of this
+    #[arg(long, value_enum, default_value_t = SortKey::Retained)]
+    pub(crate) sort: SortKey,
+    /// How to recognise objects: by id where ids agree, always by id, or only by class
+    #[arg(long = "match", value_enum, default_value_t = MatchKey::Auto)]
+    pub(crate) matching: MatchKey,
+    /// List the objects that came and went in each class
+    #[arg(long)]
+    pub(crate) objects: bool,
+    /// Exit with 1 if the total retained size grew by more than this part
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) fail_on_growth: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MatchKey {
+    Auto,
+    Id,
+    Class,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FindLeaks {
+    /// The snapshot before the load
+    #[arg(long, required_unless_present = "snapshot_dir", conflicts_with = "snapshot_dir")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// The snapshot after some load
+    #[arg(long, required_unless_present = "snapshot_dir", conflicts_with = "snapshot_dir")]
+    pub(crate) target: Option<PathBuf>,
+    /// A snapshot after more load, or after all requests ended
+    #[arg(long = "final", conflicts_with = "snapshot_dir", value_name = "FINAL")]
+    pub(crate) last: Option<PathBuf>,
+    /// Take the oldest, the middle and the newest snapshot of a directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) snapshot_dir: Option<PathBuf>,
+    /// Show every leaked object with its id and the way to it
+    #[arg(long)]
+    pub(crate) trace_all_objects: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+    /// How to recognise objects: by id where ids agree, always by id, or only by class
+    #[arg(long = "match", value_enum, default_value_t = MatchKey::Auto)]
+    pub(crate) matching: MatchKey,
+    /// Exit with 1 if the suspects grew by more than this part of the baseline's total size
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) fail_on_growth: Option<f64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ObjectInFile {
+    #[command(flatten)]
+    pub(crate) file: OneFile,
+    /// The object's id, such as @123456
+    #[arg(long, value_name = "@ID", value_parser = object_id)]
+    pub(crate) object_id: NodeId,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Dominators {
+    #[command(flatten)]
+    pub(crate) file: OneFile,
+    /// Show what this object immediately dominates
+    #[arg(long, value_name = "@ID", value_parser = object_id)]
+    pub(crate) object_id: Option<NodeId>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Strings {
+    #[command(flatten)]
+    pub(crate) file: OneFile,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+    /// What to sort by
+    #[arg(long, value_enum, default_value_t = SortKey::Shallow)]
+    pub(crate) sort: SortKey,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Suspects {
+    #[command(flatten)]
+    pub(crate) file: OneFile,
+    /// The part of the heap from which on an object or a class is a suspect
+    #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = percent)]
+    pub(crate) threshold: f64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) file: OneFile,
+    /// Every node
+    #[arg(long, required_unless_present = "edges", conflicts_with = "edges")]
+    pub(crate) nodes: bool,
+    /// Every edge
+    #[arg(long)]
+    pub(crate) edges: bool,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Format::Tsv)]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tab-separated, with a header; tab, newline and backslash as \t, \n and \\
+    Tsv,
+    /// A JSON object a line
+    Ndjson,
+}
+
+/// `10%` or `10`, as a part of one.
+fn percent(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .strip_suffix('%')
+        .unwrap_or(text)
+        .trim()
+        .parse()
+        .map_err(|_| format!("'{text}' is no percentage, such as 10%"))?;
+    if number.is_finite() && number >= 0.0 {
+        Ok(number / 100.0)
+    } else {
+        Err(format!("'{text}' is below zero"))
+    }
+}
+
+fn object_id(text: &str) -> Result<NodeId, String> {
+    text.parse().map_err(|_| format!("'{text}' is no object id, such as @123456"))
+}

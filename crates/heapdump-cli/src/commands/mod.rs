@@ -1,0 +1,73 @@
+//! One file a command.
+
+mod compare;
+mod completions;
+mod dominators;
+mod export;
+mod find_leaks;
+mod inspect_object;
+mod retainers;
+mod statistics;
+mod strings;
+mod summary;
+mod suspects;
+mod validate;
+
+use std::path::Path;
+
+use heapsnapshot::{NodeId, NodeOrdinal, Snapshot};
+
+use crate::args::{Args, Command, Listing, MatchKey, SortKey};
+use crate::error::{Error, Result};
+use crate::report::{Rows, Sort};
+use crate::session::Session;
+
+/// Runs a command; gives the exit code.
+pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
+    match args.command {
+        Command::Summary(args) => summary::run(&args, session),
+        Command::Statistics(args) => statistics::run(&args, session),
+        Command::Compare(args) => compare::run(&args, session),
+        Command::FindLeaks(args) => find_leaks::run(&args, session),
+        Command::InspectObject(args) => inspect_object::run(&args, session),
+        Command::Retainers(args) => retainers::run(&args, session),
+        Command::Dominators(args) => dominators::run(&args, session),
+        Command::Strings(args) => strings::run(&args, session),
+        Command::Suspects(args) => suspects::run(&args, session),
+        Command::Validate(args) => validate::run(&args, session),
+        Command::Export(args) => export::run(&args, session),
+        Command::Completions { shell } => completions::run(shell, session),
+    }
+}
+
+fn rows(listing: &Listing, sort: SortKey) -> Rows {
+    Rows {
+        limit: listing.limit,
+        filter: listing.filter.clone(),
+        sort: match sort {
+            SortKey::Retained => Sort::Retained,
+            SortKey::Shallow => Sort::Shallow,
+            SortKey::Count => Sort::Count,
+            SortKey::Name => Sort::Name,
+        },
+    }
+}
+
+fn matching(key: MatchKey) -> heapsnapshot::compare::Matching {
+    use heapsnapshot::compare::Matching;
+    match key {
+        MatchKey::Auto => Matching::Auto,
+        MatchKey::Id => Matching::ById,
+        MatchKey::Class => Matching::ByClass,
+    }
+}
+
+/// By what part `after` is more than `before`.
+#[expect(clippy::cast_precision_loss, reason = "compared with a percentage")]
+fn growth(before: u64, after: u64) -> f64 {
+    if before == 0 { 0.0 } else { after as f64 / before as f64 - 1.0 }
+}
+
+fn find(snapshot: &Snapshot, id: NodeId, path: &Path) -> Result<NodeOrdinal> {
+    snapshot.find(id).ok_or_else(|| Error::NoObject { id, path: path.to_owned() })
+}
