@@ -1,0 +1,24 @@
+//! Linux: the forked child, from the pages it needs to its end.
+
+mod child;
+mod fork;
+mod memory;
+#[cfg(all(target_env = "gnu", target_arch = "x86_64"))]
+mod name_buffers;
+#[cfg(not(all(target_env = "gnu", target_arch = "x86_64")))]
+#[path = "no_name_buffers.rs"]
+mod name_buffers;
+mod procfs;
+mod regions;
+mod shared;
+mod watch;
+
+pub(crate) use child::{ChildSetup, private_memory};
+pub(crate) use fork::{Child, fork_child};
+#[cfg(test)]
+pub(crate) use memory::Bound;
+pub(crate) use memory::{Headroom, MemorySources};
+pub(crate) use name_buffers::NameBuffers;
+pub(crate) use regions::Regions;
+pub(crate) use shared::SharedPage;
+pub(crate) use watch::{ChildEnd, Ending, Vitals, watch};

@@ -1,0 +1,75 @@
+//! What this project asks of the operating system: forking, watching a child, memory headroom, native signals.
+//!
+//! Each system has one safe face with the same names. Linux forks; elsewhere [`FORK_UNSUPPORTED`] says why not.
+#![allow(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(unix)]
+mod uv_signal;
+#[cfg(unix)]
+pub(crate) use uv_signal::watch_signal;
+
+mod clock;
+mod progress;
+pub(crate) use clock::monotonic;
+pub(crate) use progress::{Failure, Progress, Stage};
+
+/// Whether this is the thread that the process started with, on which Node's main environment runs.
+pub(crate) fn is_main_thread() -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: neither call has preconditions; gettid(2): the main thread's number is the process's.
+    return unsafe { libc::gettid() == libc::getpid() };
+    #[cfg(target_os = "macos")]
+    // SAFETY: no preconditions.
+    return unsafe { libc::pthread_main_np() == 1 };
+    // Only signals ask for it, and Windows has none.
+    #[cfg(windows)]
+    return true;
+}
+
+/// Ends the process at once: no destructor and no atexit handler runs, so it may be called inside V8.
+#[cfg(unix)]
+pub(crate) fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// Ends the process at once. Windows never gets here: nothing is armed there.
+#[cfg(windows)]
+#[allow(clippy::exit)]
+pub(crate) fn exit_now(status: i32) -> ! {
+    std::process::exit(status)
+}
+
+/// geteuid(2): whose files this process makes.
+#[cfg(unix)]
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+#[cfg(unix)]
+mod thread;
+#[cfg(unix)]
+pub(crate) use thread::spawn_quiet;
+
+/// Why this system takes snapshots in process; `None` where a child can be forked.
+#[cfg(target_os = "linux")]
+pub(crate) const FORK_UNSUPPORTED: Option<&str> = None;
+/// Why this system takes snapshots in process; `None` where a child can be forked.
+#[cfg(target_os = "macos")]
+pub(crate) const FORK_UNSUPPORTED: Option<&str> =
+    Some("macOS does not let a forked child of Node.js go on");
+/// Why this system takes snapshots in process; `None` where a child can be forked.
+#[cfg(windows)]
+pub(crate) const FORK_UNSUPPORTED: Option<&str> = Some("Windows has no fork");
+
+/// Starts a thread. Windows delivers no signals to it.
+#[cfg(windows)]
+pub(crate) fn spawn_quiet(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map(drop)
+}

@@ -1,0 +1,100 @@
+//! What the process that takes a snapshot tells the one that waits for it.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64};
+
+/// What a child tells while it works. Every field is an atomic: the reader is another process.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct Progress {
+    stage: AtomicU32,
+    failure: AtomicU32,
+    errno: AtomicI32,
+    /// Objects that V8 has visited, and how many it expects.
+    pub(crate) done: AtomicU32,
+    /// See `done`.
+    pub(crate) total: AtomicU32,
+    /// Name buffers are cut to size, or were about to be: a crash may come of it.
+    pub(crate) names_cut: AtomicBool,
+    /// A write(2) is under way: its reader or disk may be slow.
+    pub(crate) writing: AtomicBool,
+    /// Bytes that reached the output.
+    pub(crate) bytes: AtomicU64,
+    /// From the snapshot's own header.
+    pub(crate) nodes: AtomicU64,
+    /// From the snapshot's own header.
+    pub(crate) edges: AtomicU64,
+    /// Memory that the child held alone when it was done, in bytes.
+    pub(crate) private_bytes: AtomicU64,
+}
+
+/// How far a child has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
+pub(crate) enum Stage {
+    /// Forked; V8 collects garbage.
+    Started = 0,
+    /// V8 records objects.
+    Recording = 1,
+    /// The JSON is written.
+    Writing = 2,
+    /// The file is complete under its name, or the stream has ended.
+    Complete = 3,
+}
+
+/// Why a child gave up of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Failure {
+    /// V8 gave no snapshot or did not finish it.
+    Snapshot = 1,
+    /// An allocation failed at the child's memory limit.
+    NoMemory = 2,
+    /// Opening or writing failed.
+    Write = 3,
+    /// fsync failed.
+    Sync = 4,
+    /// rename failed.
+    Rename = 5,
+    /// The compressing thread could not be started.
+    Thread = 7,
+    /// The child's own code failed.
+    Internal = 6,
+}
+
+impl Progress {
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Relaxed) {
+            0 => Stage::Started,
+            1 => Stage::Recording,
+            2 => Stage::Writing,
+            _ => Stage::Complete,
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u32, Relaxed);
+    }
+
+    /// The first failure counts.
+    pub(crate) fn fail(&self, failure: Failure, errno: i32) {
+        if self.failure.compare_exchange(0, failure as u32, Relaxed, Relaxed).is_ok() {
+            self.errno.store(errno, Relaxed);
+        }
+    }
+
+    /// What went wrong, with the errno where there is one.
+    pub(crate) fn failure(&self) -> Option<(Failure, i32)> {
+        let failure = match self.failure.load(Relaxed) {
+            0 => return None,
+            1 => Failure::Snapshot,
+            2 => Failure::NoMemory,
+            3 => Failure::Write,
+            4 => Failure::Sync,
+            5 => Failure::Rename,
+            7 => Failure::Thread,
+            _ => Failure::Internal,
+        };
+        Some((failure, self.errno.load(Relaxed)))
+    }
+}
