@@ -1,0 +1,29 @@
+//! V8 without its headers: safe handles over functions that are looked up by name at run time.
+//!
+//! One binary serves every Node version because nothing here is compiled against V8: public functions of
+//! `v8::Isolate`, `v8::HeapProfiler`, `v8::HeapSnapshot` and `node::NodePlatform` are found by their mangled names
+//! ([`symbols`]) and the few C++ objects that V8 calls back into are laid out by hand ([`abi`]).
+//! Deliberately absent: anything of `v8::internal`, which Node hides from version 24 on.
+#![allow(unsafe_code)]
+
+mod abi;
+mod barrier;
+mod heap_limit;
+mod isolate;
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+mod names;
+mod platform;
+mod profiler;
+mod symbols;
+
+pub(crate) use barrier::{Barrier, HOLD};
+pub(crate) use heap_limit::{NearHeapLimit, ask_near_heap_limit, lift_heap_limit};
+pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};
+#[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
+pub(crate) use names::{NameCode, name_code};
+pub(crate) use platform::{Platform, open_platform_gate, shut_platform_gate};
+pub(crate) use profiler::{
+    ChunkSink, HeapSnapshot, SnapshotOptions, exit_when_allocation_fails, profiler_available,
+    take_heap_snapshot, track_object_ids,
+};
+pub(crate) use symbols::MissingSymbol;
