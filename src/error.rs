@@ -1,0 +1,93 @@
+//! Everything that can go wrong with a snapshot, each with a code that does not change.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Why there is no snapshot. The codes are the keys of the table in README.md.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum SnapshotError {
+    /// A system call on the output failed. Its code in JavaScript is the name of the errno, as in Node's own errors.
+    #[error("heapdump write error: {syscall} {}: {source}", path.display())]
+    Io { syscall: &'static str, path: PathBuf, source: io::Error },
+    #[error("heapdump write error: {} is {found}, expected a regular file or a free name", path.display())]
+    NotAFile { path: PathBuf, found: &'static str },
+    /// What Node's permission model says, with its own code.
+    #[error("Access to this API has been restricted. Use --allow-fs-write to write {0}")]
+    AccessDenied(String),
+    #[error(
+        "a heap snapshot is already being taken in this process; use busy: 'queue' to wait for it"
+    )]
+    Busy,
+    #[error("not enough memory for a heap snapshot: {0}")]
+    NoMemory(String),
+    #[error(
+        "no child process can be forked for the heap snapshot: {0}; allow fallback: 'inline' to take it in process"
+    )]
+    ForkUnavailable(String),
+    #[error("the JavaScript thread did not answer for {} s, so it could not be forked", .0.as_secs())]
+    NotResponding(Duration),
+    #[error(
+        "the child that takes the heap snapshot crashed with signal {signal}, {attempts} times in a row"
+    )]
+    ChildCrashed { signal: i32, attempts: u32 },
+    #[error("the child that takes the heap snapshot was killed from outside with signal {signal}")]
+    ChildKilled { signal: i32 },
+    #[error("the child that takes the heap snapshot hung, {attempts} times in a row")]
+    ChildHung { attempts: u32 },
+    #[error("V8 did not complete the heap snapshot")]
+    Incomplete,
+    #[error("the heap snapshot took longer than {} ms", .0.as_millis())]
+    Timeout(Duration),
+    #[error(
+        "the heap snapshot's output has taken no byte for two minutes: nobody reads the stream, or the disk hangs"
+    )]
+    OutputStalled,
+    #[error("The operation was aborted")]
+    Aborted,
+    #[error("the thread that asked for the heap snapshot has ended")]
+    Closed,
+    #[error("internal error: {0}; please report it")]
+    Internal(String),
+}
+
+impl SnapshotError {
+    pub(crate) fn io(syscall: &'static str, path: &Path, source: io::Error) -> SnapshotError {
+        SnapshotError::Io { syscall, path: path.to_owned(), source }
+    }
+
+    /// The stable code; `None` where it is the name of an errno.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        Some(match self {
+            SnapshotError::Io { .. } => return None,
+            SnapshotError::NotAFile { .. } => "ERR_HEAPDUMP_NOT_A_FILE",
+            SnapshotError::AccessDenied(_) => "ERR_ACCESS_DENIED",
+            SnapshotError::Busy => "ERR_HEAPDUMP_BUSY",
+            SnapshotError::NoMemory(_) => "ERR_HEAPDUMP_NO_MEMORY",
+            SnapshotError::ForkUnavailable(_) => "ERR_HEAPDUMP_FORK_UNAVAILABLE",
+            SnapshotError::NotResponding(_) => "ERR_HEAPDUMP_NOT_RESPONDING",
+            SnapshotError::ChildCrashed { .. } => "ERR_HEAPDUMP_CHILD_CRASHED",
+            SnapshotError::ChildKilled { .. } => "ERR_HEAPDUMP_CHILD_KILLED",
+            SnapshotError::ChildHung { .. } => "ERR_HEAPDUMP_CHILD_HUNG",
+            SnapshotError::Incomplete => "ERR_HEAPDUMP_INCOMPLETE",
+            SnapshotError::Timeout(_) => "ERR_HEAPDUMP_TIMEOUT",
+            SnapshotError::OutputStalled => "ERR_HEAPDUMP_OUTPUT_STALLED",
+            SnapshotError::Aborted => "ABORT_ERR",
+            SnapshotError::Closed => "ERR_HEAPDUMP_CLOSED",
+            SnapshotError::Internal(_) => "ERR_HEAPDUMP_INTERNAL",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_errors_have_no_code_of_their_own() {
+        let error = SnapshotError::io("open", Path::new("/x"), io::Error::from_raw_os_error(2));
+        assert_eq!(error.code(), None);
+        assert!(error.to_string().starts_with("heapdump write error"));
+    }
+}

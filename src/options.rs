@@ -1,0 +1,166 @@
+//! `NODE_HEAPDUMP_OPTIONS`: parsed literally here, carried out elsewhere.
+
+use crate::snapshot::Compression;
+
+/// What the variable says. Later tokens win; what nobody said is `None` or `false`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct EnvironmentOptions {
+    /// `signal`, `nosignal`, `signal=NAME`: the signal to answer; `Off` for none.
+    pub(crate) signal: SignalChoice,
+    /// `nofork`: snapshots are taken in process.
+    pub(crate) in_process: bool,
+    /// `fallback=inline`: a dump that nobody awaits may be taken in process when no child can be forked.
+    pub(crate) fallback_inline: bool,
+    /// `plain`: forked children take snapshots with V8 as it is (see `process::NameBuffers`), all of this process.
+    pub(crate) plain: bool,
+    /// `dir=`: where dumps of the signal go.
+    pub(crate) directory: Option<String>,
+    /// `gzip`, `zstd`.
+    pub(crate) compression: Option<Compression>,
+    /// `workers`: one signal dumps every thread that has loaded the package.
+    pub(crate) workers: bool,
+    /// Tokens that mean nothing, in order.
+    pub(crate) unrecognized: Vec<String>,
+}
+
+/// Which signal asks for a dump.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignalChoice {
+    #[default]
+    Usr2,
+    Usr1,
+    Hup,
+    Quit,
+    Off,
+}
+
+impl SignalChoice {
+    fn from_name(name: &str) -> Option<SignalChoice> {
+        Some(match name {
+            "SIGUSR2" => SignalChoice::Usr2,
+            "SIGUSR1" => SignalChoice::Usr1,
+            "SIGHUP" => SignalChoice::Hup,
+            "SIGQUIT" => SignalChoice::Quit,
+            _ => return None,
+        })
+    }
+
+    /// Its name; `None` for none.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        Some(match self {
+            SignalChoice::Usr2 => "SIGUSR2",
+            SignalChoice::Usr1 => "SIGUSR1",
+            SignalChoice::Hup => "SIGHUP",
+            SignalChoice::Quit => "SIGQUIT",
+            SignalChoice::Off => return None,
+        })
+    }
+}
+
+/// Splits as node-heapdump's `index.js` does (`split(/\s*,\s*/)`: white space around commas goes, outer white space
+/// stays) and reads each token.
+pub(crate) fn parse(text: &str) -> EnvironmentOptions {
+    let mut options = EnvironmentOptions::default();
+    for token in split(text) {
+        let known = match token.split_once('=') {
+            None => options.set_word(token),
+            Some((name, value)) => options.set_value(name, value),
+        };
+        if !known {
+            options.unrecognized.push(token.to_owned());
+        }
+    }
+    options
+}
+
+impl EnvironmentOptions {
+    fn set_word(&mut self, word: &str) -> bool {
+        match word {
+            "signal" => self.signal = SignalChoice::Usr2,
+            "nosignal" => self.signal = SignalChoice::Off,
+            "fork" => self.in_process = false,
+            "nofork" => self.in_process = true,
+            "plain" => self.plain = true,
+            "gzip" => self.compression = Some(Compression::Gzip),
+            "zstd" => self.compression = Some(Compression::Zstd),
+            "workers" => self.workers = true,
+            _ => return false,
+        }
+        true
+    }
+
+    fn set_value(&mut self, name: &str, value: &str) -> bool {
+        match (name, value) {
+            ("dir", directory) if !directory.is_empty() => {
+                self.directory = Some(directory.to_owned())
+            }
+            ("fallback", "inline") => self.fallback_inline = true,
+            ("fallback", "error") => self.fallback_inline = false,
+            ("signal", name) => match SignalChoice::from_name(name) {
+                Some(signal) => self.signal = signal,
+                None => return false,
+            },
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = text.split(',').count();
+    text.split(',')
+        .enumerate()
+        .map(move |(index, piece)| {
+            let piece = if index > 0 { piece.trim_start() } else { piece };
+            if index + 1 < pieces { piece.trim_end() } else { piece }
+        })
+        .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_means_sigusr2_and_fork() {
+        let options = parse("");
+        assert_eq!((options.signal, options.in_process), (SignalChoice::Usr2, false));
+        assert!(options.unrecognized.is_empty());
+    }
+
+    #[test]
+    fn later_tokens_win() {
+        assert_eq!(parse("nosignal,signal").signal, SignalChoice::Usr2);
+        assert_eq!(parse("signal , nosignal").signal, SignalChoice::Off);
+        assert!(!parse("nofork,fork").in_process);
+    }
+
+    #[test]
+    fn plain_is_a_word_of_its_own() {
+        assert!(parse("gzip,plain").plain && !parse("gzip").plain);
+        assert_eq!(parse("plain=1").unrecognized, ["plain=1"]);
+    }
+
+    #[test]
+    fn white_space_goes_around_commas_only() {
+        assert_eq!(parse(" nosignal").unrecognized, [" nosignal"]);
+        assert_eq!(parse("nofork ,, bogus").unrecognized, ["bogus"]);
+    }
+
+    #[test]
+    fn values_are_read() {
+        let options = parse("dir=/a b/c,gzip,workers,fallback=inline,signal=SIGUSR1");
+        assert_eq!(options.directory.as_deref(), Some("/a b/c"));
+        assert_eq!(options.compression, Some(Compression::Gzip));
+        assert_eq!(options.signal, SignalChoice::Usr1);
+        assert!(options.workers && options.fallback_inline);
+    }
+
+    #[test]
+    fn wrong_values_are_not_recognized() {
+        assert_eq!(
+            parse("signal=SIGKILL,dir=,fallback=x").unrecognized,
+            ["signal=SIGKILL", "dir=", "fallback=x"]
+        );
+    }
+}

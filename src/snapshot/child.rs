@@ -1,0 +1,113 @@
+//! What a child is given, and its whole life.
+
+use super::budget::child_budget;
+use super::inline::record_publish_failure;
+use super::writer::write_snapshot;
+use super::{Compression, NoSnapshot, Output, Request, name_buffers};
+use crate::error::SnapshotError;
+use crate::process::{
+    Child, ChildSetup, Failure, MemorySources, NameBuffers, Progress, Regions, SharedPage, Stage,
+    fork_child, private_memory,
+};
+use crate::v8::{Isolate, SnapshotOptions, lift_heap_limit, take_heap_snapshot};
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// All that a child needs, made before the fork.
+pub(super) struct Plan {
+    pub(super) output: Arc<Output>,
+    dev_null: File,
+    temporary: Option<CString>,
+    pub(super) progress: SharedPage,
+    options: SnapshotOptions,
+    compression: Option<Compression>,
+    pub(super) budget: u64,
+    wants_progress: bool,
+    /// `None`: the child's V8 is left as it is.
+    name_buffers: Option<&'static NameBuffers>,
+}
+
+impl Plan {
+    pub(super) fn make(request: &Request, memory: &MemorySources) -> Result<Plan, NoSnapshot> {
+        let headroom = memory
+            .headroom()
+            .ok_or_else(|| NoSnapshot::CannotFork("there is no /proc".to_owned()))?;
+        let budget = child_budget(&headroom)?;
+        let dev_null = Path::new("/dev/null");
+        let temporary = request
+            .output
+            .temporary()
+            .and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
+        Ok(Plan {
+            output: Arc::clone(&request.output),
+            dev_null: OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(dev_null)
+                .map_err(|error| SnapshotError::io("open", dev_null, error))?,
+            temporary,
+            progress: SharedPage::new()
+                .map_err(|error| SnapshotError::NoMemory(error.to_string()))?,
+            options: request.options.v8,
+            compression: request.options.compression,
+            budget,
+            wants_progress: request.listener.wants_progress(),
+            name_buffers: name_buffers(),
+        })
+    }
+}
+
+/// On the JavaScript thread, with V8's workers parked.
+pub(super) fn fork_now(isolate: Isolate, plan: &Plan, regions: &Regions) -> io::Result<Child> {
+    let setup = ChildSetup {
+        output: plan.output.file().as_raw_fd(),
+        dev_null: plan.dev_null.as_raw_fd(),
+        parent: std::process::id(),
+        memory_budget: plan.budget,
+        progress: &plan.progress,
+        temporary_file: plan.temporary.as_deref(),
+    };
+    fork_child(regions, &setup, || take_and_publish(isolate, plan))
+}
+
+/// The whole life of a child. Runs in a process with one thread (two with compression) that ends with the status
+/// returned here; nothing is freed on the way.
+fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
+    const COMPLETE: i32 = 0;
+    const FAILED: i32 = 1;
+    let progress: &'static Progress = plan.progress.for_child();
+    lift_heap_limit(isolate);
+    if let Some(name_buffers) = plan.name_buffers {
+        progress.names_cut.store(true, Relaxed);
+        progress.names_cut.store(name_buffers.install(), Relaxed);
+    }
+    let mut heard = |done, total| {
+        progress.enter(Stage::Recording);
+        progress.done.store(done, Relaxed);
+        progress.total.store(total, Relaxed);
+    };
+    let wanted = plan.wants_progress.then_some(&mut heard as &mut dyn FnMut(u32, u32));
+    let Ok(Some(snapshot)) = take_heap_snapshot(isolate, plan.options, wanted) else {
+        progress.fail(Failure::Snapshot, 0);
+        return FAILED;
+    };
+    if write_snapshot(&snapshot, plan.output.file(), plan.compression, &progress).is_err() {
+        return FAILED;
+    }
+    progress.private_bytes.store(private_memory(), Relaxed);
+    // An fsync may take as long as it likes, as a write may.
+    progress.writing.store(true, Relaxed);
+    if let Err(error) = plan.output.publish() {
+        record_publish_failure(progress, &error);
+        return FAILED;
+    }
+    progress.enter(Stage::Complete);
+    plan.output.sync_directory();
+    COMPLETE
+}

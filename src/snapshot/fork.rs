@@ -1,0 +1,131 @@
+//! Fork mode: a child takes the snapshot while the application goes on.
+//!
+//! Per attempt: what the child needs ([`super::child`]) → a fork with V8's workers parked ([`super::attempt`]) → its end,
+//! watched and judged ([`super::supervise`]).
+
+use super::attempt::{Forked, fork_once};
+use super::child::Plan;
+use super::supervise::{Supervisor, judge, may_try_again};
+use super::{Mode, NoSnapshot, Report, Request, THREAD_PATIENCE, keep_children_plain};
+use crate::environment::{NotRun, When};
+use crate::error::SnapshotError;
+use crate::process::{ChildEnd, MemorySources, SharedPage, watch};
+use crate::v8::{Isolate, track_object_ids};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// Children that are tried when one hangs or crashes.
+const ATTEMPTS: u32 = 3;
+
+impl From<SnapshotError> for NoSnapshot {
+    fn from(error: SnapshotError) -> NoSnapshot {
+        NoSnapshot::Failed(error)
+    }
+}
+
+impl From<NotRun> for NoSnapshot {
+    fn from(reason: NotRun) -> NoSnapshot {
+        NoSnapshot::Failed(match reason {
+            NotRun::Closed => SnapshotError::Closed,
+            NotRun::TimedOut => SnapshotError::NotResponding(THREAD_PATIENCE),
+        })
+    }
+}
+
+/// Takes `request`'s snapshot in a forked child, trying again when a child hangs or crashes.
+pub(super) fn take_in_child(request: &mut Request) -> Result<Report, NoSnapshot> {
+    let platform = request
+        .environment
+        .platform()
+        .map_err(|missing| NoSnapshot::CannotFork(missing.to_string()))?;
+    let memory = MemorySources::find(Path::new("/"));
+    let mut cost = Cost::default();
+    let mut attempts_allowed = ATTEMPTS;
+    for attempt in 1.. {
+        let plan = Arc::new(Plan::make(request, &memory)?);
+        if request.options.stable_ids {
+            cost.pause += give_stable_ids(request)?;
+        }
+        let kills_before = memory.oom_kills();
+        let forked = fork_once(request, platform, &plan)?;
+        cost.add(&forked);
+        // From here on the snapshot no longer depends on this process.
+        request.pending = None;
+        let mut supervisor = Supervisor::new(request, &memory);
+        let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
+        let stopped_for = supervisor.stopped_for;
+        match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {
+            Ok(()) => {
+                request.output.keep();
+                return Ok(cost.report(request, &plan.progress, &end, attempt));
+            }
+            Err(error) => {
+                let names_cut = plan.progress.names_cut.load(Relaxed);
+                if matches!(error, SnapshotError::ChildCrashed { .. }) && names_cut {
+                    // It may be our fault: children are plain from here on, and this attempt does not count.
+                    keep_children_plain();
+                    attempts_allowed += 1;
+                }
+                if attempt >= attempts_allowed || !may_try_again(&error, request, &plan) {
+                    return Err(error.into());
+                }
+                cost.retry_reasons.push(error.to_string());
+            }
+        }
+    }
+    Err(SnapshotError::Internal("no attempt was made".to_owned()).into())
+}
+
+/// What all attempts cost together.
+#[derive(Default)]
+struct Cost {
+    pause: Duration,
+    barrier_wait: Duration,
+    fork_time: Duration,
+    retry_reasons: Vec<String>,
+}
+
+impl Cost {
+    fn add(&mut self, forked: &Forked) {
+        self.pause += forked.pause;
+        self.barrier_wait += forked.barrier_wait;
+        self.fork_time += forked.child.fork_time;
+    }
+
+    fn report(
+        &self,
+        request: &Request,
+        progress: &SharedPage,
+        end: &ChildEnd,
+        attempts: u32,
+    ) -> Report {
+        Report {
+            path: request.output.path().map(Path::to_owned),
+            bytes: progress.bytes.load(Relaxed),
+            nodes: progress.nodes.load(Relaxed),
+            edges: progress.edges.load(Relaxed),
+            mode: Mode::Fork,
+            fallback_reason: None,
+            attempts,
+            retry_reasons: self.retry_reasons.clone(),
+            pause: self.pause,
+            barrier_wait: self.barrier_wait,
+            fork_time: self.fork_time,
+            duration: request.asked_at.elapsed(),
+            child_peak_memory: end.peak_resident,
+            child_private_memory: progress.private_bytes.load(Relaxed),
+        }
+    }
+}
+
+/// Makes the parent's V8 number its objects, so that children agree on their ids. The event loop is stopped for it.
+fn give_stable_ids(request: &Request) -> Result<Duration, NoSnapshot> {
+    let job = || {
+        let start = Instant::now();
+        Isolate::current().and_then(track_object_ids).map(|()| start.elapsed())
+    };
+    let answer = request.environment.call(When::BetweenTurns, THREAD_PATIENCE, job)?;
+    answer.map_err(|missing| SnapshotError::Internal(missing.to_string()).into())
+}

@@ -1,0 +1,245 @@
+//! One snapshot: what is asked for, where it goes, how it is made, what is said of it.
+//!
+//! The way of a request: [`queue`] lets one run at a time → [`fork`] makes a child take it (or [`inline`] takes it in
+//! process) → [`writer`] writes V8's JSON into a [`target`] → a [`Report`].
+
+#[cfg(target_os = "linux")]
+mod attempt;
+#[cfg(target_os = "linux")]
+mod budget;
+#[cfg(target_os = "linux")]
+mod child;
+#[cfg(target_os = "linux")]
+mod fork;
+mod inline;
+mod near_limit;
+mod queue;
+mod report;
+mod start;
+#[cfg(target_os = "linux")]
+mod supervise;
+mod target;
+mod writer;
+
+pub(crate) use inline::{import_file, take_in_process};
+pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
+pub(crate) use queue::{Busy, QUEUE};
+pub(crate) use report::{Mode, ProgressReport, Report};
+pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
+pub(crate) use target::Output;
+#[cfg(unix)]
+pub(crate) use target::above_standard;
+
+use crate::environment::{Environment, NotRun, Pending, When};
+use crate::error::SnapshotError;
+use crate::v8::{SnapshotOptions, open_platform_gate, shut_platform_gate};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How the file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// What is added to the file's name.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Compression::Gzip => ".gz",
+            Compression::Zstd => ".zst",
+        }
+    }
+}
+
+/// What the caller chose.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestOptions {
+    pub(crate) v8: SnapshotOptions,
+    pub(crate) compression: Option<Compression>,
+    /// In process from the start; nobody asked for a child.
+    pub(crate) in_process: bool,
+    /// Whether it may be taken in process when no child can be forked.
+    pub(crate) fallback_inline: bool,
+    /// Ids that later snapshots of this process agree on.
+    pub(crate) stable_ids: bool,
+    /// From the call to the complete file.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// A snapshot that was accepted. It belongs to the thread that drives it.
+pub(crate) struct Request {
+    pub(crate) environment: Arc<Environment>,
+    pub(crate) output: Arc<Output>,
+    pub(crate) options: RequestOptions,
+    pub(crate) listener: Box<dyn Listener>,
+    /// Set by the caller to end it.
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) asked_at: Instant,
+    /// Does not wait for others.
+    pub(crate) urgent: bool,
+    /// Held while the snapshot depends on the JavaScript thread.
+    pub(crate) pending: Option<Pending>,
+}
+
+/// Hears of a request, on any thread.
+pub(crate) trait Listener: Send {
+    /// Whether V8 is to say how far it is, which takes it a tenth longer.
+    fn wants_progress(&self) -> bool {
+        false
+    }
+
+    /// Called many times a second, if wanted.
+    fn progress(&self, _report: ProgressReport) {}
+
+    /// Once, at the end.
+    fn done(self: Box<Self>, result: Result<Report, SnapshotError>);
+}
+
+/// The calling thread's event loop will not turn again: forks what it has asked for before it returns. On the main
+/// thread nothing is forked any more after that.
+pub(crate) fn flush(environment: &Environment) {
+    // Short of what Kubernetes allows by default before it kills.
+    const PATIENCE: Duration = Duration::from_secs(25);
+    if environment.is_main {
+        open_platform_gate();
+    }
+    QUEUE.expedite(environment.id);
+    environment.run_jobs_until(PATIENCE, || !environment.has_pending_requests());
+    if environment.is_main {
+        if std::process::id() == 1 {
+            // The kernel ends a container with its first process, children that are at work included.
+            environment.run_jobs_until(PATIENCE, || !QUEUE.is_busy());
+        }
+        shut_platform_gate();
+    }
+}
+
+/// Whether memory is the reason why no child can be forked, or becomes one in process.
+///
+/// # Errors
+///
+/// [`SnapshotError::NoMemory`]: a snapshot in process takes as much as a child would, from the application.
+pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
+    #[cfg(target_os = "linux")]
+    if let Some(headroom) =
+        crate::process::MemorySources::find(std::path::Path::new("/")).headroom()
+    {
+        budget::child_budget(&headroom)?;
+    }
+    Ok(())
+}
+
+/// Why no child can be forked in this environment, as far as can be told without trying.
+pub(crate) fn fork_unavailable(environment: &Environment) -> Option<String> {
+    if let Some(reason) = crate::process::FORK_UNSUPPORTED {
+        return Some(reason.to_owned());
+    }
+    environment.platform().err().map(|missing| missing.to_string())
+}
+
+static CHILDREN_ARE_PLAIN: AtomicBool = AtomicBool::new(false);
+
+/// For good: children of this process take snapshots with V8 as it is, its name buffers not cut to size.
+pub(crate) fn keep_children_plain() {
+    CHILDREN_ARE_PLAIN.store(true, Relaxed);
+}
+
+/// What a child changes so that it needs less memory; `None` for a plain one.
+#[cfg(target_os = "linux")]
+fn name_buffers() -> Option<&'static crate::process::NameBuffers> {
+    if CHILDREN_ARE_PLAIN.load(Relaxed) {
+        return None;
+    }
+    crate::process::NameBuffers::of_this_process()
+}
+
+impl Request {
+    /// Makes the snapshot; on a thread of its own. Always ends by telling the listener, after `before_telling`.
+    fn run(mut self, before_telling: impl FnOnce()) {
+        let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.take()));
+        let result = taken.unwrap_or_else(|_| {
+            Err(SnapshotError::Internal("the driving thread panicked".to_owned()))
+        });
+        before_telling();
+        self.end(result);
+    }
+
+    pub(crate) fn end(self, result: Result<Report, SnapshotError>) {
+        let Request { output, listener, pending, .. } = self;
+        // The temporary file is gone, the reader of a stream sees its end, and the event loop is free to go, before the
+        // caller is told.
+        drop(output);
+        drop(pending);
+        listener.done(result);
+    }
+
+    /// The caller's own reasons to stop.
+    fn ended_early(&self) -> Option<SnapshotError> {
+        if self.cancelled.load(Relaxed) {
+            return Some(SnapshotError::Aborted);
+        }
+        self.options
+            .timeout
+            .filter(|&timeout| self.asked_at.elapsed() > timeout)
+            .map(SnapshotError::Timeout)
+    }
+
+    fn take(&mut self) -> Result<Report, SnapshotError> {
+        if let Some(error) = self.ended_early() {
+            return Err(error);
+        }
+        if self.options.in_process {
+            return self.take_on_javascript_thread(None);
+        }
+        match self.take_in_child() {
+            Ok(report) => Ok(report),
+            Err(NoSnapshot::Failed(error)) => Err(error),
+            // In process nobody would read a pipe while it is written: the JavaScript side streams by other means.
+            Err(NoSnapshot::CannotFork(reason))
+                if !self.options.fallback_inline || matches!(*self.output, Output::Pipe(_)) =>
+            {
+                Err(SnapshotError::ForkUnavailable(reason))
+            }
+            Err(NoSnapshot::CannotFork(reason)) => {
+                check_memory_in_process()?;
+                self.take_on_javascript_thread(Some(reason))
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn take_in_child(&mut self) -> Result<Report, NoSnapshot> {
+        fork::take_in_child(self)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn take_in_child(&mut self) -> Result<Report, NoSnapshot> {
+        Err(NoSnapshot::CannotFork(crate::process::FORK_UNSUPPORTED.unwrap_or_default().to_owned()))
+    }
+
+    fn take_on_javascript_thread(&self, reason: Option<String>) -> Result<Report, SnapshotError> {
+        let output = Arc::clone(&self.output);
+        let (v8, compression, asked_at) =
+            (self.options.v8, self.options.compression, self.asked_at);
+        let job = move || take_in_process(&output, v8, compression, asked_at, reason);
+        match self.environment.call(When::BetweenTurns, THREAD_PATIENCE, job) {
+            Ok(result) => result,
+            Err(NotRun::Closed) => Err(SnapshotError::Closed),
+            Err(NotRun::TimedOut) => Err(SnapshotError::NotResponding(THREAD_PATIENCE)),
+        }
+    }
+}
+
+/// How long a JavaScript thread that is inside a native call may stay away.
+const THREAD_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why fork mode gave no snapshot.
+enum NoSnapshot {
+    /// It cannot be done here; in process it may.
+    CannotFork(String),
+    Failed(SnapshotError),
+}

@@ -1,0 +1,130 @@
+//! From what JavaScript asks for to a request that runs.
+
+use super::target::FileTarget;
+use super::{
+    Busy, Listener, Output, QUEUE, Report, Request, RequestOptions, check_memory_in_process,
+    fork_unavailable, take_in_process,
+};
+use crate::environment::Environment;
+use crate::error::SnapshotError;
+use crate::filename::default_name;
+use crate::process::monotonic;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Where a snapshot is to go.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// A file under this name, relative to the current directory; the compression's extension is added.
+    Named(PathBuf),
+    /// A default name in this directory.
+    Default(PathBuf),
+}
+
+/// What is asked for.
+pub(crate) struct Order {
+    pub(crate) output: Output,
+    pub(crate) options: RequestOptions,
+    pub(crate) busy: Busy,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) asked_at: Instant,
+}
+
+/// What became of an order at once.
+pub(crate) enum Accepted {
+    /// The listener will hear of it.
+    Started,
+    /// It was taken in process, and the listener was not needed.
+    Done(Box<Report>),
+}
+
+/// Opens the output now, while the caller waits: a wrong name is told at once, and a relative one is resolved before
+/// the process changes its directory. Also gives the name that the caller did not know, if it is a default one.
+pub(crate) fn open_destination(
+    destination: Destination,
+    options: &RequestOptions,
+    mode: u32,
+) -> Result<(Output, Option<String>), SnapshotError> {
+    let extension = options.compression.map_or("", super::Compression::extension);
+    match destination {
+        Destination::Named(name) if name.as_os_str().is_empty() => {
+            Output::open(&name, mode).map(|output| (output, None))
+        }
+        Destination::Named(name) => {
+            let mut path = absolute(&name)?.into_os_string();
+            path.push(extension);
+            Output::open(Path::new(&path), mode).map(|output| (output, None))
+        }
+        Destination::Default(directory) => {
+            let directory = absolute(&directory)?;
+            let start = monotonic();
+            // Another nanosecond, another name.
+            let names = (0..100_000)
+                .map(|step| default_name(start + Duration::from_nanos(step), extension));
+            let (target, name) = FileTarget::reserve(&directory, mode, names)?;
+            Ok((Output::File(target), Some(name)))
+        }
+    }
+}
+
+/// Starts an order for `environment`, on its JavaScript thread.
+pub(crate) fn start(
+    environment: &Arc<Environment>,
+    order: Order,
+    listener: impl FnOnce() -> Result<Box<dyn Listener>, SnapshotError>,
+) -> Result<Accepted, SnapshotError> {
+    let now = |order: &Order, reason| {
+        take_in_process(
+            &order.output,
+            order.options.v8,
+            order.options.compression,
+            order.asked_at,
+            reason,
+        )
+        .map(|report| Accepted::Done(Box::new(report)))
+    };
+    if order.options.in_process {
+        return now(&order, None);
+    }
+    if let Some(reason) = fork_unavailable(environment) {
+        if !order.options.fallback_inline || matches!(order.output, Output::Pipe(_)) {
+            return Err(SnapshotError::ForkUnavailable(reason));
+        }
+        check_memory_in_process()?;
+        return now(&order, Some(reason));
+    }
+    if order.busy == Busy::Reject && QUEUE.is_busy() {
+        return Err(SnapshotError::Busy);
+    }
+    let request = Request {
+        environment: Arc::clone(environment),
+        output: Arc::new(order.output),
+        options: order.options,
+        listener: listener()?,
+        cancelled: order.cancelled,
+        asked_at: order.asked_at,
+        pending: Some(environment.begin_request()),
+        urgent: false,
+    };
+    match QUEUE.submit(request) {
+        Ok(()) => Ok(Accepted::Started),
+        Err((request, error)) => {
+            let reason = format!("no thread can be started: {error}");
+            let Request { output, options, asked_at, .. } = request;
+            if !options.fallback_inline || matches!(*output, Output::Pipe(_)) {
+                return Err(SnapshotError::ForkUnavailable(reason));
+            }
+            // A thread may have been refused for lack of memory.
+            check_memory_in_process()?;
+            take_in_process(&output, options.v8, options.compression, asked_at, Some(reason))
+                .map(|report| Accepted::Done(Box::new(report)))
+        }
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, SnapshotError> {
+    // Not canonicalised: what the last component is, is looked at when it is opened.
+    std::path::absolute(path).map_err(|error| SnapshotError::io("open", path, error))
+}
