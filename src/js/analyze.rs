@@ -1,0 +1,91 @@
+//! Analysis of snapshot files, off the JavaScript thread: each question is a task of libuv's thread pool.
+
+use heapsnapshot::{LoadOptions, Snapshot};
+use napi::{Env, Task};
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A loaded snapshot that JavaScript holds; empty once it is closed.
+#[derive(Clone)]
+pub(crate) struct Loaded(Arc<Mutex<Option<Arc<Snapshot>>>>);
+
+impl Loaded {
+    /// Gives the memory back as soon as no task uses it any more.
+    pub(crate) fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn get(&self) -> napi::Result<Arc<Snapshot>> {
+        let snapshot = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        snapshot.ok_or_else(|| failed("the snapshot has been closed"))
+    }
+}
+
+/// Loads a file.
+pub struct Open {
+    pub(crate) path: PathBuf,
+    pub(crate) salvage: bool,
+}
+
+impl Task for Open {
+    type Output = Snapshot;
+    type JsValue = crate::Analysis;
+
+    fn compute(&mut self) -> napi::Result<Snapshot> {
+        LoadOptions::new().salvage(self.salvage).open(&self.path).map_err(failed)
+    }
+
+    fn resolve(&mut self, _env: Env, snapshot: Snapshot) -> napi::Result<crate::Analysis> {
+        Ok(crate::Analysis::of(Loaded(Arc::new(Mutex::new(Some(Arc::new(snapshot)))))))
+    }
+}
+
+/// A question about loaded snapshots; the answer is JSON.
+pub struct Ask {
+    pub(crate) snapshots: Vec<Loaded>,
+    pub(crate) question: Question,
+    /// JSON.
+    pub(crate) options: String,
+}
+
+/// What is asked.
+pub(crate) enum Question {
+    /// About one snapshot, by the name that `heapdump_cli::ask` knows.
+    Named(String),
+    Compare,
+    FindLeaks,
+}
+
+impl Task for Ask {
+    type Output = String;
+    type JsValue = String;
+
+    fn compute(&mut self) -> napi::Result<String> {
+        let snapshots = self.snapshots.iter().map(Loaded::get).collect::<napi::Result<Vec<_>>>()?;
+        let snapshots: Vec<&Snapshot> = snapshots.iter().map(AsRef::as_ref).collect();
+        match (&self.question, snapshots.as_slice()) {
+            (Question::Named(name), [snapshot]) => {
+                heapdump_cli::ask::ask(snapshot, name, &self.options)
+            }
+            (Question::Compare, [base, target]) => {
+                heapdump_cli::ask::compare(base, target, &self.options)
+            }
+            (Question::FindLeaks, all) => heapdump_cli::ask::find_leaks(all, &self.options),
+            _ => {
+                return Err(failed(
+                    "a question about one or two snapshots was asked of another number of them",
+                ));
+            }
+        }
+        .map_err(failed)
+    }
+
+    fn resolve(&mut self, _env: Env, answer: String) -> napi::Result<String> {
+        Ok(answer)
+    }
+}
+
+fn failed(error: impl Display) -> napi::Error {
+    napi::Error::from_reason(error.to_string())
+}

@@ -1,0 +1,18 @@
+//! Between JavaScript and the rest. Nothing below this knows of Node-API.
+
+mod analyze;
+mod calls;
+mod last;
+mod listener;
+mod values;
+
+pub(crate) use analyze::{Ask, Loaded, Open, Question};
+pub(crate) use calls::{
+    arm_near_heap_limit, flush, import_file, install_signal, open, resume, started, stream,
+    write_sync,
+};
+pub(crate) use last::status;
+pub(crate) use listener::{Cancellations, EventListener, connect};
+pub(crate) use values::{
+    Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, Started, Status,
+};

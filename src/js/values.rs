@@ -1,0 +1,299 @@
+//! JavaScript's values for ours. Errors cross as plain objects (`JsError`): `lib/errors.js` makes them `Error`s.
+
+use crate::error::SnapshotError;
+use crate::options::EnvironmentOptions;
+use crate::snapshot::{Compression, Mode, ProgressReport, Report, RequestOptions};
+use crate::v8::SnapshotOptions;
+use napi::bindgen_prelude::Buffer;
+use napi_derive::napi;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Options as `lib/options.js` has checked them.
+#[napi(object)]
+pub struct JsOptions {
+    /// Taken in process although a child could be forked.
+    pub in_process: bool,
+    /// May be taken in process when no child can be forked.
+    pub fallback_inline: bool,
+    /// `gzip` or `zstd`.
+    pub compress: Option<String>,
+    pub expose_internals: bool,
+    pub expose_numeric_values: bool,
+    pub stable_ids: bool,
+    /// Permission bits of the file.
+    pub file_mode: u32,
+    /// Milliseconds.
+    pub timeout: Option<f64>,
+    /// Fails instead of waiting while another snapshot runs.
+    pub reject_when_busy: bool,
+    /// Progress is wanted.
+    pub progress: bool,
+    /// Why this is in process, if a child was wanted.
+    pub reason: Option<String>,
+}
+
+/// What a listener hears: exactly one of the fields.
+#[napi(object)]
+#[derive(Default)]
+pub struct Event {
+    pub progress: Option<JsProgress>,
+    pub report: Option<JsReport>,
+    pub error: Option<JsError>,
+}
+
+/// How far a snapshot is.
+#[napi(object)]
+pub struct JsProgress {
+    pub stage: String,
+    pub done: u32,
+    pub total: u32,
+    pub bytes: f64,
+}
+
+/// A complete snapshot. Times in milliseconds, sizes in bytes.
+#[napi(object)]
+pub struct JsReport {
+    pub path: Option<Buffer>,
+    pub bytes: f64,
+    pub nodes: f64,
+    pub edges: f64,
+    pub mode: String,
+    pub fallback_reason: Option<String>,
+    pub attempts: u32,
+    pub retry_reasons: Vec<String>,
+    pub pause: f64,
+    pub barrier_wait: f64,
+    pub fork_time: f64,
+    pub duration: f64,
+    pub child_peak_memory: f64,
+    pub child_private_memory: f64,
+}
+
+/// Why there is none.
+#[napi(object)]
+pub struct JsError {
+    /// Stable code; absent when `errno` names it.
+    pub code: Option<String>,
+    pub message: String,
+    /// Of `ERR_HEAPDUMP_FORK_UNAVAILABLE`: the bare reason.
+    pub reason: Option<String>,
+    pub errno: Option<i32>,
+    pub syscall: Option<String>,
+    pub path: Option<Buffer>,
+}
+
+/// What became of a call at once.
+#[napi(object)]
+#[derive(Default)]
+pub struct Started {
+    /// The default name that the file gets.
+    pub name: Option<String>,
+    /// The file's absolute path.
+    pub path: Option<Buffer>,
+    /// The end, when it came before the call returned.
+    pub end: Option<Event>,
+    /// The reading end of a stream's pipe.
+    pub fd: Option<i32>,
+}
+
+/// What Node's permission model said of a directory.
+#[napi(object)]
+pub struct JsPermission {
+    pub directory: String,
+    pub granted: bool,
+}
+
+/// Numbers that a person can watch.
+#[napi(object)]
+pub struct Status {
+    pub running: u32,
+    pub waiting: u32,
+    pub last: Option<Event>,
+}
+
+/// `NODE_HEAPDUMP_OPTIONS`, read.
+#[napi(object)]
+pub struct JsEnvironmentOptions {
+    /// `SIGUSR2` for instance; absent for none.
+    pub signal: Option<String>,
+    pub in_process: bool,
+    pub fallback_inline: bool,
+    pub directory: Option<String>,
+    pub compress: Option<String>,
+    pub workers: bool,
+    pub unrecognized: Vec<String>,
+}
+
+/// What `lib/oom.js` asks for at V8's heap limit.
+#[napi(object)]
+pub struct JsNearLimit {
+    /// The first file; later ones are numbered.
+    pub path: Buffer,
+    /// `continue`, `wait` or `exit`.
+    pub at_limit: String,
+    /// Snapshots at most.
+    pub most: u32,
+    /// A line on standard error says what is about to be done.
+    pub announce: bool,
+}
+
+impl JsOptions {
+    pub(super) fn request(&self) -> RequestOptions {
+        RequestOptions {
+            v8: SnapshotOptions {
+                expose_internals: self.expose_internals,
+                expose_numeric_values: self.expose_numeric_values,
+            },
+            compression: match self.compress.as_deref() {
+                Some("gzip") => Some(Compression::Gzip),
+                Some("zstd") => Some(Compression::Zstd),
+                _ => None,
+            },
+            in_process: self.in_process,
+            fallback_inline: self.fallback_inline,
+            stable_ids: self.stable_ids,
+            timeout: self.timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()),
+        }
+    }
+}
+
+impl From<Result<Report, SnapshotError>> for Event {
+    fn from(result: Result<Report, SnapshotError>) -> Event {
+        match result {
+            Ok(report) => Event { report: Some(report.into()), ..Event::default() },
+            Err(error) => Event { error: Some(error.into()), ..Event::default() },
+        }
+    }
+}
+
+impl From<ProgressReport> for JsProgress {
+    fn from(report: ProgressReport) -> JsProgress {
+        JsProgress {
+            stage: report.stage.to_owned(),
+            done: report.done,
+            total: report.total,
+            bytes: number(report.bytes),
+        }
+    }
+}
+
+impl From<Report> for JsReport {
+    fn from(report: Report) -> JsReport {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+        JsReport {
+            path: report.path.as_deref().map(buffer_of),
+            bytes: number(report.bytes),
+            nodes: number(report.nodes),
+            edges: number(report.edges),
+            mode: match report.mode {
+                Mode::Fork => "fork",
+                Mode::Inline => "inline",
+            }
+            .to_owned(),
+            fallback_reason: report.fallback_reason,
+            attempts: report.attempts,
+            retry_reasons: report.retry_reasons,
+            pause: milliseconds(report.pause),
+            barrier_wait: milliseconds(report.barrier_wait),
+            fork_time: milliseconds(report.fork_time),
+            duration: milliseconds(report.duration),
+            child_peak_memory: number(report.child_peak_memory),
+            child_private_memory: number(report.child_private_memory),
+        }
+    }
+}
+
+impl From<SnapshotError> for JsError {
+    fn from(error: SnapshotError) -> JsError {
+        let (errno, syscall, path) = match &error {
+            SnapshotError::Io { syscall, path, source } => {
+                (Some(errno_of(source)), Some((*syscall).to_owned()), Some(buffer_of(path)))
+            }
+            SnapshotError::NotAFile { path, .. } => (None, None, Some(buffer_of(path))),
+            _ => (None, None, None),
+        };
+        let reason = match &error {
+            SnapshotError::ForkUnavailable(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        JsError {
+            reason,
+            code: error.code().map(str::to_owned),
+            message: error.to_string(),
+            errno,
+            syscall,
+            path,
+        }
+    }
+}
+
+impl From<&EnvironmentOptions> for JsEnvironmentOptions {
+    fn from(options: &EnvironmentOptions) -> JsEnvironmentOptions {
+        JsEnvironmentOptions {
+            signal: options.signal.name().map(str::to_owned),
+            in_process: options.in_process,
+            fallback_inline: options.fallback_inline,
+            directory: options.directory.clone(),
+            compress: options.compression.map(|compression| {
+                match compression {
+                    Compression::Gzip => "gzip",
+                    Compression::Zstd => "zstd",
+                }
+                .to_owned()
+            }),
+            workers: options.workers,
+            unrecognized: options.unrecognized.clone(),
+        }
+    }
+}
+
+/// libuv's number for an error: the negated errno on Unix.
+#[cfg(unix)]
+fn errno_of(error: &std::io::Error) -> i32 {
+    -error.raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// libuv's number for an error (uv/errno.h); Windows' own codes are not errno values.
+#[cfg(windows)]
+fn errno_of(error: &std::io::Error) -> i32 {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => -4058,
+        ErrorKind::PermissionDenied => -4092,
+        ErrorKind::AlreadyExists => -4075,
+        ErrorKind::IsADirectory => -4068,
+        ErrorKind::NotADirectory => -4052,
+        ErrorKind::StorageFull => -4055,
+        ErrorKind::InvalidFilename => -4064,
+        _ => -4070,
+    }
+}
+
+/// JavaScript's numbers are exact up to 2⁵³, which no size here reaches.
+#[allow(clippy::cast_precision_loss)]
+fn number(value: u64) -> f64 {
+    value as f64
+}
+
+#[cfg(unix)]
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+#[cfg(windows)]
+pub(super) fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+#[cfg(unix)]
+pub(super) fn buffer_of(path: &Path) -> Buffer {
+    use std::os::unix::ffi::OsStrExt;
+    path.as_os_str().as_bytes().into()
+}
+
+#[cfg(windows)]
+pub(super) fn buffer_of(path: &Path) -> Buffer {
+    path.to_string_lossy().into_owned().into_bytes().into()
+}

@@ -1,0 +1,217 @@
+//! Heap snapshots of a live Node.js process: the Node-API surface. Functions here only delegate; `index.js` and `lib/`
+//! are the public API over them.
+
+mod environment;
+mod error;
+mod filename;
+mod js;
+mod options;
+mod process;
+mod signal;
+mod snapshot;
+mod v8;
+
+use js::{
+    Ask, Event, EventListener, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission,
+    Loaded, Open, Question, Started, Status,
+};
+use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, FnArgs, Function};
+use napi_derive::napi;
+use std::sync::Arc;
+
+/// What one Node environment (the main thread, a worker) keeps of this addon.
+#[napi]
+pub struct Heap {
+    environment: Arc<environment::Environment>,
+    options: options::EnvironmentOptions,
+    cancellations: js::Cancellations,
+}
+
+#[napi]
+impl Heap {
+    /// For the calling thread's environment. `options`: the value of `NODE_HEAPDUMP_OPTIONS`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: &napi::Env, options: String) -> napi::Result<Heap> {
+        let environment = Arc::new(environment::Environment::new(process::is_main_thread()));
+        js::connect(env, &environment)?;
+        let options = options::parse(&options);
+        if options.plain {
+            snapshot::keep_children_plain();
+        }
+        Ok(Heap { environment, options, cancellations: js::Cancellations::default() })
+    }
+
+    /// Starts a snapshot into a file. `id` is the caller's, for `cancel`; without a `path` it gets a default name in
+    /// the current directory. `listener` hears of progress and, unless the end is returned, of the end.
+    #[napi(catch_unwind)]
+    pub fn write(
+        &self,
+        id: u32,
+        path: Option<Buffer>,
+        options: JsOptions,
+        listener: Function<FnArgs<(Event,)>, ()>,
+    ) -> napi::Result<Started> {
+        let cancelled = self.cancellations.begin(id);
+        let opened = js::open(path, &options);
+        js::started(
+            &self.environment,
+            opened,
+            &options,
+            cancelled,
+            EventListener::new(listener, &options)?,
+        )
+    }
+
+    /// Takes a snapshot in process, now.
+    #[napi(catch_unwind)]
+    pub fn write_sync(&self, path: Option<Buffer>, options: JsOptions) -> Started {
+        js::write_sync(path, &options)
+    }
+
+    /// Starts a snapshot into a pipe, whose reading end is returned.
+    #[napi(catch_unwind)]
+    pub fn stream(
+        &self,
+        id: u32,
+        options: JsOptions,
+        listener: Function<FnArgs<(Event,)>, ()>,
+    ) -> napi::Result<Started> {
+        let cancelled = self.cancellations.begin(id);
+        js::stream(&self.environment, &options, cancelled, EventListener::new(listener, &options)?)
+    }
+
+    /// Gives a snapshot that V8 wrote into the file `source` by itself its place and guarantees.
+    #[napi(catch_unwind)]
+    pub fn import_file(&self, source: Buffer, path: Option<Buffer>, options: JsOptions) -> Started {
+        js::import_file(&source, path, &options)
+    }
+
+    /// Ends the request `id`; its listener hears that it was aborted.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self, id: u32) {
+        self.cancellations.cancel(id);
+        snapshot::QUEUE.end_early();
+    }
+
+    /// To be called when the event loop will not turn again: what was accepted is forked before this returns.
+    #[napi(catch_unwind)]
+    pub fn flush(&self) {
+        js::flush(&self.environment);
+    }
+
+    /// To be called when the event loop turns again after all.
+    #[napi(catch_unwind)]
+    pub fn resume(&self) {
+        js::resume(&self.environment);
+    }
+
+    /// Why a snapshot in process would be too much for the memory that is left.
+    #[napi(catch_unwind)]
+    pub fn too_little_memory(&self) -> Option<JsError> {
+        snapshot::check_memory_in_process().err().map(Into::into)
+    }
+
+    /// `NODE_HEAPDUMP_OPTIONS`, read.
+    #[napi(catch_unwind)]
+    pub fn options(&self) -> JsEnvironmentOptions {
+        (&self.options).into()
+    }
+
+    /// Answers the signal that the options name by dumps of this thread; `listener` hears of each, and at once of an
+    /// error when the signal cannot be watched. `permission`: what Node's permission model says of
+    /// their directory, where it is in force.
+    #[napi(catch_unwind)]
+    pub fn install_signal(
+        &self,
+        listener: Function<FnArgs<(Event,)>, ()>,
+        permission: Option<JsPermission>,
+    ) -> napi::Result<()> {
+        js::install_signal(&self.environment, &self.options, permission, listener)
+    }
+
+    /// Takes a snapshot when V8's heap comes near its limit. Returns why that cannot be arranged.
+    #[napi(catch_unwind)]
+    pub fn arm_near_heap_limit(
+        &self,
+        limit: JsNearLimit,
+        options: JsOptions,
+        listener: Function<FnArgs<(Event,)>, ()>,
+    ) -> napi::Result<Option<JsError>> {
+        js::arm_near_heap_limit(&self.environment, &limit, &options, listener)
+    }
+
+    /// Why no child can be forked, as far as can be told without trying.
+    #[napi(catch_unwind)]
+    pub fn fork_unavailable(&self) -> Option<String> {
+        snapshot::fork_unavailable(&self.environment)
+    }
+
+    /// Why V8's profiler cannot be reached.
+    #[napi(catch_unwind)]
+    pub fn profiler_unavailable(&self) -> Option<String> {
+        v8::profiler_available().err().map(|missing| missing.to_string())
+    }
+
+    /// What runs and waits in this process, all threads together, and the last snapshot of it.
+    #[napi(catch_unwind)]
+    pub fn status(&self) -> Status {
+        js::status()
+    }
+}
+
+/// A loaded snapshot file, for `lib/analyze.js`.
+#[napi]
+pub struct Analysis(Loaded);
+
+impl Analysis {
+    pub(crate) fn of(loaded: Loaded) -> Analysis {
+        Analysis(loaded)
+    }
+}
+
+#[napi]
+impl Analysis {
+    /// Answers a question of `heapdump_cli::ask`; options and answer are JSON.
+    #[napi(catch_unwind)]
+    pub fn ask(&self, question: String, options: String) -> AsyncTask<Ask> {
+        let question = Question::Named(question);
+        AsyncTask::new(Ask { snapshots: vec![self.0.clone()], question, options })
+    }
+
+    /// Compares this snapshot with a later one.
+    #[napi(catch_unwind)]
+    pub fn compare(&self, target: &Analysis, options: String) -> AsyncTask<Ask> {
+        let snapshots = vec![self.0.clone(), target.0.clone()];
+        AsyncTask::new(Ask { snapshots, question: Question::Compare, options })
+    }
+
+    /// Finds leaks in this snapshot and the later ones.
+    #[napi(catch_unwind)]
+    pub fn find_leaks(
+        &self,
+        later: Vec<ClassInstance<Analysis>>,
+        options: String,
+    ) -> AsyncTask<Ask> {
+        let later = later.iter().map(|analysis| analysis.0.clone());
+        let snapshots = std::iter::once(self.0.clone()).chain(later).collect();
+        AsyncTask::new(Ask { snapshots, question: Question::FindLeaks, options })
+    }
+
+    /// Frees the memory.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+/// Loads a snapshot file, which may be compressed.
+#[napi(catch_unwind)]
+pub fn open_snapshot(path: String, salvage: bool) -> AsyncTask<Open> {
+    AsyncTask::new(Open { path: path.into(), salvage })
+}
+
+/// Runs a command of `npx heapdump-rs` on the process's own output; returns its exit code.
+#[napi(catch_unwind)]
+pub fn run_command(arguments: Vec<String>) -> u8 {
+    heapdump_cli::run_process(arguments)
+}
