@@ -1,0 +1,35 @@
+'use strict';
+
+// The main entry: a drop-in for node-heapdump. Loading it installs the signal, which no subpath does; all else is loaded
+// when it is first used.
+
+const { heap } = require('./lib/native.js');
+
+/** Drop-in for node-heapdump's `writeSnapshot([filename], [callback])`; see index.d.ts. */
+function writeSnapshot(filename, callback) {
+  return require('./lib/snapshot.js').writeSnapshot(filename, callback, arguments[2]);
+}
+
+function writeSnapshotSync(filename, options) {
+  return require('./lib/snapshot.js').writeSnapshotSync(filename, options);
+}
+
+function createSnapshotStream(options) {
+  return require('./lib/stream.js').createSnapshotStream(options);
+}
+
+function getStatus() {
+  return require('./lib/snapshot.js').getStatus();
+}
+
+const { signal, unrecognized } = heap.options();
+const special = unrecognized.length > 0 || process.listenerCount(signal) > 0 || process.permission !== undefined;
+const permission = special ? require('./lib/signal.js').prepare(heap.options()) : undefined;
+// A second copy of this package in the same thread would write a second file for each signal.
+const installed = Symbol.for('heapdump-rs.signal');
+if (signal !== undefined && process[installed] === undefined) {
+  Object.defineProperty(process, installed, { value: signal });
+  heap.installSignal((event) => require('./lib/signal.js').announce(signal, event), permission);
+}
+
+module.exports = { writeSnapshot, writeSnapshotSync, createSnapshotStream, getStatus };

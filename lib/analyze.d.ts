@@ -1,0 +1,188 @@
+/** Where something is in the source; lines and columns count from 1. */
+export interface SourcePlace {
+  script: string | null;
+  scriptId: number;
+  line: number;
+  column: number;
+}
+
+export interface ObjectRef {
+  id: number;
+  name: string;
+  class: string;
+  type: string;
+  shallowSize: number;
+  retainedSize: number;
+  /** References from the nearest root; null if nothing leads to it. */
+  distance: number | null;
+}
+
+export interface Reference {
+  type: string;
+  name: string;
+  object: ObjectRef;
+}
+
+export interface PathReport {
+  /** In words: `server.js: sessions → Map → [key] → Session`. */
+  text: string;
+  steps: Reference[];
+}
+
+export interface Rows {
+  /** How many rows; 0, the default, for all. */
+  limit?: number;
+  /** Only rows whose name contains this, in any case. */
+  filter?: string | null;
+  sort?: 'retained' | 'shallow' | 'count' | 'name';
+}
+
+export interface SummaryReport {
+  nodes: number;
+  edges: number;
+  totalSize: number;
+  classCount: number;
+  classes: Array<{
+    name: string;
+    key: string;
+    location: { scriptId: number; line: number; column: number } | null;
+    count: number;
+    shallowSize: number;
+    retainedSize: number;
+    distance: number;
+  }>;
+  missing: string[];
+}
+
+export interface Statistics {
+  total: number;
+  native: number;
+  typedArrays: number;
+  v8Heap: number;
+  code: number;
+  strings: number;
+  jsArrays: number;
+  system: number;
+}
+
+export interface IdAgreement {
+  shared: number;
+  sameNode: number;
+  uniqueStrings: number;
+  sameString: number;
+}
+
+export interface CompareReport {
+  baseSize: number;
+  targetSize: number;
+  /** Whether an id means the same object in both. */
+  idsComparable: boolean;
+  matchedById: boolean;
+  idAgreement: IdAgreement;
+  changedClasses: number;
+  classes: Array<{
+    name: string;
+    key: string;
+    /** null where objects were not matched by id. */
+    added: number | null;
+    removed: number | null;
+    addedSize: number | null;
+    removedSize: number | null;
+    countDelta: number;
+    sizeDelta: number;
+    retainedDelta: number;
+    objects?: Array<{
+      change: 'added' | 'removed';
+      id: number;
+      name: string;
+      shallowSize: number;
+      retainedSize: number;
+    }>;
+  }>;
+}
+
+export interface LeaksReport {
+  totalSizes: number[];
+  idsComparable: boolean;
+  matchedById: boolean;
+  idAgreement: IdAgreement;
+  suspectCount: number;
+  growth: number;
+  suspects: Array<{
+    class: string;
+    heldBy: string | null;
+    sentence: string;
+    counts: number[];
+    retainedSizes: number[];
+    growth: number;
+    survivors: number | null;
+    location: SourcePlace | null;
+    holder: ObjectRef | null;
+    example: ObjectRef;
+    path: PathReport;
+    objects?: Array<{ object: ObjectRef; path: string }>;
+  }>;
+}
+
+export interface ObjectReport {
+  object: ObjectRef;
+  location: SourcePlace | null;
+  dominator: ObjectRef;
+  referenceCount: number;
+  references: Reference[];
+  retainerCount: number;
+  retainers: Reference[];
+  path: PathReport;
+}
+
+export interface StringsReport {
+  duplicates: number;
+  wastedSize: number;
+  strings: Array<{
+    text: string;
+    count: number;
+    shallowSize: number;
+    retainedSize: number;
+    wastedSize: number;
+    exampleId: number;
+  }>;
+}
+
+export interface SuspectsReport {
+  totalSize: number;
+  suspects: Array<{
+    class: string;
+    count: number;
+    retainedSize: number;
+    object: ObjectRef;
+    accumulationPoint: ObjectRef | null;
+    path: PathReport;
+  }>;
+}
+
+export type Match = 'auto' | 'id' | 'class';
+
+/** A loaded snapshot. What takes long is computed when it is first asked for, once, off the main thread. */
+export class Snapshot {
+  private constructor();
+  summary(options?: Rows): Promise<SummaryReport>;
+  statistics(): Promise<Statistics>;
+  strings(options?: Rows): Promise<StringsReport>;
+  suspects(options?: { threshold?: number }): Promise<SuspectsReport>;
+  inspect(id: number | string, options?: Rows): Promise<ObjectReport>;
+  retainers(id: number | string, options?: Rows): Promise<Reference[]>;
+  /** What an object immediately dominates; without one, the objects that retain most. */
+  dominators(id?: number | string | null, options?: Rows): Promise<ObjectRef[]>;
+  compare(target: Snapshot, options?: Rows & { match?: Match; objects?: boolean }): Promise<CompareReport>;
+  /** Frees the memory now rather than when the object is collected. */
+  close(): void;
+}
+
+/** Loads a snapshot, which may be compressed (.gz, .zst). */
+export function open(path: string, options?: { salvage?: boolean }): Promise<Snapshot>;
+
+/** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */
+export function findLeaks(
+  snapshots: Snapshot[],
+  options?: Rows & { match?: Match; traceAllObjects?: boolean },
+): Promise<LeaksReport>;

@@ -1,0 +1,148 @@
+'use strict';
+// heapdump-rs/analyze: the questions that the commands answer, from JavaScript and off the main thread.
+// Every method is a call into the addon that returns a promise; the addon loads and computes on a worker
+// thread of its own, and gives the same JSON as the command's --json.
+
+const { addon } = require('./native.js');
+
+const SORTS = new Set(['retained', 'shallow', 'count', 'name']);
+const MATCHES = new Set(['auto', 'id', 'class']);
+
+/** A loaded snapshot. What takes long is computed when it is first asked for, once. */
+class Snapshot {
+  #handle;
+
+  constructor(handle) {
+    this.#handle = handle;
+  }
+
+  summary(options) {
+    return this.#ask('summary', rows(options));
+  }
+
+  statistics() {
+    return this.#ask('statistics', {});
+  }
+
+  strings(options) {
+    return this.#ask('strings', rows(options));
+  }
+
+  suspects(options = {}) {
+    const { threshold = 0.1 } = object(options);
+    if (typeof threshold !== 'number' || !(threshold >= 0)) {
+      throw new TypeError(`options.threshold must be a number from 0, got ${String(threshold)}`);
+    }
+    return this.#ask('suspects', { threshold });
+  }
+
+  inspect(id, options) {
+    return this.#ask('inspect', { id: objectId(id), ...rows(options) });
+  }
+
+  retainers(id, options) {
+    return this.#ask('retainers', { id: objectId(id), ...rows(options) });
+  }
+
+  dominators(id, options) {
+    return this.#ask('dominators', { id: id == null ? null : objectId(id), ...rows(options) });
+  }
+
+  /** What changed from this snapshot to a later one. */
+  compare(target, options = {}) {
+    const { match = 'auto', objects = false } = object(options);
+    const other = handleOf(target, 'target');
+    const question = { match: oneOf(match, MATCHES, 'match'), objects: Boolean(objects), ...rows(options) };
+    return parse(this.#handle.compare(other, JSON.stringify(question)));
+  }
+
+  /** Frees the memory now rather than when the object is collected. */
+  close() {
+    this.#handle.close();
+  }
+
+  #ask(question, options) {
+    return parse(this.#handle.ask(question, JSON.stringify(options)));
+  }
+
+  static handleOf(snapshot) {
+    return snapshot.#handle;
+  }
+}
+
+function handleOf(value, name) {
+  if (!(value instanceof Snapshot)) throw new TypeError(`${name} must be a Snapshot, as open() gives`);
+  return Snapshot.handleOf(value);
+}
+
+/** Loads a snapshot, which may be compressed (.gz, .zst). */
+async function open(path, options = {}) {
+  if (typeof path !== 'string') throw new TypeError(`path must be a string, got ${typeof path}`);
+  const { salvage = false } = object(options);
+  return new Snapshot(await withCode(addon.openSnapshot(path, Boolean(salvage))));
+}
+
+/** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */
+async function findLeaks(snapshots, options = {}) {
+  if (!Array.isArray(snapshots) || snapshots.length < 2 || snapshots.length > 3) {
+    throw new TypeError('snapshots must be an array of two or three');
+  }
+  const { match = 'auto', traceAllObjects = false } = object(options);
+  const handles = snapshots.map((snapshot, index) => handleOf(snapshot, `snapshots[${index}]`));
+  const question = {
+    match: oneOf(match, MATCHES, 'match'), traceAllObjects: Boolean(traceAllObjects), ...rows(options),
+  };
+  const [first, ...later] = handles;
+  return parse(first.findLeaks(later, JSON.stringify(question)));
+}
+
+async function parse(answer) {
+  return JSON.parse(await withCode(answer));
+}
+
+/** What the analyzer rejects with says all in its message; its code is stable. */
+async function withCode(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    error.code = 'ERR_HEAPDUMP_ANALYZE';
+    throw error;
+  }
+}
+
+function rows(options = {}) {
+  const { limit = 0, filter = null, sort = 'retained' } = object(options);
+  if (!Number.isInteger(limit) || limit < 0) {
+    throw new TypeError(`options.limit must be an integer from 0, got ${String(limit)}`);
+  }
+  if (filter !== null && typeof filter !== 'string') {
+    throw new TypeError(`options.filter must be a string, got ${typeof filter}`);
+  }
+  return { limit, filter, sort: oneOf(sort, SORTS, 'sort') };
+}
+
+function object(options) {
+  if (options === null || typeof options !== 'object') {
+    throw new TypeError(`options must be an object, got ${options === null ? 'null' : typeof options}`);
+  }
+  return options;
+}
+
+function oneOf(value, allowed, name) {
+  if (!allowed.has(value)) {
+    throw new TypeError(`options.${name} must be one of ${[...allowed].join(', ')}, got ${String(value)}`);
+  }
+  return value;
+}
+
+/** `123`, `'123'` or `'@123'`. */
+function objectId(id) {
+  const text = String(id).replace(/^@/, '');
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(number)) {
+    throw new TypeError(`id must be an object's id such as '@123', got ${String(id)}`);
+  }
+  return number;
+}
+
+module.exports = { open, findLeaks, Snapshot };

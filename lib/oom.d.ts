@@ -1,0 +1,43 @@
+/** A singleton: calling it again returns the first instance. */
+declare function oomHeapdump(options?: oomHeapdump.OomHeapdumpOptions): oomHeapdump.OomHeapdump;
+
+declare namespace oomHeapdump {
+  /** Options of node-oom-heapdump, of its first version and its last. */
+  interface OomHeapdumpOptions {
+    /**
+     * Percent of V8's heap limit: a snapshot is taken when the used heap after a full garbage collection exceeds it.
+     * Armed only when given.
+     */
+    threshold?: number;
+    /** Snapshots for `threshold` at most. Default: 3. */
+    limit?: number;
+    /** The snapshot's path (first version); `.heapsnapshot` is added. */
+    name?: string;
+    /** The snapshot's path; `.heapsnapshot` is added. Default: `OoM-pid-<pid>` in the current directory. */
+    path?: string;
+    /** Adds `-YYYYMMDDTHHMMSS` to the path. Default: false. */
+    addTimestamp?: boolean;
+    /** Takes a snapshot at V8's heap limit and then ends the process with status 1. Default: true. */
+    heapdumpOnOOM?: boolean;
+    /** Accepted; there is one implementation. */
+    OOMImplementation?: 'NATIVE_HOOK';
+    /** Accepted and not used: no inspector is needed. */
+    port?: number;
+  }
+
+  /** node-oom-heapdump's API. While one file is made, another call rejects. */
+  interface OomHeapdump {
+    /** Resolves with the snapshot's path. */
+    createHeapSnapshot(snapshotPath?: string): Promise<string>;
+    /** Rejects a path that this did not create. */
+    deleteHeapSnapshot(snapshotPath: string): Promise<string>;
+    deleteAllHeapSnapshots(): Promise<string[]>;
+    /** Profiles the CPU for `duration` ms (default 30000); resolves with the profile's path. */
+    createCpuProfile(cpuProfilePath?: string, duration?: number): Promise<string>;
+    /** Rejects a path that this did not create. */
+    deleteCpuProfile(cpuProfilePath: string): Promise<string>;
+    deleteAllCpuProfiles(): Promise<string[]>;
+  }
+}
+
+export = oomHeapdump;

@@ -1,0 +1,170 @@
+'use strict';
+
+// A drop-in for node-oom-heapdump: both its option sets, its API and its texts. Its snapshots need no inspector, and the
+// one at V8's heap limit is taken by a forked child.
+
+const fs = require('node:fs/promises');
+const path = require('node:path');
+const { debuglog } = require('node:util');
+const v8 = require('node:v8');
+
+const { heap } = require('./native.js');
+const { normalize } = require('./options.js');
+const { toError } = require('./errors.js');
+const { toReport, publish } = require('./report.js');
+const { writeSnapshot } = require('./promises.js');
+
+const BUSY = 'A CPU profile or heapdump is already being created, please retry later.';
+const LONGEST_NAME = 255;
+const SNAPSHOT = '.heapsnapshot';
+const debug = debuglog('heapdump');
+
+let instance;
+
+/** The singleton; the first call's options hold. */
+function oomHeapdump(options = {}) {
+  instance ??= new OomHeapdump(options);
+  return instance;
+}
+
+class OomHeapdump {
+  #busy = false;
+  #heapSnapshots = new Set();
+  #cpuProfiles = new Set();
+
+  constructor(options) {
+    const { heapdumpOnOOM = true, port, threshold, limit = 3 } = options;
+    if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
+    if (heapdumpOnOOM) armAtLimit(snapshotPath(options));
+    if (threshold !== undefined) this.#watchThreshold(threshold, limit, snapshotPath(options));
+  }
+
+  /** Writes a snapshot; resolves with its path. */
+  createHeapSnapshot(snapshotPath = path.resolve(`heapsnapshot-${Date.now()}`)) {
+    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), async (file) => {
+      await writeSnapshot(file, { fallback: 'error' });
+    });
+  }
+
+  deleteHeapSnapshot(snapshotPath) {
+    return remove(this.#heapSnapshots, snapshotPath);
+  }
+
+  deleteAllHeapSnapshots() {
+    return removeAll(this.#heapSnapshots);
+  }
+
+  /** Profiles the CPU for `duration` ms; resolves with the profile's path. */
+  createCpuProfile(cpuProfilePath = path.resolve(`cpuprofile-${Date.now()}`), duration = 30000) {
+    return this.#create(this.#cpuProfiles, withExtension(cpuProfilePath, '.cpuprofile'), async (file) => {
+      await fs.writeFile(file, JSON.stringify(await profileCpu(duration)), { mode: 0o600 });
+    });
+  }
+
+  deleteCpuProfile(cpuProfilePath) {
+    return remove(this.#cpuProfiles, cpuProfilePath);
+  }
+
+  deleteAllCpuProfiles() {
+    return removeAll(this.#cpuProfiles);
+  }
+
+  async #create(created, file, create) {
+    if (this.#busy) throw new Error(BUSY);
+    this.#busy = true;
+    try {
+      await create(file);
+      created.add(file);
+      return file;
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** The first version's option: used heap after a full garbage collection, in percent of V8's limit. */
+  #watchThreshold(percent, limit, file) {
+    const { PerformanceObserver, constants } = require('node:perf_hooks');
+    let taken = 0;
+    let running = false;
+    const observer = new PerformanceObserver(async (list) => {
+      const full = list.getEntries().some((entry) => entry.detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR);
+      if (!full || running || !isOver(percent)) return;
+      running = true;
+      taken += 1;
+      if (taken >= limit) observer.disconnect();
+      const name = taken === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${taken}${SNAPSHOT}`;
+      // Its failure is published; a trigger never throws into the application.
+      await writeSnapshot(name, { fallback: 'error' }).catch((error) => debug('threshold: %s', error.message));
+      running = false;
+    });
+    observer.observe({ entryTypes: ['gc'] });
+  }
+}
+
+function isOver(percent) {
+  const { used_heap_size: used, heap_size_limit: limit } = v8.getHeapStatistics();
+  return used > (limit * percent) / 100;
+}
+
+/** As its model: the process ends with status 1 once the file is complete. */
+function armAtLimit(file) {
+  const native = normalize({ mode: 'auto', fallback: 'error' });
+  const limit = { path: Buffer.from(path.resolve(file)), atLimit: 'exit', most: 1, announce: true };
+  const error = heap.armNearHeapLimit(limit, native, (event) => {
+    if (event.error) publish('error', { error: toError(event.error) });
+    else publish('end', { report: toReport(event.report) });
+  });
+  if (error) {
+    const { message, code } = toError(error);
+    process.emitWarning(`no heap snapshot will be taken at the heap limit: ${message}`, {
+      type: 'HeapdumpWarning',
+      code,
+    });
+  }
+}
+
+/** `name` of the first version, `path` of the later ones. */
+function snapshotPath({ name, path: given, addTimestamp }) {
+  let file = given ?? name ?? `OoM-pid-${process.pid}`;
+  if (file.endsWith(SNAPSHOT)) file = file.slice(0, -SNAPSHOT.length);
+  if (addTimestamp) file += `-${timestamp(new Date())}`;
+  const { dir, base } = path.parse(file);
+  return path.join(dir, base.slice(0, LONGEST_NAME - SNAPSHOT.length) + SNAPSHOT);
+}
+
+/** `%Y%m%dT%H%M%S`, local time. */
+function timestamp(date) {
+  const two = (number) => String(number).padStart(2, '0');
+  const day = `${date.getFullYear()}${two(date.getMonth() + 1)}${two(date.getDate())}`;
+  return `${day}T${two(date.getHours())}${two(date.getMinutes())}${two(date.getSeconds())}`;
+}
+
+const withExtension = (file, extension) => (file.endsWith(extension) ? file : file + extension);
+
+async function remove(created, file) {
+  if (!created.has(file)) throw new Error(`File not found:${file}`);
+  created.delete(file);
+  await fs.unlink(file);
+  return file;
+}
+
+function removeAll(created) {
+  return Promise.all([...created].map((file) => remove(created, file)));
+}
+
+async function profileCpu(duration) {
+  const { Session } = require('node:inspector/promises');
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('Profiler.enable');
+    await session.post('Profiler.start');
+    await new Promise((resolve) => setTimeout(resolve, duration));
+    const { profile } = await session.post('Profiler.stop');
+    return profile;
+  } finally {
+    session.disconnect();
+  }
+}
+
+module.exports = oomHeapdump;

@@ -1,0 +1,68 @@
+'use strict';
+
+// From a caller's options to those of the addon, checked.
+
+const { heap } = require('./native.js');
+const { invalidType, invalidValue } = require('./errors.js');
+
+const CHOICES = {
+  mode: ['auto', 'fork', 'inline'],
+  compress: ['gzip', 'zstd'],
+  fallback: ['inline', 'error'],
+  busy: ['queue', 'reject'],
+};
+const FLAGS = ['exposeInternals', 'exposeNumericValues', 'stableIds'];
+
+/**
+ * Options as the addon takes them.
+ * @param {object} [options] the caller's
+ */
+function normalize(options = {}) {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw invalidType('options', 'an object', options);
+  }
+  check(options);
+  const mode = options.mode ?? (heap.options().inProcess ? 'inline' : 'auto');
+  const fallback = options.fallback ?? (mode === 'fork' ? 'error' : 'inline');
+  return {
+    inProcess: mode === 'inline',
+    fallbackInline: fallback === 'inline',
+    compress: options.compress,
+    exposeInternals: options.exposeInternals ?? false,
+    exposeNumericValues: options.exposeNumericValues ?? false,
+    stableIds: options.stableIds ?? false,
+    fileMode: options.fileMode ?? 0o600,
+    timeout: options.timeout,
+    rejectWhenBusy: options.busy === 'reject',
+    progress: options.onProgress !== undefined,
+  };
+}
+
+function check(options) {
+  for (const [name, choices] of Object.entries(CHOICES)) {
+    const value = options[name];
+    if (value !== undefined && !choices.includes(value)) {
+      throw invalidValue(name, `one of ${choices.map((choice) => `'${choice}'`).join(', ')}`, value);
+    }
+  }
+  for (const name of FLAGS) {
+    if (options[name] !== undefined && typeof options[name] !== 'boolean') {
+      throw invalidType(name, 'a boolean', options[name]);
+    }
+  }
+  const { fileMode, timeout, onProgress, signal } = options;
+  if (fileMode !== undefined && !(Number.isInteger(fileMode) && fileMode >= 0 && fileMode <= 0o777)) {
+    throw invalidValue('fileMode', 'an integer from 0 to 0o777', fileMode);
+  }
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout > 0 && Number.isFinite(timeout))) {
+    throw invalidValue('timeout', 'a positive number of milliseconds', timeout);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw invalidType('onProgress', 'a function', onProgress);
+  }
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw invalidType('signal', 'an AbortSignal', signal);
+  }
+}
+
+module.exports = { normalize };

@@ -1,0 +1,48 @@
+'use strict';
+
+// SIGUSR2 is native: `process.listenerCount('SIGUSR2')` stays 0, and a busy JavaScript thread answers too. This file
+// holds what JavaScript has to say about it; index.js installs it.
+
+const path = require('node:path');
+const { debuglog } = require('node:util');
+
+const { toError } = require('./errors.js');
+const { toReport, publish } = require('./report.js');
+
+const debug = debuglog('heapdump');
+
+/**
+ * Says what in NODE_HEAPDUMP_OPTIONS means nothing, and takes the signal over from Node: under
+ * `--heapsnapshot-signal=SIGUSR2` Node has added a listener that dumps in process (`doWriteHeapSnapshot` in its
+ * lib/internal/process/pre_execution.js). One signal is to give one file, and ours does not stop the process.
+ * Returns what Node's permission model, where it is in force, says of the directory for dumps.
+ */
+function prepare({ signal, unrecognized, directory = '.' }) {
+  for (const option of unrecognized) process.stderr.write(`node-heapdump: unrecognized option: ${option}\n`);
+  if (signal === undefined) return undefined;
+  for (const listener of process.listeners(signal)) {
+    // Once ours is installed: in between the signal would end the process.
+    if (listener.name === 'doWriteHeapSnapshot') process.nextTick(() => process.removeListener(signal, listener));
+  }
+  if (process.permission === undefined) return undefined;
+  const target = path.resolve(directory);
+  return { directory: target, granted: process.permission.has('fs.write', target) };
+}
+
+/** Nobody awaits a signal's dump, so its failure is a warning: the person who sent it looks for a file. */
+function announce(signal, event) {
+  if (event.error) {
+    const error = toError(event.error);
+    publish('error', { error, path: error.path, signal });
+    process.emitWarning(`no heap snapshot for ${signal}: ${error.message}`, {
+      type: 'HeapdumpWarning',
+      code: error.code,
+    });
+  } else {
+    const report = toReport(event.report);
+    debug('%s: %j', signal, report);
+    publish('end', { report, signal });
+  }
+}
+
+module.exports = { prepare, announce };

@@ -1,0 +1,187 @@
+'use strict';
+
+// writeSnapshot in its three shapes: with a callback, synchronous, and (for lib/promises.js) with an end function.
+
+const { AsyncResource } = require('node:async_hooks');
+const fs = require('node:fs');
+const path = require('node:path');
+const { fileURLToPath } = require('node:url');
+
+const { heap, nextId, isExiting } = require('./native.js');
+const { normalize } = require('./options.js');
+const { toError, abortError, invalidValue, accessDenied } = require('./errors.js');
+const { toReport, publish } = require('./report.js');
+
+/**
+ * Drop-in for node-heapdump's. Returns whether a snapshot was started (fork mode) or written (in process); never throws
+ * for what the system says.
+ */
+function writeSnapshot(filename, callback) {
+  const call = readArguments(filename, callback, arguments[2]);
+  const done = call.callback && AsyncResource.bind(call.callback);
+  let ok = true;
+  begin(call.name, call.options, (error, report, name) => {
+    ok = error === null;
+    if (done === undefined) return;
+    if (error !== null) done(error);
+    else done(null, name, report);
+  });
+  return ok;
+}
+
+/** Takes a snapshot in process, now. Returns its report; throws what goes wrong. */
+function writeSnapshotSync(filename, options) {
+  const call = readArguments(filename, options);
+  normalize(call.options);
+  let outcome;
+  begin(call.name, { ...call.options, mode: 'inline' }, (error, report) => (outcome = { error, report }));
+  if (outcome.error !== null) throw outcome.error;
+  return outcome.report;
+}
+
+/** What runs and waits in this process, all threads together, and how the last snapshot of it ended. */
+function getStatus() {
+  const { running, waiting, last } = heap.status();
+  return {
+    inProgress: running + waiting > 0,
+    running,
+    waiting,
+    last: last?.report ? toReport(last.report) : undefined,
+    lastError: last?.error ? { code: last.error.code, message: last.error.message } : undefined,
+  };
+}
+
+/**
+ * Node-heapdump's rules for arguments: a function in the first place is the callback and the second is ignored; only
+ * strings (and, ours, Buffers and file: URLs) are names. Ours: an object before the callback holds options.
+ */
+function readArguments(first, second, third) {
+  if (typeof first === 'function') return { callback: first };
+  if (isOptions(first)) return { options: first, callback: checkCallback(second) };
+  const hasOptions = typeof second === 'object' && second !== null;
+  return {
+    name: isName(first) ? first : undefined,
+    options: hasOptions ? second : undefined,
+    callback: checkCallback(hasOptions ? third : second),
+  };
+}
+
+const isName = (value) => typeof value === 'string' || Buffer.isBuffer(value) || value instanceof URL;
+
+function isOptions(value) {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function checkCallback(callback) {
+  if (!callback) return undefined;
+  if (typeof callback !== 'function') throw new TypeError('cb is not a function');
+  return callback;
+}
+
+/**
+ * Starts a snapshot. `end(error, report, name)` is called once: before this returns when the target cannot be opened or
+ * the snapshot is taken in process. Throws only for wrong options.
+ */
+function begin(name, options, end) {
+  const native = normalize(options);
+  const { signal, onProgress } = options ?? {};
+  const finish = (error, report, finalName) => {
+    if (error !== null) publish('error', { error, path: error.path });
+    else publish('end', { report });
+    end(error, report, finalName);
+  };
+  if (signal?.aborted) return finish(abortError(signal.reason));
+  let target;
+  try {
+    target = toTarget(name, native);
+  } catch (error) {
+    return finish(error);
+  }
+
+  const id = nextId();
+  const abort = () => heap.cancel(id);
+  const settle = (event, finalName) => {
+    signal?.removeEventListener('abort', abort);
+    if (event.error) finish(toError(event.error, signal?.reason));
+    else finish(null, toReport(event.report, Buffer.isBuffer(name)), finalName);
+  };
+
+  publish('start', { path: target.bytes?.toString(), mode: native.inProcess ? 'inline' : 'fork' });
+  let finalName;
+  const report = onProgress && AsyncResource.bind(onProgress);
+  let started;
+  try {
+    started = startNative(id, target.bytes, native, (event) => {
+      if (event.progress) report(event.progress);
+      else settle(event, finalName);
+    });
+  } catch (error) {
+    return finish(error);
+  }
+  finalName = nameOf(target, started, native);
+  if (started.end) return settle(started.end, finalName);
+  signal?.addEventListener('abort', abort, { once: true });
+  // A subscriber of 'start' may have aborted it already.
+  if (signal?.aborted) abort();
+  if (isExiting()) heap.flush();
+}
+
+function startNative(id, bytes, native, listener) {
+  const profilerMissing = heap.profilerUnavailable();
+  if (profilerMissing) {
+    const error = native.inProcess ? undefined : heap.tooLittleMemory();
+    return error ? { end: { error } } : writeByV8(bytes, native, profilerMissing);
+  }
+  return native.inProcess ? heap.writeSync(bytes, native) : heap.write(id, bytes, native, listener);
+}
+
+/** The name as bytes, checked before anything is opened. */
+function toTarget(name, native) {
+  const extension = { gzip: '.gz', zstd: '.zst' }[native.compress] ?? '';
+  if (name === undefined) {
+    checkPermission(`heapdump.heapsnapshot${extension}`);
+    return { name, extension };
+  }
+  const plain = name instanceof URL ? fileURLToPath(name) : name;
+  const bytes = Buffer.from(plain);
+  if (bytes.includes(0)) throw invalidValue('filename', 'a name without null bytes', name);
+  checkPermission(bytes.toString() + extension);
+  return { name: plain, extension, bytes };
+}
+
+/** The name that the caller gets back: as passed, or the default one, relative. */
+function nameOf({ name, extension }, started) {
+  if (name === undefined) return started.name;
+  if (extension === '') return name;
+  return Buffer.isBuffer(name) ? Buffer.concat([name, Buffer.from(extension)]) : name + extension;
+}
+
+/** Native code is not stopped by Node's permission model, so it is asked. */
+function checkPermission(file) {
+  if (process.permission === undefined) return;
+  const resource = path.resolve(file);
+  if (!process.permission.has('fs.write', resource)) throw accessDenied(resource);
+}
+
+/** For a Node whose profiler the addon cannot reach: V8 writes a file by itself, which then gets our guarantees. */
+function writeByV8(bytes, native, reason) {
+  const { writeHeapSnapshot } = require('node:v8');
+  const directory = bytes === undefined ? '.' : path.dirname(path.resolve(bytes.toString()));
+  const raw = path.join(directory, `.heapdump-${process.pid}-${nextId()}.tmp`);
+  try {
+    const { exposeInternals, exposeNumericValues } = native;
+    writeHeapSnapshot(raw, { exposeInternals, exposeNumericValues });
+    fs.chmodSync(raw, 0o600);
+    return heap.importFile(Buffer.from(raw), bytes, { ...native, reason });
+  } catch (error) {
+    const { errno, syscall = 'open' } = error;
+    if (errno === undefined) throw error;
+    return { end: { error: { errno, syscall, path: bytes ?? Buffer.from(raw), message: error.message } } };
+  } finally {
+    fs.rmSync(raw, { force: true });
+  }
+}
+
+module.exports = { writeSnapshot, writeSnapshotSync, getStatus, begin, readArguments, checkPermission };
