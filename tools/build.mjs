@@ -1,0 +1,109 @@
+// npm run build: the addon, if it is older than its sources (or with --force). Says in plain words what is missing.
+
+import { readFileSync, readdirSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { Problem, dim, green, main, root, run, seconds } from './run.mjs';
+
+/** Builds what is not up to date. Throws a Problem that says what to install. */
+export async function build({ force = false } = {}) {
+  checkNode();
+  if (!force && installed() && upToDate()) return;
+  await checkTools();
+  if (!installed()) await install();
+  const start = performance.now();
+  console.log(`Building the addon (${dim('cargo, release; the first time takes about two minutes')}) …`);
+  const napi = join(root, 'node_modules/@napi-rs/cli/dist/cli.js');
+  const args = ['build', '--platform', '--release', '--no-js', '--dts', 'native.d.ts'];
+  const { code, output } = await run(process.execPath, [napi, ...args], { capture: true });
+  if (code !== 0) throw new Problem(`the addon does not build:\n${output}`);
+  // Cargo may have had nothing to do, and then the file keeps its age.
+  for (const file of built()) utimesSync(file, new Date(), new Date());
+  console.log(`${green('✓')} addon built in ${seconds(performance.now() - start)}`);
+}
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > 18 || (major === 18 && minor >= 17)) return;
+  throw new Problem(`Node.js ${process.versions.node} is too old: 18.17 or later is needed, 20 or later is tested.`);
+}
+
+async function checkTools() {
+  const missing = [];
+  const wanted = /^rust-version = "([\d.]+)"/m.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8'))[1];
+  const rust = /^rustc (\d+)\.(\d+)/.exec((await run('rustc', ['--version'], { capture: true })).output);
+  const cargo = await run('cargo', ['--version'], { capture: true });
+  if (rust === null || cargo.code !== 0) {
+    missing.push(
+      `Rust ${wanted} or later (cargo and rustc): install it with rustup, see https://rustup.rs, and open a new` +
+        ' shell so that cargo is on the PATH. (Debian 12 and Ubuntu 24.04 package older versions.)',
+    );
+  } else if (older(rust.slice(1), wanted.split('.'))) {
+    missing.push(`Rust ${wanted} or later; here is ${rust[1]}.${rust[2]}. \`rustup update stable\` brings it.`);
+  }
+  if (!(await compilerWorks())) {
+    missing.push('A C compiler and linker (cc): on Debian and Ubuntu `apt-get install build-essential`.');
+  }
+  if (missing.length === 0) return;
+  throw new Problem(`heapdump-rs is built from source here, and this is missing:\n\n  • ${missing.join('\n  • ')}\n`);
+}
+
+const older = ([major, minor], [wantedMajor, wantedMinor]) =>
+  Number(major) < Number(wantedMajor) || (Number(major) === Number(wantedMajor) && Number(minor) < Number(wantedMinor));
+
+async function compilerWorks() {
+  const { code } = await run(process.env.CC ?? 'cc', ['--version'], { capture: true });
+  return code === 0;
+}
+
+/** Whether node_modules holds what package-lock.json says. */
+function installed() {
+  const packagesOf = (file) => JSON.parse(readFileSync(join(root, file), 'utf8')).packages;
+  try {
+    const there = packagesOf('node_modules/.package-lock.json');
+    return Object.entries(packagesOf('package-lock.json')).every(
+      ([path, { optional, version }]) => path === '' || optional || there[path]?.version === version,
+    );
+  } catch {
+    return false;
+  }
+}
+
+async function install() {
+  console.log(`Installing the development tools (${dim('npm ci')}) …`);
+  const { code, output } = await run('npm', ['ci', '--no-audit', '--no-fund'], { capture: true });
+  if (code === null) throw new Problem('npm is not on the PATH; it comes with Node.js.');
+  if (code === 0) return;
+  const reasons = output.split('\n').filter((line) => line.startsWith('npm error'));
+  throw new Problem(`npm ci failed:\n${reasons.slice(0, 12).join('\n')}`);
+}
+
+function upToDate() {
+  const addon = built();
+  return addon.length > 0 && Math.min(...addon.map(modified)) >= Math.max(...sources().map(modified));
+}
+
+/** The addon's binary for this platform, if it is there. */
+function built() {
+  const name = new RegExp(`^heapdump-rs\\.${process.platform}-${process.arch}(-\\w+)?\\.node$`);
+  return readdirSync(root).filter((file) => name.test(file)).map((file) => join(root, file));
+}
+
+function sources() {
+  const files = ['Cargo.toml', 'Cargo.lock', 'build.rs'].map((file) => join(root, file));
+  for (const directory of ['src', 'crates']) {
+    for (const file of readdirSync(join(root, directory), { recursive: true })) {
+      if (/\.(rs|toml)$/.test(file)) files.push(join(root, directory, file));
+    }
+  }
+  return files;
+}
+
+function modified(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main(() => build({ force: process.argv.includes('--force') }));
+}

@@ -1,0 +1,46 @@
+// Whether the documents keep up: every error code of the sources is in README.md's table and in index.d.ts, and links
+// between the documents lead somewhere.
+
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { root } from './run.mjs';
+
+const read = (file) => readFileSync(join(root, file), 'utf8');
+
+/** Says what is missing; gives whether nothing is. */
+export function checkDocuments() {
+  const problems = [...missingCodes('README.md'), ...missingCodes('index.d.ts'), ...brokenLinks()];
+  for (const problem of problems) console.log(problem);
+  return problems.length === 0;
+}
+
+function missingCodes(document) {
+  const sources = ['src/error.rs', 'index.js'];
+  for (const file of readdirSync(join(root, 'lib'))) if (file.endsWith('.js')) sources.push(`lib/${file}`);
+  const codes = new Set(sources.flatMap((file) => read(file).match(/\b(ERR_[A-Z_]+|ABORT_ERR)\b/g) ?? []));
+  const text = read(document);
+  return [...codes].filter((code) => !text.includes(code)).map((code) => `${document} does not tell of ${code}`);
+}
+
+function brokenLinks() {
+  const problems = [];
+  for (const document of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md']) {
+    const text = read(document);
+    const headings = [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading));
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const found = target.startsWith('#') ? headings.includes(target.slice(1)) : existsSync(join(root, target));
+      if (!found) problems.push(`${document}: ${target} leads nowhere`);
+    }
+  }
+  return problems;
+}
+
+/** As GitHub makes them. */
+const anchor = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  process.exitCode = checkDocuments() ? 0 : 1;
+}

@@ -1,0 +1,31 @@
+// npm run test:matrix: the suite on every supported Node.js. `-- 22 26` picks versions; other words pick test files.
+
+import { build } from './build.mjs';
+import { NODES, fetchNode } from './nodes.mjs';
+import { bold, dim, green, main, red, seconds } from './run.mjs';
+import { runSuite } from './suite.mjs';
+
+await main(async () => {
+  const words = process.argv.slice(2);
+  const majors = words.filter((word) => /^\d+$/.test(word));
+  const only = words.filter((word) => !/^\d+$/.test(word));
+  const versions = Object.keys(NODES).filter(
+    (version) => majors.length === 0 || majors.includes(version.split('.')[0]),
+  );
+  await build();
+  const results = [];
+  for (const version of versions) {
+    const node = await fetchNode(version);
+    const start = performance.now();
+    console.log(`\n${bold(`Node.js ${version}`)}`);
+    const passed = await runSuite(node, only);
+    results.push({ version, passed, time: performance.now() - start });
+  }
+  console.log();
+  for (const { version, passed, time } of results) {
+    console.log(`${passed ? green('✓') : red('✗')} Node.js ${version} ${dim(seconds(time))}`);
+  }
+  const failed = results.filter(({ passed }) => !passed).length;
+  if (failed > 0) process.exitCode = 1;
+  console.log(`\nversions: ${results.length - failed} passed, ${failed} failed`);
+});

