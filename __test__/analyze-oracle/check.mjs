@@ -1,0 +1,114 @@
+// Compares the analyzer with DevTools: `node check.mjs BINARY FILE [LATER_FILE]`. Prints what differs;
+// exits with 1 if anything does. Node for node, class for class, and the difference of two files.
+import { execFileSync, spawn } from 'node:child_process';
+import readline from 'node:readline';
+import { load } from './devtools.mjs';
+
+const [binary, file, later] = process.argv.slice(2);
+let differences = 0;
+const differ = (what, ours, theirs) => {
+  if (++differences <= 10) process.stdout.write(`  ${what}: ours ${ours}, DevTools ${theirs}\n`);
+};
+
+const base = await load(file);
+if (later) await checkDiff();
+else {
+  await checkNodes();
+  checkClasses();
+  checkStatistics();
+}
+process.stdout.write(differences ? `  ${differences} differences\n` : '');
+process.exit(differences ? 1 : 0);
+
+async function checkNodes() {
+  const child = spawn(binary, ['export', file, '--nodes'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = readline.createInterface({ input: child.stdout });
+  const node = base.createNode(0);
+  let columns;
+  let ordinal = 0;
+  for await (const line of lines) {
+    const cells = line.split('\t');
+    if (!columns) {
+      columns = Object.fromEntries(cells.map((name, index) => [name, index]));
+      continue;
+    }
+    node.nodeIndex = ordinal * base.nodeFieldCount;
+    const distance = cells[columns.distance] === '' ? -5 : Number(cells[columns.distance]);
+    const pairs = [
+      ['id', Number(cells[columns.id]), node.id()],
+      ['shallow', Number(cells[columns.shallow_size]), node.selfSize()],
+      ['retained', Number(cells[columns.retained_size]), node.retainedSize()],
+      ['dominator', Number(cells[columns.dominator]), base.dominatorsTree[ordinal]],
+      ['distance', distance, node.distance()],
+    ];
+    for (const [what, ours, theirs] of pairs) {
+      if (ours !== theirs) differ(`${what} of node ${ordinal} @${node.id()}`, ours, theirs);
+    }
+    ordinal++;
+  }
+  if (ordinal !== base.nodeCount) differ('nodes', ordinal, base.nodeCount);
+}
+
+function checkClasses() {
+  const { classes } = run(['summary', file, '--json', '--limit', '0']);
+  const theirs = aggregates(base);
+  const ours = new Map(classes.map((row) => [row.key, row]));
+  for (const [key, sums] of theirs) {
+    const row = ours.get(key);
+    if (!row) differ(`class ${key}`, 'nothing', JSON.stringify(sums));
+    else {
+      const mine = { count: row.count, self: row.shallowSize, retained: row.retainedSize, distance: row.distance };
+      for (const what of Object.keys(mine)) {
+        if (mine[what] !== sums[what]) differ(`${what} of class ${key}`, mine[what], sums[what]);
+      }
+    }
+    ours.delete(key);
+  }
+  for (const key of ours.keys()) differ(`class ${key}`, 'there', 'nothing');
+}
+
+function aggregates(snapshot) {
+  const found = snapshot.aggregatesWithFilter({});
+  return new Map(Object.entries(found).map(([key, { count, self, maxRet, distance }]) =>
+    [key, { count, self, retained: maxRet, distance }]));
+}
+
+function checkStatistics() {
+  const ours = run(['statistics', file, '--json']);
+  const { total, native, v8heap } = base.getStatistics();
+  const pairs = {
+    total, native: native.total, typedArrays: native.typedArrays, v8Heap: v8heap.total,
+    code: v8heap.code, jsArrays: v8heap.jsArrays, strings: v8heap.strings, system: v8heap.system,
+  };
+  for (const [what, theirs] of Object.entries(pairs)) {
+    if (ours[what] !== theirs) differ(`statistics: ${what}`, ours[what], theirs);
+  }
+}
+
+async function checkDiff() {
+  const target = await load(later);
+  const baseAggregates = base.aggregatesForDiff(target.interfaceDefinitions());
+  const theirs = target.calculateSnapshotDiff(1, baseAggregates);
+  const { classes } = run(['compare', file, later, '--json', '--limit', '0', '--match', 'id']);
+  const ours = new Map(classes.map((row) => [row.key, row]));
+  for (const [key, diff] of Object.entries(theirs)) {
+    const row = ours.get(key);
+    const mine = row ?? { added: 0, removed: 0, addedSize: 0, removedSize: 0, countDelta: 0, sizeDelta: 0 };
+    const pairs = {
+      added: diff.addedCount, removed: diff.removedCount, addedSize: diff.addedSize,
+      removedSize: diff.removedSize, countDelta: diff.countDelta, sizeDelta: diff.sizeDelta,
+    };
+    for (const [what, value] of Object.entries(pairs)) {
+      if (mine[what] !== value) differ(`${what} of class ${key}`, mine[what], value);
+    }
+    ours.delete(key);
+  }
+  for (const [key, row] of ours) {
+    // A class may retain more than before without a single object that came or went.
+    if (row.added || row.removed) differ(`class ${key}`, 'a difference', 'none');
+  }
+}
+
+function run(args) {
+  return JSON.parse(execFileSync(binary, args, { maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'inherit'] }));
+}

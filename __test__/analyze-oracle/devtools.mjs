@@ -1,0 +1,32 @@
+// Loads a file with DevTools' worker.
+import fs from 'node:fs';
+import { MessageChannel } from 'node:worker_threads';
+import { devtoolsWorker } from './bundle.mjs';
+
+// Node 20 has it not yet.
+Promise.withResolvers ??= function withResolvers() {
+  const parts = {};
+  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+  return parts;
+};
+
+/** The worker's JSHeapSnapshot of a file. */
+export async function load(file) {
+  const { HeapSnapshotLoader, SecondaryInitManager } = await import(await devtoolsWorker());
+  const loader = new HeapSnapshotLoader({ sendEvent() {} });
+  for await (const chunk of fs.createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
+    loader.write(chunk);
+  }
+  loader.close();
+  const channel = new MessageChannel();
+  new SecondaryInitManager(channel.port2);
+  const warn = console.warn;
+  console.warn = () => {}; // It reports unreachable nodes, which every snapshot of Node has.
+  try {
+    return await loader.buildSnapshot(channel.port1);
+  } finally {
+    console.warn = warn;
+    channel.port1.close();
+    channel.port2.close();
+  }
+}

@@ -1,0 +1,47 @@
+// Compares the analyzer with Chrome DevTools' own worker on snapshots of Node 18 to 26, node for node:
+// `node __test__/analyze-oracle/run.mjs [VERSION...]`. Fetches what it needs from the npm registry.
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { devtoolsWorker } from './bundle.mjs';
+import { analyzerBinary, nodeBinary } from './nodes.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const cache = path.resolve(here, '../../.cache/analyze-oracle');
+const kinds = [
+  'plain', 'classes', 'closures', 'weak', 'typed', 'strings', 'external', 'contexts', 'arrays', 'maps',
+  'misc', 'plain+internals', 'plain+numbers', 'weak+internals',
+];
+const versions = process.argv.length > 2 ? process.argv.slice(2) : ['18', '20', '22', '24', '26'];
+
+fs.mkdirSync(cache, { recursive: true });
+await devtoolsWorker();
+const binary = analyzerBinary();
+let passed = 0;
+const failed = [];
+for (const version of versions) {
+  const node = nodeBinary(version);
+  for (const kind of kinds) {
+    const files = [1, 2].map((n) => path.join(cache, `${version}-${kind}-${n}.heapsnapshot`));
+    run(node, [path.join(here, 'make.cjs'), kind, ...files], 60);
+    check(`Node ${version}, ${kind}: nodes, classes, statistics`, [files[1]]);
+    check(`Node ${version}, ${kind}: difference`, files);
+    for (const file of files) fs.rmSync(file, { force: true });
+  }
+}
+for (const name of failed) process.stdout.write(`failed: ${name}\n`);
+process.stdout.write(`${passed} passed, ${failed.length} failed\n`);
+process.exit(failed.length ? 1 : 0);
+
+function check(name, files) {
+  const args = ['--max-old-space-size=3000', path.join(here, 'check.mjs'), binary, ...files];
+  const result = run(process.execPath, args, 120, 'inherit');
+  if (result.status === 0) passed++;
+  else failed.push(name);
+}
+
+function run(command, args, seconds, stdout = 'ignore') {
+  return spawnSync(command, args, { stdio: ['ignore', stdout, 'inherit'], timeout: seconds * 1000 });
+}

@@ -1,0 +1,89 @@
+// The analyzer through the addon: heapdump-rs/analyze and npx heapdump-rs. What it computes is tested in crates/ and
+// against DevTools in analyze-oracle/.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { ROOT } from './support/app.mjs';
+import { makeTemporaryDirectory } from './support/files.mjs';
+
+const require = createRequire(import.meta.url);
+const { open, findLeaks } = require('../lib/analyze.js');
+const { writeSnapshot } = require('../lib/promises.js');
+
+const BIN = path.join(ROOT, 'bin/heapdump-rs.js');
+const command = (...args) => spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', timeout: 60_000 });
+
+class LeakedSession {
+  constructor(number) {
+    this.user = `user ${number}`;
+  }
+}
+
+/** Three snapshots of this process, in process so that they share ids; `sessions` grows in between. */
+function snapshotsOfALeak(directory) {
+  const sessions = (globalThis.leakedSessions = new Map());
+  return ['a', 'b', 'c'].map((name) => {
+    for (let i = 0; i < 2000; i++) sessions.set(`${name}${i}`, new LeakedSession(i));
+    const file = directory.at(`${name}.heapsnapshot`);
+    require('node:v8').writeHeapSnapshot(file);
+    return file;
+  });
+}
+
+test('a snapshot is opened, summed up and asked for an object, off the main thread', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  globalThis.leakedSessions = [new LeakedSession(1)];
+  const { path: file, nodes } = await writeSnapshot(directory.at('a.heapsnapshot'));
+  const snapshot = await open(file);
+  const summary = await snapshot.summary({ limit: 0 });
+  assert.equal(summary.nodes, nodes);
+  assert.ok(summary.classes.some(({ name, count }) => name === 'LeakedSession' && count === 1));
+  const [root] = (await snapshot.dominators(undefined, { limit: 1 })).children ?? [];
+  assert.ok(root === undefined || root.retainedSize > 0);
+  snapshot.close();
+  await assert.rejects(snapshot.summary(), { code: 'ERR_HEAPDUMP_ANALYZE', message: /closed/ });
+});
+
+test('a compressed snapshot is opened as it is', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const { path: file, nodes } = await writeSnapshot(directory.at('a.heapsnapshot'), { compress: 'zstd' });
+  assert.equal((await (await open(file)).summary()).nodes, nodes);
+});
+
+test('what is no snapshot is an error that says where', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.writeFileSync(directory.at('bad.heapsnapshot'), '{"snapshot":{"meta":');
+  await assert.rejects(open(directory.at('bad.heapsnapshot')), { code: 'ERR_HEAPDUMP_ANALYZE' });
+  await assert.rejects(open(directory.at('missing')), { code: 'ERR_HEAPDUMP_ANALYZE' });
+  await assert.rejects(async () => open(7), TypeError);
+});
+
+test('a leak is found first, from three snapshots of one process, with its path', async (t) => {
+  const files = snapshotsOfALeak(makeTemporaryDirectory(t));
+  const snapshots = await Promise.all(files.map((file) => open(file)));
+  const found = await findLeaks(snapshots, { limit: 5 });
+  const text = JSON.stringify(found);
+  assert.match(text, /LeakedSession/);
+  assert.match(text, /leakedSessions/);
+});
+
+test('the commands: answers on standard output, JSON on request, exit codes', (t) => {
+  const [base, target, final] = snapshotsOfALeak(makeTemporaryDirectory(t));
+  const summary = command('summary', base, '--json');
+  assert.equal(summary.status, 0, summary.stderr);
+  assert.ok(JSON.parse(summary.stdout));
+  const compared = command('compare', base, target);
+  assert.equal(compared.status, 0, compared.stderr);
+  assert.match(compared.stdout, /LeakedSession/);
+  const leaks = command('find-leaks', '--baseline', base, '--target', target, '--final', final);
+  assert.equal(leaks.status, 0, leaks.stderr);
+  assert.match(leaks.stdout, /leakedSessions/);
+  assert.equal(command('summary', 'no-such-file').status, 2);
+  assert.equal(command('compare', base, target, '--fail-on-growth', '0.1%').status, 1);
+  assert.equal(command('--help').status, 0);
+});

@@ -1,0 +1,83 @@
+// Native code of others in the same process: handlers for the signal that were there before, and handlers for the exit,
+// which are not the child's to run. A small library takes the part of another addon.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { startApp } from './support/app.mjs';
+import { needsTool } from './support/faults.mjs';
+import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
+import { snapshotChild, waitFor } from './support/processes.mjs';
+import { validateSnapshot } from './support/validate.mjs';
+
+const SOURCE = fileURLToPath(new URL('children/native-handler.c', import.meta.url));
+
+/** A library that is loaded by process.dlopen, and the log of what it does; undefined without a compiler. */
+function buildNeighbour(t) {
+  if (!needsTool(t, 'cc')) return undefined;
+  const directory = makeTemporaryDirectory(t);
+  const library = directory.at('neighbour.so');
+  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-Wl,-z,nodelete', '-o', library, SOURCE], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const log = directory.at('log');
+  const read = () => (fs.existsSync(log) ? fs.readFileSync(log, 'utf8').split('\n').slice(0, -1) : []);
+  return { library, read, env: { NATIVE_HANDLER_LOG: log } };
+}
+
+const idleBeside = (tools) => {
+  try {
+    process.dlopen({ exports: {} }, tools.args.library);
+  } catch {
+    // It is no addon, and stays loaded all the same (nodelete).
+  }
+  tools.stayAlive();
+  tools.say('ready', typeof tools.heapdump);
+};
+
+test('a native handler for the signal that was there before is called for every signal, beside ours', async (t) => {
+  const neighbour = buildNeighbour(t);
+  if (neighbour === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, idleBeside, { cwd: directory.path, env: neighbour.env, args: neighbour });
+  await app.says(/ready/);
+  for (const count of [1, 2]) {
+    app.kill('SIGUSR2');
+    await waitFor('a snapshot', () => directory.names().filter(isSnapshotName).length === count && !snapshotChild(app.pid));
+    assert.deepEqual(neighbour.read(), Array(count).fill('signal'));
+  }
+  for (const name of directory.names()) await validateSnapshot(directory.at(name));
+});
+
+test('with nosignal a native handler is left alone', async (t) => {
+  const neighbour = buildNeighbour(t);
+  if (neighbour === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const env = { ...neighbour.env, NODE_HEAPDUMP_OPTIONS: 'nosignal' };
+  const app = startApp(t, idleBeside, { cwd: directory.path, env, args: neighbour });
+  await app.says(/ready/);
+  app.kill('SIGUSR2');
+  await waitFor('the handler', () => neighbour.read().length > 0);
+  assert.deepEqual([neighbour.read(), directory.names()], [['signal'], []]);
+});
+
+test('handlers for the exit run in the application, never in the child', async (t) => {
+  const neighbour = buildNeighbour(t);
+  if (neighbour === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ promises, args, plain }) => {
+    try {
+      process.dlopen({ exports: {} }, args.library);
+    } catch {
+      // As above.
+    }
+    // A child that ends well, one that fails, and one that is ended.
+    const outcomes = [await promises.writeSnapshot('a'), await promises.writeSnapshot('/dev/full').catch(plain)];
+    outcomes.push(await promises.writeSnapshot('b', { timeout: 60 }).catch(plain));
+    return outcomes.map(({ mode, code }) => mode ?? code).slice(0, 2);
+  }, { cwd: directory.path, env: neighbour.env, args: neighbour });
+  assert.deepEqual(await app.result(), ['fork', 'ENOSPC']);
+  assert.deepEqual(neighbour.read(), ['atexit']);
+});

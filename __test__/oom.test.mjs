@@ -1,0 +1,162 @@
+// The snapshot at V8's heap limit, and node-oom-heapdump's API over it. Every leak runs into a limit of 32 MB.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+
+import { startApp } from './support/app.mjs';
+import { makeTemporaryDirectory } from './support/files.mjs';
+import { childrenOf, goneAfter } from './support/processes.mjs';
+import { validateSnapshot } from './support/validate.mjs';
+
+const SMALL = ['--max-old-space-size=32'];
+
+/** Leaks `args.shape` for ever; the options are node-oom-heapdump's. */
+const leak = async ({ args }) => {
+  require('../../lib/oom.js')(args.options);
+  const kept = (globalThis.kept = []);
+  const grow = {
+    objects: () => kept.push({ a: kept.length }),
+    strings: () => kept.push(`${kept.length}`.repeat(500).split('').join('')),
+    arrays: () => kept.push(new Array(1000).fill(kept.length + 0.5)),
+    closures: () => kept.push(((number) => () => number)(kept.length)),
+  }[args.shape];
+  for (;;) {
+    for (let i = 0; i < 5000; i++) grow();
+    if (!args.synchronous) await new Promise(setImmediate);
+  }
+};
+
+function startLeak(t, directory, args, options) {
+  return startApp(t, leak, { cwd: directory.path, nodeOptions: SMALL, args: { options: {}, ...args }, ...options });
+}
+
+for (const shape of ['objects', 'strings', 'arrays', 'closures']) {
+  test(`a leak of ${shape} leaves a whole snapshot and status 1`, async (t) => {
+    const directory = makeTemporaryDirectory(t);
+    const app = startLeak(t, directory, { shape, options: { path: 'evidence' } });
+    const { code, stderr } = await app.ended();
+    assert.equal(code, 1);
+    assert.match(stderr, /^Generating Heapdump to '.*evidence\.heapsnapshot' now\.\.\.$/m);
+    assert.deepEqual(directory.names(), ['evidence.heapsnapshot']);
+    assert.ok((await validateSnapshot(directory.at('evidence.heapsnapshot'))).nodes > 10_000);
+  });
+}
+
+test('a loop that never turns the event loop leaves one too', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startLeak(t, directory, { shape: 'objects', synchronous: true });
+  assert.equal((await app.ended()).code, 1);
+  assert.deepEqual(directory.names(), [`OoM-pid-${app.pid}.heapsnapshot`]);
+  await validateSnapshot(directory.at(directory.names()[0]));
+});
+
+test('names: path before name, a time stamp, and never over 255 characters', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const options = { name: 'x'.repeat(300), addTimestamp: false };
+  assert.equal((await startLeak(t, directory, { shape: 'objects', options }).ended()).code, 1);
+  assert.deepEqual(directory.names(), [`${'x'.repeat(255 - '.heapsnapshot'.length)}.heapsnapshot`]);
+  const stamped = makeTemporaryDirectory(t);
+  await startLeak(t, stamped, { shape: 'objects', options: { path: 'a', name: 'b', addTimestamp: true } }).ended();
+  assert.match(stamped.names().join(), /^a-\d{8}T\d{6}\.heapsnapshot$/);
+});
+
+test('churn that does not leak gives no file', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const churn = async () => {
+    require('../../lib/oom.js')();
+    const ring = [];
+    for (let i = 0; i < 3e6; i++) ring[i % 20_000] = { i, text: `text ${i}` };
+    return ring.length;
+  };
+  const app = startApp(t, churn, { cwd: directory.path, nodeOptions: SMALL });
+  assert.equal(await app.result(), 20_000);
+  assert.deepEqual(directory.names(), []);
+});
+
+test('without heapdumpOnOOM the process dies as ever', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startLeak(t, directory, { shape: 'objects', options: { heapdumpOnOOM: false } });
+  assert.match((await app.ended()).stderr, /JavaScript heap out of memory/);
+  assert.deepEqual(directory.names(), []);
+});
+
+test('a directory that is missing costs nothing but the file', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startLeak(t, directory, { shape: 'objects', options: { path: 'missing/evidence' } });
+  assert.equal((await app.ended()).code, 1);
+  assert.deepEqual(directory.names(), []);
+});
+
+test('continue: the child of a process that dies completes the file', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async () => {
+    const { heap } = require('../../lib/native.js');
+    const options = require('../../lib/options.js').normalize({ fallback: 'error' });
+    const limit = { path: Buffer.from('evidence.heapsnapshot'), atLimit: 'continue', most: 1, announce: false };
+    heap.armNearHeapLimit(limit, options, () => {});
+    const kept = (globalThis.kept = []);
+    for (;;) kept.push({ a: kept.length });
+  }, { cwd: directory.path, nodeOptions: SMALL });
+  await app.exited();
+  const [child] = childrenOf(app.pid);
+  if (child) await goneAfter(child);
+  const { stderr } = await app.ended();
+  assert.match(stderr, /JavaScript heap out of memory/);
+  const { waitFor } = await import('./support/processes.mjs');
+  await waitFor('the file', () => directory.names().includes('evidence.heapsnapshot'));
+  await validateSnapshot(directory.at('evidence.heapsnapshot'));
+});
+
+test('threshold: a snapshot when the heap after a garbage collection is over it, and no more than limit', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ say }) => {
+    const fs = require('node:fs');
+    require('../../lib/oom.js')({ threshold: 10, name: 'my_heapdump', limit: 2, heapdumpOnOOM: false });
+    const kept = (globalThis.kept = []);
+    for (let i = 0; i < 600_000; i++) kept.push({ i, text: `text ${i}` });
+    while (!fs.existsSync('my_heapdump-2.heapsnapshot')) {
+      const churn = [];
+      for (let i = 0; i < 50_000; i++) churn.push({ i });
+      global.gc();
+      await new Promise(setImmediate);
+    }
+    for (let i = 0; i < 20; i++) {
+      global.gc();
+      await new Promise(setImmediate);
+    }
+    say('done');
+  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=200', '--expose-gc'] });
+  await app.says(/done/);
+  await app.ended();
+  assert.deepEqual(directory.names().sort(), ['my_heapdump-2.heapsnapshot', 'my_heapdump.heapsnapshot']);
+});
+
+test('the API: paths, one at a time, deletions, CPU profiles, a singleton', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async () => {
+    const load = require('../../lib/oom.js');
+    const oom = load({ heapdumpOnOOM: false });
+    const text = (promise) => promise.then(String, (error) => error.message);
+    const profile = oom.createCpuProfile('profile', 100);
+    const refused = await text(oom.createHeapSnapshot('second'));
+    const cpu = await profile;
+    const samples = JSON.parse(require('node:fs').readFileSync(cpu, 'utf8')).samples.length;
+    const made = [await oom.createHeapSnapshot('first'), await oom.createHeapSnapshot('third.heapsnapshot')];
+    const foreign = await text(oom.deleteHeapSnapshot('/etc/hostname'));
+    await oom.deleteHeapSnapshot(made[0]);
+    const gone = await text(oom.deleteHeapSnapshot(made[0]));
+    await oom.deleteAllCpuProfiles();
+    return { same: load({ path: 'other' }) === oom, refused, cpu, samples, made, foreign, gone };
+  }, { cwd: directory.path });
+  const result = await app.result();
+  assert.equal(result.same, true);
+  assert.equal(result.refused, 'A CPU profile or heapdump is already being created, please retry later.');
+  assert.equal(result.cpu, 'profile.cpuprofile');
+  assert.ok(result.samples > 0);
+  assert.deepEqual(result.made, ['first.heapsnapshot', 'third.heapsnapshot']);
+  assert.equal(result.foreign, 'File not found:/etc/hostname');
+  assert.equal(result.gone, 'File not found:first.heapsnapshot');
+  assert.deepEqual(directory.names(), ['third.heapsnapshot']);
+  assert.ok(fs.existsSync('/etc/hostname'));
+});

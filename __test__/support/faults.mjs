@@ -1,0 +1,127 @@
+// Faults that Linux provokes on request: full and read-only file systems, limits, failing system calls, control groups.
+
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { atEndOf, makeTemporaryDirectory } from './files.mjs';
+import { isRoot, processInfo, waitFor } from './processes.mjs';
+
+function succeed(command, ...args) {
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error ?? stderr}`);
+}
+
+/** Whether what only root may do was possible; says so in the report of `t` where it was not. */
+export function needsRoot(t) {
+  if (!isRoot) t.diagnostic('not run: only root can provoke this fault');
+  return isRoot;
+}
+
+/** Whether a tool is installed; says so in the report of `t` where it is not. */
+export function needsTool(t, name) {
+  const found = spawnSync('sh', ['-c', 'command -v "$0"', name]).status === 0;
+  if (!found) t.diagnostic(`not run: ${name} is not installed`);
+  return found;
+}
+
+/** A directory on a file system of `size` bytes that is gone with the test. */
+export function mountTmpfs(t, size) {
+  const directory = makeTemporaryDirectory(t);
+  succeed('mount', '-t', 'tmpfs', '-o', `size=${size}`, 'heapdump-test', directory.path);
+  atEndOf(t, () => succeed('umount', '-l', directory.path));
+  return directory;
+}
+
+/** A second view of a directory through which nothing can be written. */
+export function mountReadOnly(t, of) {
+  const directory = makeTemporaryDirectory(t);
+  succeed('mount', '--bind', of, directory.path);
+  atEndOf(t, () => succeed('umount', '-l', directory.path));
+  succeed('mount', '-o', 'remount,bind,ro', directory.path);
+  return directory;
+}
+
+/** Makes a file or directory immutable until the end of the test; whether the file system can. */
+export function makeImmutable(t, file) {
+  const { status } = spawnSync('chattr', ['+i', file]);
+  if (status !== 0) {
+    t.diagnostic('not run: this file system knows no immutable files');
+    return false;
+  }
+  atEndOf(t, () => succeed('chattr', '-i', file));
+  return true;
+}
+
+/** `via` of a program whose forks fail: its threads are made by clone3(2), glibc's fork() uses clone(2). */
+export const refusingForks = (error) => [
+  'strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=clone', '-e', `inject=clone:error=${error}`,
+];
+
+/** `via` of a program that runs as a user without rights. */
+export const WITHOUT_RIGHTS = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
+
+/**
+ * Attaches strace to a process and makes system calls of it fail, for instance 'write:error=EIO'; only those on `file`
+ * if one is given (V8 writes to descriptors of its own too, and ends the process when that fails). Resolves when it is
+ * in force; the process is stopped in between, so that nothing is missed.
+ */
+export async function injectInto(t, child, file, ...injections) {
+  process.kill(child.pid, 'SIGSTOP');
+  await waitFor('the child is stopped', () => processInfo(child.pid)?.state === 'T');
+  const names = injections.map((injection) => injection.split(':')[0]).join();
+  const args = ['-f', '-p', `${child.pid}`, '-o', '/dev/null', '-e', `trace=${names}`];
+  if (file !== undefined) args.push('-P', file);
+  const strace = spawn('strace', [...args, ...injections.flatMap((injection) => ['-e', `inject=${injection}`])], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  atEndOf(t, () => strace.kill('SIGKILL'));
+  let said = '';
+  strace.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+  await waitFor('strace is attached', () => {
+    if (strace.exitCode !== null) throw new Error(`strace: ${said}`);
+    return /attached/.test(said);
+  });
+  process.kill(child.pid, 'SIGCONT');
+}
+
+/**
+ * A control group (version 1) of `controller` with `files` set, removed with the test, below
+ * the group `above` if one is given. `via` starts a program in it.
+ * Undefined, with a word in the report of `t`, where groups cannot be made.
+ */
+export function makeControlGroup(t, controller, files, above) {
+  const root = `/sys/fs/cgroup/${controller}`;
+  const own = fs.existsSync(`${root}/tasks`) && membership(controller);
+  const parent = above?.path ?? (own && fs.existsSync(path.join(root, own)) ? path.join(root, own) : root);
+  const group = path.join(parent, `heapdump-test-${process.pid}-${Math.random().toString(36).slice(2)}`);
+  try {
+    fs.mkdirSync(group);
+    atEndOf(t, () => removeGroup(group));
+    for (const [name, value] of Object.entries(files)) fs.writeFileSync(path.join(group, name), `${value}`);
+  } catch (error) {
+    t.diagnostic(`not run: a control group of ${controller} (version 1) cannot be made here: ${error.message}`);
+    return undefined;
+  }
+  return {
+    path: group,
+    read: (name) => fs.readFileSync(path.join(group, name), 'utf8').trim(),
+    write: (name, value) => fs.writeFileSync(path.join(group, name), `${value}`),
+    via: ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group],
+  };
+}
+
+const membership = (controller) =>
+  fs.readFileSync('/proc/self/cgroup', 'utf8').split('\n').map((line) => line.split(':')).find(([, names]) => names === controller)?.[2];
+
+/** Members may still be on their way out. */
+async function removeGroup(group) {
+  await waitFor(`${group} is empty`, () => {
+    try {
+      fs.rmdirSync(group);
+      return true;
+    } catch (error) {
+      return error.code === 'ENOENT';
+    }
+  }, 10_000);
+}
