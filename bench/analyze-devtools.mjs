@@ -1,0 +1,7 @@
+// Loads a file with Chrome DevTools' own worker: `node analyze-devtools.mjs FILE`.
+import process from 'node:process';
+import { load } from '../__test__/analyze-oracle/devtools.mjs';
+
+const snapshot = await load(process.argv[2]);
+process.stdout.write(`${snapshot.totalSize}\n`);
+process.exit(0);

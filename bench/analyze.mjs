@@ -1,0 +1,107 @@
+// The analyzer beside others, on snapshots of about 20 MB, 200 MB and 1 GB that it makes itself:
+// `node bench/analyze.mjs [MEGABYTES...]`. Each tool loads a file and computes dominators and retained
+// sizes, in a process of its own, one after the other. Figures are only to be compared within one run.
+//
+// PROTOTYPE=path adds another program that takes the file as its only argument.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const root = path.resolve(here, '..');
+const cache = path.join(root, '.cache/bench-analyze');
+const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [20, 200, 1000];
+const LIMIT_SECONDS = 300;
+
+fs.mkdirSync(cache, { recursive: true });
+const tools = prepare();
+for (const megabytes of sizes) {
+  const file = snapshot(megabytes);
+  const bytes = fs.statSync(file).size;
+  process.stdout.write(`\n${(bytes / 1e6).toFixed(0)} MB\n`);
+  process.stdout.write('| tool | user CPU s | times ours | system s | wall s | peak RSS MB |\n');
+  process.stdout.write('|---|---|---|---|---|---|\n');
+  let ours;
+  for (const tool of tools) {
+    const runs = tool.runs ?? 1;
+    const best = measureBest(tool, file, runs);
+    ours ??= best?.user;
+    process.stdout.write(`| ${tool.name} | ${row(best, ours)} |\n`);
+  }
+  compareTwo(file);
+}
+
+function row(figures, ours) {
+  if (!figures) return `not done in ${LIMIT_SECONDS} s | | | |`;
+  const { user, system, wall, rss } = figures;
+  const times = (user / ours).toFixed(1);
+  return `${user.toFixed(2)} | ${times} | ${system.toFixed(2)} | ${wall.toFixed(2)} | ${rss.toFixed(0)}`;
+}
+
+function measureBest(tool, file, runs) {
+  let best;
+  for (let i = 0; i < runs; i++) {
+    const figures = measure(tool.command(file));
+    if (!figures) return undefined;
+    if (!best || figures.user < best.user) best = figures;
+  }
+  return best;
+}
+
+// GNU time says what a process used, whatever it is written in.
+function measure([command, ...args]) {
+  const format = '%U %S %e %M';
+  const all = ['-f', `figures ${format}`, 'timeout', String(LIMIT_SECONDS), command, ...args];
+  const result = spawnSync('/usr/bin/time', all, { encoding: 'utf8', cwd: cache, maxBuffer: 1 << 28 });
+  const line = /figures ([\d.]+) ([\d.]+) ([\d.]+) (\d+)/.exec(result.stderr ?? '');
+  if (result.status !== 0 || !line) return undefined;
+  const [user, system, wall, kilobytes] = line.slice(1).map(Number);
+  return { user, system, wall, rss: kilobytes / 1000 };
+}
+
+function compareTwo(file) {
+  const binary = path.join(root, 'target/release/heapdump-rs');
+  const one = measure([binary, 'dominators', file, '--limit', '1']);
+  const two = measure([binary, 'compare', file, file, '--limit', '1']);
+  if (one && two) {
+    process.stdout.write(`compare of two: ${(two.user / one.user).toFixed(1)} times one load\n`);
+  }
+}
+
+function snapshot(megabytes) {
+  const file = path.join(cache, `${megabytes}.heapsnapshot`);
+  if (!fs.existsSync(file)) {
+    const heap = `--max-old-space-size=${Math.max(2000, megabytes * 6)}`;
+    const make = path.join(here, 'analyze-make.mjs');
+    execFileSync(process.execPath, [heap, make, file, String(megabytes)], { stdio: 'inherit' });
+  }
+  return file;
+}
+
+function prepare() {
+  const cargo = [
+    'build', '--release', '--quiet', '-p', 'heapsnapshot', '-p', 'heapdump-cli', '--examples', '--bins',
+  ];
+  execFileSync('cargo', cargo, { cwd: root, stdio: 'inherit' });
+  install({ memlab: '^2' });
+  const big = ['--max-old-space-size=12000'];
+  const found = [
+    { name: 'heapdump-rs', runs: 3, command: (file) => [path.join(root, 'target/release/examples/timing'), file] },
+    { name: "Chrome DevTools' worker", command: (file) => [process.execPath, ...big, path.join(here, 'analyze-devtools.mjs'), file] },
+    { name: 'memlab', command: (file) => [process.execPath, ...big, path.join(here, 'analyze-memlab.cjs'), file] },
+  ];
+  if (process.env.PROTOTYPE) {
+    found.splice(1, 0, { name: 'the prototype', runs: 3, command: (file) => [process.env.PROTOTYPE, file] });
+  }
+  return found;
+}
+
+function install(dependencies) {
+  const manifest = path.join(cache, 'package.json');
+  if (fs.existsSync(path.join(cache, 'node_modules/memlab'))) return;
+  fs.writeFileSync(manifest, JSON.stringify({ private: true, dependencies }));
+  const args = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  execFileSync('npm', args, { cwd: cache, stdio: 'inherit' });
+}
