@@ -2,8 +2,8 @@
 
 use crate::v8::{Interrupter, Isolate, MissingSymbol, OnInterrupt, Platform};
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +22,7 @@ pub(crate) struct Environment {
     arrived: Condvar,
     wake: Mutex<Option<Box<dyn Fn() + Send>>>,
     pending: AtomicUsize,
+    inside_v8: AtomicBool,
 }
 
 struct Inbox {
@@ -70,6 +71,7 @@ impl Environment {
             arrived: Condvar::new(),
             wake: Mutex::new(None),
             pending: AtomicUsize::new(0),
+            inside_v8: AtomicBool::new(false),
         }
     }
 
@@ -178,7 +180,14 @@ impl Environment {
 
     /// On the JavaScript thread, inside V8: runs what may run there until `done`, for `limit` at most.
     pub(crate) fn run_interrupting_jobs_until(&self, limit: Duration, done: impl Fn() -> bool) {
+        self.inside_v8.store(true, SeqCst);
         self.serve(limit, |job| job.when == When::Anytime, done);
+        self.inside_v8.store(false, SeqCst);
+    }
+
+    /// Whether this thread's jobs run inside V8, maybe in a collection.
+    pub(crate) fn is_inside_v8(&self) -> bool {
+        self.inside_v8.load(SeqCst)
     }
 
     fn serve(&self, limit: Duration, may_run: impl Fn(&Job) -> bool, done: impl Fn() -> bool) {

@@ -2,10 +2,10 @@
 
 use super::child::{Plan, fork_now};
 use super::{NoSnapshot, Request, THREAD_PATIENCE};
-use crate::environment::{NotRun, When};
+use crate::environment::{Environment, NotRun, When};
 use crate::error::SnapshotError;
 use crate::process::{Child, Regions};
-use crate::v8::{Barrier, HOLD, Isolate, Platform};
+use crate::v8::{Barrier, CollectionLock, HOLD, Isolate, Platform};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,8 @@ fn fork_while_javascript_runs(
     }
     let barrier_wait = start.elapsed();
     let (job_plan, job_barrier) = (Arc::clone(plan), Arc::clone(&barrier));
-    let job = move || fork_at_barrier(&job_plan, &regions, &job_barrier);
+    let environment = Arc::clone(&request.environment);
+    let job = move || fork_at_barrier(&environment, &job_plan, &regions, &job_barrier);
     match request.environment.call(When::Anytime, HOLD, job) {
         Ok(forked) => Ok(match forked? {
             Some((child, pause)) => Try::Forked(Forked { child, pause, barrier_wait }),
@@ -96,7 +97,7 @@ fn fork_when_javascript_comes_round(
         if let Some(error) = request.ended_early() {
             return Err(error.into());
         }
-        let job_plan = Arc::clone(plan);
+        let (environment, job_plan) = (Arc::clone(&request.environment), Arc::clone(plan));
         let job = move || -> Result<Option<(Child, Duration)>, NoSnapshot> {
             let start = Instant::now();
             // Another thread of the process may be at it: it has its barrier for a second at most.
@@ -108,7 +109,7 @@ fn fork_when_javascript_comes_round(
             if !barrier.wait() {
                 return Ok(None);
             }
-            Ok(fork_at_barrier(&job_plan, &regions, &barrier)?
+            Ok(fork_at_barrier(&environment, &job_plan, &regions, &barrier)?
                 .map(|(child, _)| (child, start.elapsed())))
         };
         match request.environment.call(When::Anytime, LOOK_AGAIN, job) {
@@ -150,17 +151,20 @@ fn lock_within(mutex: &'static Mutex<()>, limit: Duration) -> Option<MutexGuard<
 
 /// On the JavaScript thread. `None` when the barrier is no longer held.
 fn fork_at_barrier(
+    environment: &Environment,
     plan: &Plan,
     regions: &Regions,
     barrier: &Barrier,
 ) -> Result<Option<(Child, Duration)>, NoSnapshot> {
     let start = Instant::now();
+    // Before the barrier is made to last: the collection that holds it may need the workers.
+    let lock = if environment.is_inside_v8() { None } else { CollectionLock::acquire() };
     if !barrier.begin_fork() {
         return Ok(None);
     }
     let isolate =
         Isolate::current().map_err(|missing| NoSnapshot::CannotFork(missing.to_string()))?;
-    let forked = fork_now(isolate, plan, regions);
+    let forked = fork_now(isolate, plan, regions, lock);
     barrier.release();
     match forked {
         Ok(child) => Ok(Some((child, start.elapsed()))),

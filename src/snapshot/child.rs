@@ -9,7 +9,7 @@ use crate::process::{
     Child, ChildSetup, Failure, MemorySources, NameBuffers, Progress, Regions, SharedPage, Stage,
     fork_child, private_memory,
 };
-use crate::v8::{Isolate, SnapshotOptions, lift_heap_limit, take_heap_snapshot};
+use crate::v8::{CollectionLock, Isolate, SnapshotOptions, lift_heap_limit, take_heap_snapshot};
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -63,8 +63,13 @@ impl Plan {
     }
 }
 
-/// On the JavaScript thread, with V8's workers parked.
-pub(super) fn fork_now(isolate: Isolate, plan: &Plan, regions: &Regions) -> io::Result<Child> {
+/// On the JavaScript thread, with V8's workers parked. Parent and child each let `lock` go after the fork.
+pub(super) fn fork_now(
+    isolate: Isolate,
+    plan: &Plan,
+    regions: &Regions,
+    lock: Option<CollectionLock>,
+) -> io::Result<Child> {
     let setup = ChildSetup {
         output: plan.output.file().as_raw_fd(),
         dev_null: plan.dev_null.as_raw_fd(),
@@ -73,7 +78,10 @@ pub(super) fn fork_now(isolate: Isolate, plan: &Plan, regions: &Regions) -> io::
         progress: &plan.progress,
         temporary_file: plan.temporary.as_deref(),
     };
-    fork_child(regions, &setup, || take_and_publish(isolate, plan))
+    fork_child(regions, &setup, move || {
+        drop(lock);
+        take_and_publish(isolate, plan)
+    })
 }
 
 /// The whole life of a child. Runs in a process with one thread (two with compression) that ends with the status

@@ -8,6 +8,8 @@
 
 mod abi;
 mod barrier;
+#[cfg(target_os = "linux")]
+mod collection_lock;
 mod heap_limit;
 mod isolate;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
@@ -17,6 +19,8 @@ mod profiler;
 mod symbols;
 
 pub(crate) use barrier::{Barrier, HOLD};
+#[cfg(target_os = "linux")]
+pub(crate) use collection_lock::CollectionLock;
 pub(crate) use heap_limit::{NearHeapLimit, ask_near_heap_limit, lift_heap_limit};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]

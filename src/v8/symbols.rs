@@ -74,6 +74,27 @@ pub(super) fn platform() -> Result<&'static PlatformSymbols, MissingSymbol> {
     TABLE.get_or_init(load_platform).as_ref().map_err(|missing| *missing)
 }
 
+/// `cppgc::internal::PersistentRegionLock`, which is part of cppgc's public headers: constructor and destructor.
+#[cfg(target_os = "linux")]
+pub(super) struct CollectionLockSymbols {
+    pub(super) lock: unsafe extern "C" fn(*mut c_void),
+    pub(super) unlock: unsafe extern "C" fn(*mut c_void),
+}
+
+/// `None` where they are not exported.
+#[cfg(target_os = "linux")]
+pub(super) fn collection_lock() -> Option<&'static CollectionLockSymbols> {
+    static TABLE: OnceLock<Option<CollectionLockSymbols>> = OnceLock::new();
+    // SAFETY: as in `load_profiler`.
+    let load = || unsafe {
+        Some(CollectionLockSymbols {
+            lock: find(names::LOCK_COLLECTIONS)?,
+            unlock: find(names::UNLOCK_COLLECTIONS)?,
+        })
+    };
+    TABLE.get_or_init(load).as_ref()
+}
+
 fn load_profiler() -> Result<ProfilerSymbols, MissingSymbol> {
     // SAFETY: each name fixes the function's signature (C++ mangling encodes the parameters), and the field that
     // receives the address has that signature.
@@ -184,6 +205,10 @@ mod names {
     pub(super) const RESTORE_HEAP_LIMIT: Names =
         &[c"_ZN2v87Isolate36AutomaticallyRestoreInitialHeapLimitEd"];
     pub(super) const SET_NEW_HANDLER: Names = &[c"_ZSt15set_new_handlerPFvvE"];
+    #[cfg(target_os = "linux")]
+    pub(super) const LOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockC1Ev"];
+    #[cfg(target_os = "linux")]
+    pub(super) const UNLOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockD1Ev"];
 
     pub(super) const GET_CURRENT_CONTEXT: Names = &[c"_ZN2v87Isolate17GetCurrentContextEv"];
     pub(super) const GET_CURRENT_ENVIRONMENT: Names =

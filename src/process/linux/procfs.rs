@@ -28,6 +28,14 @@ fn parse_stat(stat: &str) -> Option<(u8, u64)> {
     Some((state, user + system))
 }
 
+/// Whether a process waits for a lock that nobody can give it: its only thread is inside futex(2). `None` where /proc does
+/// not say (it may not be traced).
+pub(super) fn waits_for_nobody(pid: i32) -> Option<bool> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).ok()?;
+    Some(threads == 1 && call.split(' ').next()?.parse() == Ok(libc::SYS_futex))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! The parent's side: waits for a child, ends it when it hangs, and reaps it and nothing else.
 
 use super::fork::Child;
-use super::procfs::state_and_ticks;
+use super::procfs::{state_and_ticks, waits_for_nobody};
 use super::shared::SharedPage;
 use std::ops::ControlFlow;
 use std::os::fd::AsRawFd;
@@ -13,6 +13,9 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A child that sleeps outside write(2) and has used no CPU for so long waits for a thread that does not exist.
 const HUNG_AFTER: Duration = Duration::from_secs(3);
+
+/// The same, where /proc shows that this is so.
+const DEADLOCKED_AFTER: Duration = Duration::from_millis(300);
 
 /// A child inside write(2) waits for its reader or disk; that is given so long without a byte.
 const BLOCKED_AFTER: Duration = Duration::from_secs(120);
@@ -99,7 +102,9 @@ impl Pulse {
         } else {
             (HUNG_AFTER, Ending::Hung)
         };
-        (self.since.elapsed() > patience).then_some(ending)
+        let idle = self.since.elapsed();
+        let deadlocked = idle > DEADLOCKED_AFTER && waits_for_nobody(pid).unwrap_or(false);
+        (deadlocked || idle > patience).then_some(if deadlocked { Ending::Hung } else { ending })
     }
 }
 
