@@ -16,6 +16,7 @@ mod isolate;
 mod names;
 mod platform;
 mod profiler;
+mod statistics;
 mod symbols;
 
 pub(crate) use barrier::{Barrier, HOLD};
@@ -30,4 +31,5 @@ pub(crate) use profiler::{
     ChunkSink, HeapSnapshot, SnapshotOptions, exit_when_allocation_fails, profiler_available,
     take_heap_snapshot, track_object_ids,
 };
+pub(crate) use statistics::{GcWatch, HeapFigures, OnFullGc, heap_figures};
 pub(crate) use symbols::MissingSymbol;

@@ -64,6 +64,18 @@ pub(super) struct PlatformSymbols {
     pub(super) post_task: PostTask,
 }
 
+/// `v8::Isolate::GCCallbackWithData`: `(isolate, type, flags, data)`; the enums are `int`.
+pub(super) type GcCallback = unsafe extern "C" fn(*mut c_void, c_int, c_int, *mut c_void);
+
+/// What a monitor needs.
+pub(super) struct StatisticsSymbols {
+    pub(super) get_heap_statistics: unsafe extern "C" fn(*mut c_void, *mut c_void),
+    pub(super) add_gc_epilogue_callback:
+        unsafe extern "C" fn(*mut c_void, GcCallback, *mut c_void, c_int),
+    pub(super) remove_gc_epilogue_callback:
+        unsafe extern "C" fn(*mut c_void, GcCallback, *mut c_void),
+}
+
 pub(super) fn profiler() -> Result<&'static ProfilerSymbols, MissingSymbol> {
     static TABLE: OnceLock<Result<ProfilerSymbols, MissingSymbol>> = OnceLock::new();
     TABLE.get_or_init(load_profiler).as_ref().map_err(|missing| *missing)
@@ -93,6 +105,11 @@ pub(super) fn collection_lock() -> Option<&'static CollectionLockSymbols> {
         })
     };
     TABLE.get_or_init(load).as_ref()
+}
+
+pub(super) fn statistics() -> Result<&'static StatisticsSymbols, MissingSymbol> {
+    static TABLE: OnceLock<Result<StatisticsSymbols, MissingSymbol>> = OnceLock::new();
+    TABLE.get_or_init(load_statistics).as_ref().map_err(|missing| *missing)
 }
 
 fn load_profiler() -> Result<ProfilerSymbols, MissingSymbol> {
@@ -144,6 +161,20 @@ fn load_platform() -> Result<PlatformSymbols, MissingSymbol> {
             number_of_worker_threads: find(names::NUMBER_OF_WORKER_THREADS)
                 .ok_or(MissingSymbol("node::NodePlatform::NumberOfWorkerThreads"))?,
             post_task,
+        })
+    }
+}
+
+fn load_statistics() -> Result<StatisticsSymbols, MissingSymbol> {
+    // SAFETY: as in `load_profiler`.
+    unsafe {
+        Ok(StatisticsSymbols {
+            get_heap_statistics: find(names::GET_HEAP_STATISTICS)
+                .ok_or(MissingSymbol("v8::Isolate::GetHeapStatistics"))?,
+            add_gc_epilogue_callback: find(names::ADD_GC_EPILOGUE_CALLBACK)
+                .ok_or(MissingSymbol("v8::Isolate::AddGCEpilogueCallback"))?,
+            remove_gc_epilogue_callback: find(names::REMOVE_GC_EPILOGUE_CALLBACK)
+                .ok_or(MissingSymbol("v8::Isolate::RemoveGCEpilogueCallback"))?,
         })
     }
 }
@@ -209,6 +240,14 @@ mod names {
     pub(super) const LOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockC1Ev"];
     #[cfg(target_os = "linux")]
     pub(super) const UNLOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockD1Ev"];
+    pub(super) const GET_HEAP_STATISTICS: Names =
+        &[c"_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE"];
+    pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[
+        c"_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
+    ];
+    pub(super) const REMOVE_GC_EPILOGUE_CALLBACK: Names = &[
+        c"_ZN2v87Isolate24RemoveGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_",
+    ];
 
     pub(super) const GET_CURRENT_CONTEXT: Names = &[c"_ZN2v87Isolate17GetCurrentContextEv"];
     pub(super) const GET_CURRENT_ENVIRONMENT: Names =
@@ -250,6 +289,9 @@ mod names {
     pub(super) const ADD_NEAR_HEAP_LIMIT_CALLBACK: Names = &[];
     pub(super) const RESTORE_HEAP_LIMIT: Names = &[];
     pub(super) const SET_NEW_HANDLER: Names = &[];
+    pub(super) const GET_HEAP_STATISTICS: Names = &[];
+    pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[];
+    pub(super) const REMOVE_GC_EPILOGUE_CALLBACK: Names = &[];
 
     pub(super) const GET_CURRENT_CONTEXT: Names = &[];
     pub(super) const GET_CURRENT_ENVIRONMENT: Names = &[];
