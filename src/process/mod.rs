@@ -14,8 +14,10 @@ mod uv_signal;
 pub(crate) use uv_signal::watch_signal;
 
 mod clock;
+mod disk;
 mod progress;
 pub(crate) use clock::monotonic;
+pub(crate) use disk::{free_space, no_space};
 pub(crate) use progress::{Failure, Progress, Stage};
 
 /// Whether this is the thread that the process started with, on which Node's main environment runs.
@@ -56,6 +58,32 @@ pub(crate) fn effective_user() -> u32 {
 mod thread;
 #[cfg(unix)]
 pub(crate) use thread::spawn_quiet;
+
+/// What a memory control group uses of its limit, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GroupUse {
+    /// Without clean file pages, which the kernel drops first.
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
+}
+
+/// Resident memory of this process; read on Linux alone.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn resident() -> Option<u64> {
+    None
+}
+
+/// Only Linux has control groups.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn group_use() -> Option<GroupUse> {
+    None
+}
+
+/// What is left below the nearest limit; read on Linux alone.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn available_memory() -> Option<u64> {
+    None
+}
 
 /// Why this system takes snapshots in process; `None` where a child can be forked.
 #[cfg(target_os = "linux")]

@@ -4,8 +4,38 @@
 //! replace by a fixture tree.
 
 use super::procfs::{kilobytes, number};
+use crate::process::GroupUse;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Resident memory of this process, in bytes.
+pub(crate) fn resident() -> Option<u64> {
+    let pages = fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
+    pages.checked_mul(page_size())
+}
+
+/// What the control group that is nearest to its limit uses; `None` where none has one.
+pub(crate) fn group_use() -> Option<GroupUse> {
+    own_sources().group_use()
+}
+
+/// What is left below the nearest limit, in bytes.
+pub(crate) fn available_memory() -> Option<u64> {
+    own_sources().headroom().map(|headroom| headroom.available)
+}
+
+fn own_sources() -> &'static MemorySources {
+    static SOURCES: OnceLock<MemorySources> = OnceLock::new();
+    SOURCES.get_or_init(|| MemorySources::find(Path::new("/")))
+}
+
+fn page_size() -> u64 {
+    // SAFETY: sysconf has no preconditions.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
+}
 
 /// Which limit is the nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +137,18 @@ impl MemorySources {
         })
     }
 
+    /// What the group that is nearest to its limit uses of it.
+    pub(crate) fn group_use(&self) -> Option<GroupUse> {
+        // Without a limit, version 1 shows a number near 2^63.
+        const NO_LIMIT: u64 = 1 << 60;
+        let limited = self.groups.iter().filter_map(Group::usage);
+        // By what is used of the limit, compared without a division.
+        limited.filter(|group| group.limit > 0 && group.limit < NO_LIMIT).max_by(|a, b| {
+            let product = |x: u64, y: u64| u128::from(x) * u128::from(y);
+            product(a.used, b.limit).cmp(&product(b.used, a.limit))
+        })
+    }
+
     /// How often the kernel has killed a process of these groups or of the machine for lack of memory.
     pub(crate) fn oom_kills(&self) -> u64 {
         let in_group = |group: &Group| {
@@ -128,6 +170,10 @@ impl MemorySources {
 
 impl Group {
     fn left(&self) -> Option<u64> {
+        self.usage().map(|usage| usage.limit.saturating_sub(usage.used))
+    }
+
+    fn usage(&self) -> Option<GroupUse> {
         let read = |file: &str| number(&self.directory.join(file));
         let (limit, used, reclaimable) = match self.version {
             // No limit is a number near 2^63 here, which never is the nearest.
@@ -147,7 +193,7 @@ impl Group {
             }
         };
         // Clean file pages count as used but go first.
-        Some(limit.saturating_sub(used.saturating_sub(reclaimable)))
+        Some(GroupUse { used: used.saturating_sub(reclaimable), limit })
     }
 
     fn stat(&self, name: &str) -> u64 {

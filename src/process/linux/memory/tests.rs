@@ -122,3 +122,30 @@ fn resource_limits_count() {
         (2 * MIB, Bound::DataSegment)
     );
 }
+
+#[test]
+fn the_group_that_is_nearest_to_its_limit_is_the_one_that_counts() {
+    let fixture = Fixture::new("use", V2_MOUNT, "0::/slice/app\n");
+    fixture
+        .file("sys/fs/cgroup/slice/app/memory.max", &(512 * MIB).to_string())
+        .file("sys/fs/cgroup/slice/app/memory.current", &(300 * MIB).to_string())
+        .file("sys/fs/cgroup/slice/app/memory.stat", &format!("inactive_file {}\n", 100 * MIB))
+        .file("sys/fs/cgroup/slice/memory.max", &(1000 * MIB).to_string())
+        .file("sys/fs/cgroup/slice/memory.current", &(900 * MIB).to_string());
+    let group = MemorySources::find(&fixture.0).group_use();
+    assert_eq!(group, Some(GroupUse { used: 900 * MIB, limit: 1000 * MIB }));
+}
+
+#[test]
+fn without_a_limit_there_is_no_use_of_it() {
+    let fixture = Fixture::new("use-v1", V1_MOUNT, "4:memory:/\n");
+    fixture
+        .file("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712")
+        .file("sys/fs/cgroup/memory/memory.usage_in_bytes", &MIB.to_string());
+    assert_eq!(MemorySources::find(&fixture.0).group_use(), None);
+}
+
+#[test]
+fn this_process_is_resident() {
+    assert!(resident().is_some_and(|bytes| bytes > MIB / 4));
+}
