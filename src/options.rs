@@ -19,6 +19,8 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) compression: Option<Compression>,
     /// `workers`: one signal dumps every thread that has loaded the package.
     pub(crate) workers: bool,
+    /// Words of `heapdump-rs/register` with their values, in order; it checks them.
+    pub(crate) automatic: Vec<(String, String)>,
     /// Tokens that mean nothing, in order.
     pub(crate) unrecognized: Vec<String>,
 }
@@ -33,6 +35,21 @@ pub(crate) enum SignalChoice {
     Quit,
     Off,
 }
+
+/// What `heapdump-rs/register` understands besides (`lib/register.js`).
+const AUTOMATIC: [&str; 11] = [
+    "oom",
+    "threshold",
+    "rss",
+    "external",
+    "cgroup",
+    "growth",
+    "every",
+    "cooldown",
+    "interval",
+    "max",
+    "keep",
+];
 
 impl SignalChoice {
     fn from_name(name: &str) -> Option<SignalChoice> {
@@ -84,6 +101,9 @@ impl EnvironmentOptions {
             "gzip" => self.compression = Some(Compression::Gzip),
             "zstd" => self.compression = Some(Compression::Zstd),
             "workers" => self.workers = true,
+            word if AUTOMATIC.contains(&word) => {
+                self.automatic.push((word.to_owned(), String::new()));
+            }
             _ => return false,
         }
         true
@@ -100,6 +120,9 @@ impl EnvironmentOptions {
                 Some(signal) => self.signal = signal,
                 None => return false,
             },
+            (name, value) if AUTOMATIC.contains(&name) => {
+                self.automatic.push((name.to_owned(), value.to_owned()));
+            }
             _ => return false,
         }
         true
@@ -154,6 +177,15 @@ mod tests {
         assert_eq!(options.compression, Some(Compression::Gzip));
         assert_eq!(options.signal, SignalChoice::Usr1);
         assert!(options.workers && options.fallback_inline);
+    }
+
+    #[test]
+    fn what_register_understands_is_passed_on() {
+        let options = parse("oom,threshold=80%,rss=x");
+        let automatic: Vec<_> =
+            options.automatic.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(automatic, [("oom", ""), ("threshold", "80%"), ("rss", "x")]);
+        assert!(options.unrecognized.is_empty());
     }
 
     #[test]
