@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod filename;
 mod js;
+mod monitor;
 mod options;
 mod process;
 mod signal;
@@ -12,8 +13,8 @@ mod snapshot;
 mod v8;
 
 use js::{
-    Ask, Event, EventListener, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission,
-    Loaded, Open, Question, Started, Status,
+    Ask, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor, JsMonitorEvent,
+    JsNearLimit, JsOptions, JsPermission, Loaded, Open, Question, Started, Status,
 };
 use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, FnArgs, Function};
 use napi_derive::napi;
@@ -140,6 +141,19 @@ impl Heap {
         js::arm_near_heap_limit(&self.environment, &limit, &options, listener)
     }
 
+    /// Watches this process's memory and takes snapshots of this thread; `listener` hears of it.
+    #[napi(catch_unwind)]
+    pub fn monitor(
+        &self,
+        settings: JsMonitor,
+        options: JsOptions,
+        listener: Function<FnArgs<(JsMonitorEvent,)>, ()>,
+    ) -> napi::Result<Monitor> {
+        let (monitor, missing) =
+            js::start_monitor(&self.environment, settings, &options, listener)?;
+        Ok(Monitor { monitor, missing })
+    }
+
     /// Why no child can be forked, as far as can be told without trying.
     #[napi(catch_unwind)]
     pub fn fork_unavailable(&self) -> Option<String> {
@@ -156,6 +170,40 @@ impl Heap {
     #[napi(catch_unwind)]
     pub fn status(&self) -> Status {
         js::status()
+    }
+}
+
+/// A monitor that runs until it is stopped or its thread ends.
+#[napi]
+pub struct Monitor {
+    monitor: Arc<monitor::Monitor>,
+    missing: Vec<String>,
+}
+
+#[napi]
+impl Monitor {
+    /// What cannot be watched here, and why.
+    #[napi(catch_unwind)]
+    pub fn missing(&self) -> Vec<String> {
+        self.missing.clone()
+    }
+
+    /// Takes a snapshot when V8's heap comes near its limit too. Returns why that cannot be arranged.
+    #[napi(catch_unwind)]
+    pub fn arm_at_limit(&self, at_limit: String) -> Option<JsError> {
+        js::arm_at_limit(&self.monitor, &at_limit)
+    }
+
+    /// What it knows now.
+    #[napi(catch_unwind)]
+    pub fn figures(&self) -> JsFigures {
+        js::figures(&self.monitor)
+    }
+
+    /// No snapshot is begun from here on.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.monitor.stop();
     }
 }
 

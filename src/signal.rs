@@ -71,6 +71,12 @@ pub(crate) fn start_accepting() {
     *ACCEPTING.write().unwrap_or_else(PoisonError::into_inner) = true;
 }
 
+/// Runs `act` if nothing keeps the process from forking what it begins; a process that is about to exit waits for it.
+pub(crate) fn while_accepting<T>(act: impl FnOnce() -> T) -> Option<T> {
+    let accepting = ACCEPTING.read().unwrap_or_else(PoisonError::into_inner);
+    accepting.then(act)
+}
+
 /// The first environment's settings hold for the process, as its signal does.
 static SETTINGS: OnceLock<EnvironmentOptions> = OnceLock::new();
 static TARGETS: Mutex<Vec<Target>> = Mutex::new(Vec::new());

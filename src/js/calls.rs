@@ -182,15 +182,22 @@ pub(crate) fn arm_near_heap_limit(
         first: path_of(&limit.path),
         options: options.request(),
         file_mode: options.file_mode,
-        at_limit: match limit.at_limit.as_str() {
-            "wait" => AtLimit::Wait,
-            "exit" => AtLimit::Exit,
-            _ => AtLimit::Continue,
-        },
+        at_limit: AtLimit::from_name(&limit.at_limit),
         most: limit.most,
         announce: limit.announce,
     };
     Ok(arm(environment, settings, announce).err().map(Into::into))
+}
+
+impl AtLimit {
+    /// `continue`, `wait` or `exit`.
+    pub(super) fn from_name(name: &str) -> AtLimit {
+        match name {
+            "wait" => AtLimit::Wait,
+            "exit" => AtLimit::Exit,
+            _ => AtLimit::Continue,
+        }
+    }
 }
 
 fn ended(result: Result<Report, SnapshotError>) -> Event {

@@ -3,6 +3,7 @@
 use super::values::{Event, JsOptions};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::monitor;
 use crate::signal;
 use crate::snapshot::{Listener, ProgressReport, QUEUE, Report};
 use napi::bindgen_prelude::{FnArgs, Function};
@@ -33,6 +34,7 @@ pub(crate) fn connect(env: &napi::Env, environment: &Arc<Environment>) -> napi::
     }));
     env.add_env_cleanup_hook(Arc::clone(environment), |environment| {
         signal::detach(&environment);
+        monitor::detach(&environment);
         environment.close();
         QUEUE.forget(environment.id);
     })?;

@@ -4,6 +4,7 @@ mod analyze;
 mod calls;
 mod last;
 mod listener;
+mod monitor;
 mod values;
 
 pub(crate) use analyze::{Ask, Loaded, Open, Question};
@@ -13,6 +14,9 @@ pub(crate) use calls::{
 };
 pub(crate) use last::status;
 pub(crate) use listener::{Cancellations, EventListener, connect};
+pub(crate) use monitor::{
+    JsFigures, JsMonitor, JsMonitorEvent, arm_at_limit, figures, start_monitor,
+};
 pub(crate) use values::{
     Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, Started, Status,
 };

@@ -122,7 +122,16 @@ pub struct JsEnvironmentOptions {
     pub directory: Option<String>,
     pub compress: Option<String>,
     pub workers: bool,
+    /// Of `lib/register.js`.
+    pub automatic: Vec<JsSetting>,
     pub unrecognized: Vec<String>,
+}
+
+/// A word of `NODE_HEAPDUMP_OPTIONS` and its value, empty where it has none.
+#[napi(object)]
+pub struct JsSetting {
+    pub name: String,
+    pub value: String,
 }
 
 /// What `lib/oom.js` asks for at V8's heap limit.
@@ -243,6 +252,12 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
                 .to_owned()
             }),
             workers: options.workers,
+            automatic: options
+                .automatic
+                .iter()
+                .cloned()
+                .map(|(name, value)| JsSetting { name, value })
+                .collect(),
             unrecognized: options.unrecognized.clone(),
         }
     }

@@ -1,0 +1,224 @@
+//! The directory of automatic snapshots: `heap-<reason>-<ms>.heapsnapshot`, and `.json` beside each. What is in it is
+//! what outlives a restart. Other files are not ours and are left alone.
+
+use super::rules::Reason;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// Snapshots at most.
+    pub(crate) files: u32,
+    /// Bytes at most; the newest snapshot stays whatever its size.
+    pub(crate) bytes: u64,
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn wall_clock() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// The name of a snapshot, without the compression's extension.
+pub(crate) fn snapshot_name(reason: Reason, time: u64) -> String {
+    format!("{}.heapsnapshot", stem(reason, time))
+}
+
+/// When the last dump for a threshold was begun: whole, failed or cut short by the end of its process.
+pub(super) fn newest_for_a_threshold(directory: &Path) -> Option<u64> {
+    let records = read(directory).into_iter();
+    records.filter(|record| record.reason != Reason::Schedule).map(|record| record.begun()).max()
+}
+
+pub(super) fn newest_scheduled(directory: &Path) -> Option<u64> {
+    let records = read(directory).into_iter();
+    records.filter(|record| record.reason == Reason::Schedule).map(|record| record.time).max()
+}
+
+/// Removes the oldest until what is left may stay.
+pub(super) fn prune(directory: &Path, keep: Keep) {
+    let (mut whole, mut records): (Vec<_>, Vec<_>) =
+        read(directory).into_iter().partition(|record| record.has_snapshot);
+    whole.sort_by_key(|record| std::cmp::Reverse(record.begun()));
+    records.sort_by_key(|record| std::cmp::Reverse(record.begun()));
+    let mut bytes = 0_u64;
+    for (index, record) in whole.iter().enumerate() {
+        bytes = bytes.saturating_add(record.bytes);
+        let fits = bytes <= keep.bytes && index < keep.files as usize;
+        if !fits && index > 0 {
+            record.remove();
+        }
+    }
+    // Of dumps that failed.
+    for record in records.iter().skip(keep.files as usize) {
+        record.remove();
+    }
+}
+
+/// One dump: its files have one stem.
+#[derive(Debug)]
+struct Record {
+    reason: Reason,
+    time: u64,
+    files: Vec<PathBuf>,
+    has_snapshot: bool,
+    bytes: u64,
+    modified: u64,
+}
+
+impl Record {
+    /// The name of a snapshot at V8's limit is made when the process starts.
+    fn begun(&self) -> u64 {
+        if self.reason == Reason::Oom { self.time.max(self.modified) } else { self.time }
+    }
+
+    fn remove(&self) {
+        for file in &self.files {
+            // Somebody else may have removed it.
+            let _ = fs::remove_file(file);
+        }
+    }
+}
+
+fn read(directory: &Path) -> Vec<Record> {
+    let mut records: BTreeMap<(u64, &'static str), Record> = BTreeMap::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Some((reason, time, kind)) = entry.file_name().to_str().and_then(parse) else {
+            continue;
+        };
+        // Of the entry itself: a link is not ours.
+        let Ok(metadata) = entry.metadata() else { continue };
+        if !metadata.is_file() {
+            continue;
+        }
+        let record = records.entry((time, reason.name())).or_insert_with(|| Record {
+            reason,
+            time,
+            files: Vec::new(),
+            has_snapshot: false,
+            bytes: 0,
+            modified: 0,
+        });
+        let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        record.files.push(entry.path());
+        record.has_snapshot |= kind == Kind::Snapshot;
+        record.bytes = record.bytes.saturating_add(metadata.len());
+        record.modified = record.modified.max(modified.map_or(0, millis));
+    }
+    records.into_values().collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Snapshot,
+    Sidecar,
+}
+
+/// Only what this module names, to the letter.
+fn parse(name: &str) -> Option<(Reason, u64, Kind)> {
+    let (stem, extension) = name.split_once('.')?;
+    let kind = match extension {
+        "heapsnapshot" | "heapsnapshot.gz" | "heapsnapshot.zst" => Kind::Snapshot,
+        // The second is the record of a heap at its limit.
+        "json" | "heapsnapshot.json" => Kind::Sidecar,
+        _ => return None,
+    };
+    let (reason, time) = stem.strip_prefix("heap-")?.split_once('-')?;
+    let (reason, time) = (Reason::from_name(reason)?, time.parse().ok()?);
+    (self::stem(reason, time) == stem).then_some((reason, time, kind))
+}
+
+fn stem(reason: Reason, time: u64) -> String {
+    format!("heap-{}-{time}", reason.name())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("heapdump-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).expect("a directory");
+            Scratch(path)
+        }
+
+        fn file(&self, name: &str, size: usize) {
+            fs::write(self.0.join(name), vec![b'x'; size]).expect("a file");
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).expect("readable").flatten();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn only_own_names_are_read() {
+        assert_eq!(parse("heap-rss-17.heapsnapshot.gz"), Some((Reason::Rss, 17, Kind::Snapshot)));
+        assert_eq!(parse("heap-used-17.json"), Some((Reason::Used, 17, Kind::Sidecar)));
+        for other in [
+            "heap-auto-17.heapsnapshot",
+            "heap-rss-017.heapsnapshot",
+            "heap-rss-17.heapsnapshot.bak",
+            "heap-rss-x.heapsnapshot",
+            "heapdump-17.17.heapsnapshot",
+            "heap-rss-+17.json",
+            "heap-rss--17.json",
+        ] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_strangers_stay() {
+        let directory = Scratch::new("prune");
+        for time in 1..=4 {
+            directory.file(&format!("heap-rss-{time}.heapsnapshot"), 10);
+            directory.file(&format!("heap-rss-{time}.json"), 1);
+        }
+        directory.file("heap-rss-0.json", 1);
+        directory.file("heap-alert-1.heapsnapshot", 1);
+        prune(&directory.0, Keep { files: 2, bytes: u64::MAX });
+        assert_eq!(
+            directory.names(),
+            [
+                "heap-alert-1.heapsnapshot",
+                "heap-rss-0.json",
+                "heap-rss-3.heapsnapshot",
+                "heap-rss-3.json",
+                "heap-rss-4.heapsnapshot",
+                "heap-rss-4.json"
+            ]
+        );
+        prune(&directory.0, Keep { files: 2, bytes: 5 });
+        assert!(directory.names().contains(&"heap-rss-4.heapsnapshot".to_owned()));
+        assert!(!directory.names().contains(&"heap-rss-3.json".to_owned()));
+    }
+
+    #[test]
+    fn the_clock_of_thresholds_is_not_that_of_the_schedule() {
+        let directory = Scratch::new("newest");
+        directory.file("heap-schedule-9.heapsnapshot", 1);
+        directory.file("heap-growth-7.json", 1);
+        assert_eq!(newest_for_a_threshold(&directory.0), Some(7));
+        assert_eq!(newest_scheduled(&directory.0), Some(9));
+    }
+}

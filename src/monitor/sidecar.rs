@@ -1,0 +1,256 @@
+//! What is known of an automatic snapshot beside the snapshot itself, as JSON: the first thing to read after an exit.
+
+use super::rules::Reason;
+use crate::error::SnapshotError;
+use crate::process;
+use crate::snapshot::{Mode, Report};
+use crate::v8::HeapFigures;
+use serde::Serialize;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Raised when a field changes its meaning or goes.
+const VERSION: u32 = 1;
+
+/// Facts of the process that only JavaScript knows.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Origin {
+    pub(crate) host: String,
+    /// Node's version.
+    pub(crate) node: String,
+    /// 0 is the main thread.
+    pub(crate) thread: u32,
+}
+
+/// A sidecar that can be written again when more is known.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Sidecar {
+    version: u32,
+    reason: &'static str,
+    time: String,
+    pid: u32,
+    #[serde(flatten)]
+    origin: Origin,
+    /// What was over its limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<Over>,
+    memory: Memory,
+    /// `null` until that is known: its process may end before.
+    complete: Option<bool>,
+    /// The file's name, beside this one.
+    snapshot: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Made>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Over {
+    value: f64,
+    limit: f64,
+}
+
+/// Bytes.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Memory {
+    rss: Option<u64>,
+    heap_used: Option<u64>,
+    heap_total: Option<u64>,
+    external: Option<u64>,
+    heap_limit: Option<u64>,
+    /// Of the control group that is nearest to its limit, without the file cache that the kernel can drop.
+    cgroup_used: Option<u64>,
+    cgroup_limit: Option<u64>,
+    /// What was left to the nearest limit of any kind.
+    available: Option<u64>,
+}
+
+/// Times in milliseconds, sizes in bytes.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Made {
+    bytes: u64,
+    nodes: u64,
+    edges: u64,
+    mode: &'static str,
+    attempts: u32,
+    pause: f64,
+    barrier_wait: f64,
+    fork_time: f64,
+    duration: f64,
+    child_peak_memory: u64,
+    child_private_memory: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Failure {
+    code: Option<&'static str>,
+    message: String,
+}
+
+impl Sidecar {
+    /// Of the snapshot `snapshot` that is about to be taken. `over`: value and limit, where there is one.
+    pub(crate) fn new(
+        reason: Reason,
+        origin: Origin,
+        snapshot: &Path,
+        over: Option<(f64, f64)>,
+        heap: Option<HeapFigures>,
+    ) -> Sidecar {
+        let group = process::group_use();
+        Sidecar {
+            version: VERSION,
+            reason: reason.name(),
+            time: format!("{:?}", chrono::Utc::now()),
+            pid: std::process::id(),
+            origin,
+            threshold: over.map(|(value, limit)| Over { value, limit }),
+            memory: Memory {
+                rss: process::resident(),
+                heap_used: heap.map(|heap| heap.used),
+                heap_total: heap.map(|heap| heap.total),
+                external: heap.map(|heap| heap.external),
+                heap_limit: heap.map(|heap| heap.limit),
+                cgroup_used: group.map(|group| group.used),
+                cgroup_limit: group.map(|group| group.limit),
+                available: process::available_memory(),
+            },
+            complete: None,
+            snapshot: file_name(snapshot),
+            report: None,
+            error: None,
+            path: sidecar_of(snapshot),
+        }
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes it before the snapshot is begun: an attempt that ends its process is on record too.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists` when another process took the name.
+    pub(crate) fn reserve(&self) -> io::Result<()> {
+        let mut file = create(&self.path)?;
+        self.write_to(&mut file).inspect_err(|_| {
+            let _ = fs::remove_file(&self.path);
+        })
+    }
+
+    /// Writes it anew, as a whole or not at all, now that the end is known.
+    ///
+    /// # Errors
+    ///
+    /// What the file system says.
+    pub(crate) fn finish(&mut self, result: &Result<Report, SnapshotError>) -> io::Result<()> {
+        match result {
+            Ok(report) => {
+                self.complete = Some(true);
+                self.snapshot = report.path.as_deref().map(file_name).unwrap_or_default();
+                self.report = Some(report.into());
+            }
+            Err(error) => {
+                self.complete = Some(false);
+                self.error = Some(Failure { code: error.code(), message: error.to_string() });
+            }
+        }
+        let temporary = self.path.with_file_name(format!(".{}.tmp", file_name(&self.path)));
+        let written = create(&temporary)
+            .and_then(|mut file| self.write_to(&mut file))
+            .and_then(|()| fs::rename(&temporary, &self.path));
+        written.inspect_err(|_| {
+            let _ = fs::remove_file(&temporary);
+        })
+    }
+
+    fn write_to(&self, file: &mut File) -> io::Result<()> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    }
+}
+
+impl From<&Report> for Made {
+    fn from(report: &Report) -> Made {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+        Made {
+            bytes: report.bytes,
+            nodes: report.nodes,
+            edges: report.edges,
+            mode: match report.mode {
+                Mode::Fork => "fork",
+                Mode::Inline => "inline",
+            },
+            attempts: report.attempts,
+            pause: milliseconds(report.pause),
+            barrier_wait: milliseconds(report.barrier_wait),
+            fork_time: milliseconds(report.fork_time),
+            duration: milliseconds(report.duration),
+            child_peak_memory: report.child_peak_memory,
+            child_private_memory: report.child_private_memory,
+        }
+    }
+}
+
+/// `a.json` for `a.heapsnapshot`, however that is compressed.
+fn sidecar_of(snapshot: &Path) -> PathBuf {
+    let name = file_name(snapshot);
+    let stem = name.split_once(".heapsnapshot").map_or(name.as_str(), |(stem, _)| stem);
+    snapshot.with_file_name(format!("{stem}.json"))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// For its owner alone, as the snapshot.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lies_beside_its_snapshot() {
+        for name in ["/d/heap-rss-1.heapsnapshot", "/d/heap-rss-1.heapsnapshot.gz"] {
+            assert_eq!(sidecar_of(Path::new(name)), Path::new("/d/heap-rss-1.json"));
+        }
+        assert_eq!(sidecar_of(Path::new("evidence")), Path::new("evidence.json"));
+    }
+
+    #[test]
+    fn is_written_before_and_after() {
+        let directory =
+            std::env::temp_dir().join(format!("heapdump-sidecar-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        let origin = Origin { host: "h\"ost".to_owned(), node: "v1.2.3".to_owned(), thread: 0 };
+        let snapshot = directory.join("heap-rss-1.heapsnapshot");
+        let mut sidecar = Sidecar::new(Reason::Rss, origin, &snapshot, Some((2.0, 1.0)), None);
+        sidecar.reserve().expect("is written");
+        assert!(sidecar.reserve().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists));
+        let read = || fs::read_to_string(directory.join("heap-rss-1.json")).expect("is there");
+        assert!(read().contains("\"complete\": null"));
+        sidecar.finish(&Err(SnapshotError::Incomplete)).expect("is written again");
+        assert!(read().contains("\"complete\": false") && read().contains("h\\\"ost"));
+        assert_eq!(fs::read_dir(&directory).expect("readable").count(), 1);
+        fs::remove_dir_all(&directory).expect("removable");
+    }
+}
