@@ -1,0 +1,58 @@
+'use strict';
+
+// `node --require heapdump-rs/register app.js`, or `--import`: what NODE_HEAPDUMP_OPTIONS asks for, without touching the
+// application. Whatever is wrong with it is a line on standard error, and the application starts.
+
+const { isMainThread } = require('node:worker_threads');
+
+/** A process has them once; a worker watches its own heap alone. */
+const OF_THE_PROCESS = ['rss', 'cgroup', 'every'];
+
+try {
+  register();
+} catch (error) {
+  say(`nothing is watched: ${error.message.split('\n', 1)[0]}`);
+}
+
+function register() {
+  require('../index.js');
+  const { heap } = require('./native.js');
+  const { automatic, directory, compress, fallbackInline } = heap.options();
+  if (automatic.length === 0) return;
+  const { monitor } = require('./monitor.js');
+  const options = { dir: directory, compress, fallback: fallbackInline ? 'inline' : 'error' };
+  const wanted = readSettings(automatic);
+  if (!['threshold', 'external', 'growth', 'oom', ...OF_THE_PROCESS].some((name) => wanted[name] !== undefined)) return;
+  const watching = monitor({ ...options, ...wanted });
+  watching.on('snapshot', ({ reason, report }) => {
+    say(`${reason}: ${report.path} is complete; the event loop stood still for ${report.pause.toFixed(0)} ms`);
+  });
+}
+
+/** The words that mean something, as options of the monitor. */
+function readSettings(automatic) {
+  const { checkMonitorOptions } = require('./monitor-options.js');
+  const wanted = {};
+  for (const { name, value } of automatic) {
+    if (!isMainThread && OF_THE_PROCESS.includes(name)) continue;
+    const option = toOption(name, value);
+    try {
+      checkMonitorOptions({ [name]: option });
+    } catch (error) {
+      // A worker reads what the main thread has read.
+      if (isMainThread) say(`NODE_HEAPDUMP_OPTIONS: ${value ? `${name}=${value}` : name} is ignored. ${error.message}`);
+      continue;
+    }
+    wanted[name] = name === 'threshold' ? [...(wanted[name] ?? []), option] : option;
+  }
+  return wanted;
+}
+
+function toOption(name, value) {
+  if (value === '' && (name === 'oom' || name === 'growth')) return true;
+  return name === 'max' && /^\d+$/.test(value) ? Number(value) : value;
+}
+
+function say(line) {
+  process.stderr.write(`heapdump-rs: ${line}\n`);
+}
