@@ -241,6 +241,8 @@ export interface SnapshotEndMessage {
   report: SnapshotReport<string | Buffer | undefined>;
   /** The signal that asked for it, `SIGUSR2` for instance. */
   signal?: string | undefined;
+  /** Why a monitor took it: `rss` for instance; see `heapdump-rs/monitor`. */
+  reason?: string | undefined;
 }
 
 /** A snapshot failed. */
@@ -250,4 +252,6 @@ export interface SnapshotErrorMessage {
   path?: string | undefined;
   /** The signal that asked for it, `SIGUSR2` for instance. */
   signal?: string | undefined;
+  /** Why a monitor took it: `rss` for instance; see `heapdump-rs/monitor`. */
+  reason?: string | undefined;
 }
