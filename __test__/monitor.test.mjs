@@ -170,7 +170,13 @@ test('a schedule; the oldest go first, and strangers stay', async (t) => {
     const isSettled = () => {
       const names = fs.readdirSync(args.dir).filter((name) => name.startsWith('heap-schedule-'));
       const sidecars = names.filter((name) => name.endsWith('.json'));
-      const whole = (name) => JSON.parse(fs.readFileSync(`${args.dir}/${name}`, 'utf8')).complete;
+      const whole = (name) => {
+        try {
+          return JSON.parse(fs.readFileSync(`${args.dir}/${name}`, 'utf8')).complete;
+        } catch {
+          return false; // Not written yet, or removed meanwhile.
+        }
+      };
       return sidecars.length === 2 && names.length === 5 && sidecars.every(whole);
     };
     while (!isSettled()) await new Promise((resolve) => setTimeout(resolve, 20));
