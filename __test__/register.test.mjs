@@ -33,7 +33,7 @@ const IDLE = 'setTimeout(() => {}, 60_000);';
 for (const flag of ['--require', '--import']) {
   test(`${flag}: a threshold in percent, into dir, compressed; one line says so`, async (t) => {
     const directory = makeTemporaryDirectory(t);
-    const env = { NODE_HEAPDUMP_OPTIONS: `threshold=2%,dir=${directory.at('made')},gzip,max=3,keep=2GB` };
+    const env = { NODE_HEAPDUMP_OPTIONS: `threshold=1%,dir=${directory.at('made')},gzip,max=3,keep=2GB` };
     const app = start(t, LEAK, { flags: [flag, REGISTER], env });
     const [, file] = await app.says(/^heapdump-rs: used: (.*) is complete; the event loop stood still for \d+ ms$/m, { on: 'stderr' });
     assert.match(file, /\/made\/heap-used-\d+\.heapsnapshot\.gz$/);
@@ -78,7 +78,7 @@ test('wrong values and unknown words: a line each, and the application starts', 
 
 test('a wrong value leaves the others in force', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const env = { NODE_HEAPDUMP_OPTIONS: `rss=much,threshold=2%,dir=${directory.path}` };
+  const env = { NODE_HEAPDUMP_OPTIONS: `rss=much,threshold=1%,dir=${directory.path}` };
   const app = start(t, LEAK, { env });
   await app.says(/rss=much is ignored[^]*heapdump-rs: used: .* is complete/, { on: 'stderr' });
 });
@@ -89,7 +89,7 @@ test('without a word of its own it is the package alone, and ends with the appli
 });
 
 test('a directory that cannot be made: the application starts and goes on; a warning when a snapshot was due', async (t) => {
-  const env = { NODE_HEAPDUMP_OPTIONS: 'threshold=2%,dir=/proc/none' };
+  const env = { NODE_HEAPDUMP_OPTIONS: 'threshold=1%,dir=/proc/none' };
   const app = start(t, LEAK, { env });
   await app.says(/HeapdumpWarning: no heap snapshot \(used\): heapdump write error ENOENT/, { on: 'stderr' });
   assert.match(app.stdout, /works/);
