@@ -1,8 +1,32 @@
 #!/usr/bin/env node
 'use strict';
 
-// The command line: hands its arguments to the addon.
+// The command line: commands that deal with processes are lib/cli/, all others are the addon's.
 
-const { addon } = require('../lib/native.js');
+const OWN = {
+  'node-snapshot': ['../lib/cli/node-snapshot.js', "Fetches a process' snapshot: from an HTTP endpoint, or by its pid"],
+  doctor: ['../lib/cli/doctor.js', 'What a dump would meet here, or in another process'],
+};
 
-process.exitCode = addon.runCommand(process.argv.slice(2));
+const [first, ...rest] = process.argv.slice(2);
+const asked = first === 'help' ? rest[0] : first;
+
+if (Object.hasOwn(OWN, asked ?? '')) {
+  const { run } = require('../lib/cli/command.js');
+  run(require(OWN[asked][0]), first === 'help' ? ['--help'] : rest);
+} else {
+  const { addon } = require('../lib/native.js');
+  process.exitCode = addon.runCommand(process.argv.slice(2));
+  if (asked === undefined || asked === '--help' || asked === '-h') listOwn(process.exitCode === 0 ? 1 : 2);
+}
+
+/** Below the addon's own list, which is on that descriptor already. */
+function listOwn(descriptor) {
+  const lines = Object.entries(OWN).map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
+  try {
+    require('node:fs').writeSync(descriptor, `\nRunning processes:\n${lines.join('')}`);
+  } catch (error) {
+    // A reader that went away (`| head`) has all that it wanted.
+    if (error.code !== 'EPIPE') throw error;
+  }
+}

@@ -1,0 +1,183 @@
+// npx heapdump-rs node-snapshot --pid: a process is asked by its signal or through its inspector, or left alone.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+
+import { startApp, startProgram } from './support/app.mjs';
+import { runCommand, startCommand } from './support/command.mjs';
+import { WITHOUT_RIGHTS, needsRoot } from './support/faults.mjs';
+import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
+import { isRunning, processInfo, signalChild, snapshotChildOf } from './support/processes.mjs';
+import { validateSnapshot } from './support/validate.mjs';
+
+const { Target } = createRequire(import.meta.url)('../lib/cli/processes.js');
+
+const loaded = ({ heapdump, fill, say, stayAlive, args }) => {
+  stayAlive();
+  fill(args.objects ?? 0);
+  globalThis.kept = new (Function(`return class MarkOf${args.mark ?? 'App'} {}`)())();
+  say('ready', typeof heapdump);
+};
+
+/** It answers SIGUSR2 in its own way, which nobody is to set off. */
+const unloaded = ({ say, stayAlive }) => {
+  stayAlive();
+  process.on('SIGUSR2', () => say('own listener'));
+  say('ready');
+};
+
+// Any free port: 9229 may be somebody's on this machine.
+const OWN_PORT = ['--inspect-port=0'];
+
+async function start(t, body, options) {
+  const app = startApp(t, body, options);
+  await app.says(/ready/);
+  return app;
+}
+
+async function marksIn(file) {
+  const { stringTable } = await validateSnapshot(file, { strings: true });
+  return stringTable.filter((text) => /^MarkOf\w+$/.test(text));
+}
+
+test('a process that has loaded the package writes it by a child; nothing else is left of it', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  const app = await start(t, loaded, { cwd: directory.at('app') });
+  const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', 'a.heapsnapshot'], { cwd: directory.path });
+  assert.deepEqual([code, stderr], [0, '']);
+  assert.match(stdout, /a\.heapsnapshot: complete, [\d.]+ MB, \d+ objects\n$/);
+  assert.deepEqual([directory.names(), directory.names('app')], [['a.heapsnapshot', 'app'], []]);
+  assert.equal(modeOf(directory.at('a.heapsnapshot')), 0o600);
+  const { nodes } = await validateSnapshot(directory.at('a.heapsnapshot'));
+  assert.match(stdout, new RegExp(`${nodes} objects`));
+  assert.ok(isRunning(processInfo(app.pid)));
+});
+
+test('of two processes with one directory each gives its own', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const marks = ['One', 'Two'];
+  const apps = await Promise.all(marks.map((mark) => start(t, loaded, { cwd: directory.path, args: { mark } })));
+  await Promise.all(
+    apps.map(async ({ pid }, i) => {
+      const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at(`${i}.heapsnapshot`)]);
+      assert.deepEqual([code, stderr], [0, '']);
+    }),
+  );
+  assert.deepEqual(directory.names(), ['0.heapsnapshot', '1.heapsnapshot']);
+  for (const [i, mark] of marks.entries()) {
+    const found = await marksIn(directory.at(`${i}.heapsnapshot`));
+    assert.ok(found.includes(`MarkOf${mark}`), `${found}`);
+    assert.ok(!found.includes(`MarkOf${marks[1 - i]}`), `${found}`);
+  }
+});
+
+test('its own options count: another signal, a directory, compression; the name says how it is kept', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('dumps'));
+  const app = await start(t, loaded, {
+    cwd: directory.path, env: { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP,dir=dumps,gzip' },
+  });
+  for (const name of ['a.heapsnapshot', 'a.heapsnapshot.gz']) {
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)]);
+    assert.deepEqual([code, stderr], [0, '']);
+    await validateSnapshot(directory.at(name));
+  }
+  assert.deepEqual(directory.names('dumps'), []);
+  assert.deepEqual([...fs.readFileSync(directory.at('a.heapsnapshot.gz')).subarray(0, 2)], [0x1f, 0x8b]);
+});
+
+test('a dump that its process gives up is an error, and leaves nothing', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = await start(t, loaded, { cwd: directory.path, args: { objects: 200_000 } });
+  const command = startCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
+  signalChild(await snapshotChildOf(app), 'SIGKILL');
+  const { code, stderr } = await command.ended();
+  assert.equal(code, 2);
+  assert.match(stderr, /gave the dump up.*HeapdumpWarning/);
+  assert.deepEqual(directory.names(), []);
+});
+
+test('a process that has not loaded it is asked through its inspector, which is closed again', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = await start(t, unloaded, { nodeOptions: OWN_PORT });
+  for (const name of ['a.heapsnapshot', 'b.heapsnapshot']) {
+    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^warning: .* stands still until that is done\.\n$/);
+    const { nodes } = await validateSnapshot(directory.at(name));
+    assert.match(stdout, new RegExp(`${nodes} objects`));
+  }
+  assert.deepEqual(new Target(app.pid).listeners(), []);
+  assert.doesNotMatch(app.stdout, /own listener/);
+});
+
+test('an inspector that is open is used, and stays open', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = await start(t, unloaded, { nodeOptions: ['--inspect=0'] });
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
+  assert.equal(code, 0, stderr);
+  await validateSnapshot(directory.at('a.heapsnapshot'));
+  assert.equal(new Target(app.pid).listeners().length, 1);
+});
+
+test('a process that has loaded it without its signal is never sent one', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const body = (tools) => {
+    tools.stayAlive();
+    process.on('SIGUSR2', () => tools.say('own listener'));
+    tools.say('ready', typeof (tools.args.promises ? tools.promises : tools.heapdump));
+  };
+  for (const [args, env] of [[{ promises: true }, {}], [{}, { NODE_HEAPDUMP_OPTIONS: 'nosignal' }]]) {
+    const app = await start(t, body, { args, env, nodeOptions: OWN_PORT });
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a'), '--force']);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /warning/);
+    assert.doesNotMatch(app.stdout, /own listener/);
+  }
+});
+
+test('whom it cannot ask it says in plain words, and lets live', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const output = ['--output', directory.at('a.heapsnapshot')];
+  const refused = async (pid, pattern, options) => {
+    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, ...output], options);
+    assert.deepEqual([code, stdout], [2, '']);
+    assert.match(stderr, pattern);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  };
+  const sleeper = startProgram(t, ['sleep', '60']);
+  await refused(sleeper.pid, /process \d+ \(sleep 60\) is not a Node process/);
+  const ended = startProgram(t, ['true']);
+  await ended.ended();
+  await refused(ended.pid, /no such process: \d+/);
+  await refused('4x', /--pid must be a whole number/);
+  const deaf = await start(t, unloaded, { env: { NODE_OPTIONS: '--heapsnapshot-signal=SIGUSR1' } });
+  await refused(deaf.pid, /writes a snapshot of its own on SIGUSR1/);
+  if (needsRoot(t)) {
+    const app = await start(t, loaded, { cwd: directory.path });
+    fs.chmodSync(directory.path, 0o777);
+    await refused(app.pid, /not permitted: process \d+ belongs to root/, { via: WITHOUT_RIGHTS });
+    assert.ok(isRunning(processInfo(app.pid)));
+  }
+  assert.ok(isRunning(processInfo(sleeper.pid)));
+  assert.deepEqual(directory.names(), []);
+});
+
+test('an older file is replaced only by --force, and a wrong name costs no dump', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  const app = await start(t, loaded, { cwd: directory.at('app') });
+  fs.writeFileSync(directory.at('old'), 'old');
+  const to = (name, ...more) => runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name), ...more]);
+  for (const [name, pattern] of [['old', /is there already; --force/], ['missing/a', /there is no such directory/], ['app', /is no file/]]) {
+    const { code, stderr } = await to(name);
+    assert.equal(code, 2);
+    assert.match(stderr, pattern);
+  }
+  assert.equal(fs.readFileSync(directory.at('old'), 'utf8'), 'old');
+  assert.equal((await to('old', '--force')).code, 0);
+  await validateSnapshot(directory.at('old'));
+});

@@ -1,0 +1,148 @@
+'use strict';
+
+// The file that a command writes: under a temporary name until it is known to be whole, readable by its owner alone.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { Readable } = require('node:stream');
+const { pipeline } = require('node:stream/promises');
+const zlib = require('node:zlib');
+
+const { Completeness } = require('./completeness.js');
+const { Problem } = require('./command.js');
+
+class Output {
+  #temporary;
+  #descriptor;
+  #encode;
+  #force;
+  #settled = false;
+  #remove = () => this.close();
+
+  /** Opened before anything is asked for, so that a wrong name costs no dump. `force`: an older file is replaced. */
+  constructor(file, force) {
+    this.path = path.resolve(file);
+    this.#encode = encoder(this.path);
+    this.#force = force;
+    this.#checkName();
+    this.#temporary = path.join(path.dirname(this.path), `.heapdump-${process.pid}-${Date.now()}.tmp`);
+    try {
+      this.#descriptor = fs.openSync(this.#temporary, 'wx', 0o600);
+    } catch (error) {
+      throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
+    }
+    process.once('exit', this.#remove);
+  }
+
+  #checkName() {
+    const found = fs.lstatSync(this.path, { throwIfNoEntry: false });
+    if (found === undefined) return;
+    if (!found.isFile() && !found.isSymbolicLink()) throw new Problem(`${this.path} is no file`);
+    if (!this.#force) throw new Problem(`${this.path} is there already; --force replaces it`);
+  }
+
+  /**
+   * Takes a whole snapshot, plain or compressed, and gives it its name. The name's extension says how it is kept.
+   * @param {AsyncIterable<Buffer>} source
+   * @param {(bytes: number) => void} [onBytes] of the snapshot, as it comes
+   */
+  async receive(source, onBytes) {
+    const check = new Completeness();
+    const checked = async function* (chunks) {
+      for await (const chunk of chunks) {
+        check.write(chunk);
+        onBytes?.(check.bytes);
+        yield chunk;
+      }
+    };
+    const file = fs.createWriteStream(this.#temporary, { fd: this.#descriptor, autoClose: false });
+    try {
+      await pipeline([await decoded(source), checked, ...this.#encode(), file]);
+      const counts = check.end();
+      fs.fsyncSync(this.#descriptor);
+      this.#checkName();
+      fs.renameSync(this.#temporary, this.path);
+      this.#settled = true;
+      return counts;
+    } catch (error) {
+      this.close();
+      if (error instanceof Problem) throw error;
+      if (error.syscall === 'write' || error.syscall === 'rename') {
+        throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
+      }
+      const after = check.bytes > 0 ? `after ${check.bytes} bytes ` : '';
+      throw new Problem(`the snapshot is not complete: ${after}${plainly(error)}`);
+    }
+  }
+
+  /** Gives back what is held; without a whole snapshot there will be no file. */
+  close() {
+    process.removeListener('exit', this.#remove);
+    if (this.#descriptor === undefined) return;
+    if (!this.#settled) fs.rmSync(this.#temporary, { force: true });
+    fs.closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+}
+
+/** Streams that compress for a name. */
+function encoder(file) {
+  if (file.endsWith('.gz')) return () => [zlib.createGzip()];
+  if (!file.endsWith('.zst')) return () => [];
+  if (!zlib.createZstdCompress) throw new Problem('this Node.js cannot write zstd; use a name that ends in .gz');
+  return () => [zlib.createZstdCompress()];
+}
+
+/** The same bytes, decompressed if their first ones say that they are compressed. */
+async function decoded(source) {
+  const chunks = source[Symbol.asyncIterator]();
+  let start = Buffer.alloc(0);
+  let ended = false;
+  while (start.length < 4 && !ended) {
+    const { value, done } = await chunks.next();
+    if (done) ended = true;
+    else start = Buffer.concat([start, value]);
+  }
+  const all = Readable.from(
+    (async function* () {
+      yield start;
+      if (!ended) yield* { [Symbol.asyncIterator]: () => chunks };
+    })(),
+    { objectMode: false },
+  );
+  const decoder = decoderFor(start);
+  if (decoder === undefined) return all;
+  // pipeline() sees the decoder alone: what goes wrong upstream is to be told, and nobody reads on when it has gone.
+  all.on('error', (error) => decoder.destroy(error));
+  decoder.on('close', () => all.destroy());
+  return all.pipe(decoder);
+}
+
+function decoderFor(start) {
+  if (start[0] === 0x1f && start[1] === 0x8b) return zlib.createGunzip();
+  if (start.length < 4 || start.readUInt32LE(0) !== 0xfd2fb528) return undefined;
+  if (!zlib.createZstdDecompress) throw new Problem('the snapshot is compressed with zstd, which this Node.js cannot read');
+  return zlib.createZstdDecompress();
+}
+
+const WORDS = {
+  EACCES: 'not permitted',
+  EPERM: 'not permitted',
+  ENOENT: 'there is no such directory',
+  ENOTDIR: 'there is no such directory',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left',
+  EDQUOT: 'the quota is used up',
+  ECONNRESET: 'the connection was lost',
+  EPIPE: 'the connection was lost',
+  ERR_STREAM_PREMATURE_CLOSE: 'the connection was lost',
+  Z_BUF_ERROR: 'the compressed data ends too early',
+  Z_DATA_ERROR: 'the compressed data is damaged',
+};
+
+/** An error of the system's in a person's words. */
+function plainly(error) {
+  return WORDS[error.code] ?? error.message;
+}
+
+module.exports = { Output, plainly };

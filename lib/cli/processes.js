@@ -1,0 +1,280 @@
+'use strict';
+
+// Other processes, as Linux shows them in /proc (proc(5)).
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const { Problem, printable } = require('./command.js');
+
+/** Node's own entry point, a dynamic symbol of every executable or library that is Node: `node::Start(int, char**)`. */
+const NODE_START = '_ZN4node5StartEiPPc';
+
+/** One process that may be looked at. */
+class Target {
+  /** Throws a Problem when there is none, or not for us. */
+  constructor(pid) {
+    if (process.platform !== 'linux') throw new Problem('--pid needs /proc, which Linux alone has; use --endpoint');
+    this.pid = pid;
+    this.#exists();
+    try {
+      this.start = this.stat().start;
+      fs.readdirSync(this.at('fd'));
+      fs.readlinkSync(this.at('cwd'));
+      this.maps = this.read('maps');
+    } catch (error) {
+      if (error.code === 'ENOENT' || error.code === 'ESRCH') throw new Problem(this.#isGone());
+      throw new Problem(this.#refusal());
+    }
+  }
+
+  #exists() {
+    try {
+      process.kill(this.pid, 0);
+    } catch (error) {
+      if (error.code === 'ESRCH') throw new Problem(`no such process: ${this.pid}`);
+      if (error.code === 'EPERM') throw new Problem(this.#refusal());
+      throw error;
+    }
+  }
+
+  #isGone() {
+    return this.isRunning() ? `process ${this.pid} has no memory of its own: it is no Node process` : `process ${this.pid} has ended`;
+  }
+
+  #refusal() {
+    let owner = 'somebody else';
+    try {
+      owner = userName(fs.statSync(`/proc/${this.pid}`).uid);
+    } catch {
+      // /proc is mounted with hidepid.
+    }
+    if (process.geteuid() === 0) return `not permitted: the system keeps process ${this.pid} of ${owner} even from root`;
+    return `not permitted: process ${this.pid} belongs to ${owner}; ask as that user, or as root`;
+  }
+
+  at(...names) {
+    return path.join(`/proc/${this.pid}`, ...names);
+  }
+
+  read(name) {
+    return fs.readFileSync(this.at(name), 'utf8');
+  }
+
+  /** A path of its own file system, as we reach it: it may be in a container. */
+  file(name) {
+    return this.at('root', name);
+  }
+
+  stat() {
+    const text = this.read('stat');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return { name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')), state: fields[0], parent: Number(fields[1]), start: fields[19] };
+  }
+
+  /** Whether it is still this very process, and not a zombie or another with its number. */
+  isRunning() {
+    try {
+      const { state, start } = this.stat();
+      return state !== 'Z' && state !== 'X' && (this.start === undefined || start === this.start);
+    } catch {
+      return false;
+    }
+  }
+
+  /** A line of its status. */
+  status(name) {
+    return new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(this.read('status'))?.[1];
+  }
+
+  /** Kilobyte lines of its status, in bytes. */
+  memory(name) {
+    return Number.parseInt(this.status(name) ?? '0', 10) * 1024;
+  }
+
+  commandLine() {
+    return this.read('cmdline').split('\0').slice(0, -1);
+  }
+
+  /** A variable of the environment that it was started with. */
+  variable(name) {
+    const found = this.read('environ').split('\0').find((entry) => entry.startsWith(`${name}=`));
+    return found?.slice(name.length + 1);
+  }
+
+  catches(signal) {
+    const bit = 1n << BigInt(os.constants.signals[signal] - 1);
+    return (BigInt(`0x${this.status('SigCgt')}`) & bit) !== 0n;
+  }
+
+  /** Options for Node, from its command line and its environment. */
+  nodeOptions() {
+    const own = [];
+    for (const word of this.commandLine().slice(1)) {
+      if (!word.startsWith('-')) break;
+      own.push(word);
+    }
+    return [...(this.variable('NODE_OPTIONS') ?? '').split(/\s+/).filter(Boolean), ...own];
+  }
+
+  isNode() {
+    if (/\/libnode\.so[^/]*$/m.test(this.maps)) return true;
+    const file = this.at('exe');
+    const mine = fs.statSync('/proc/self/exe');
+    const its = fs.statSync(file);
+    return (its.dev === mine.dev && its.ino === mine.ino) || contains(file, NODE_START);
+  }
+
+  /** Whether this package's binary is loaded in it. */
+  hasLoadedPackage() {
+    return /\/heapdump-rs\.[^/\n]*\.node( \(deleted\))?$/m.test(this.maps);
+  }
+
+  /**
+   * The signal that this package answers there; undefined for none. All three must hold: the binary is mapped, its
+   * watcher's thread (src/process/uv_signal.rs) runs, and the signal is caught: it ends any other process.
+   */
+  dumpSignal() {
+    if (!this.hasLoadedPackage() || !this.threads().includes('heapdump-signal')) return undefined;
+    const { signal } = this.packageOptions();
+    return signal !== undefined && this.catches(signal) ? signal : undefined;
+  }
+
+  threads() {
+    return fs.readdirSync(this.at('task')).map((id) => {
+      try {
+        return fs.readFileSync(this.at('task', id, 'comm'), 'utf8').trim();
+      } catch {
+        return '';
+      }
+    });
+  }
+
+  /** NODE_HEAPDUMP_OPTIONS as it was started with, as src/options.rs reads it. */
+  packageOptions() {
+    return readPackageOptions(this.variable('NODE_HEAPDUMP_OPTIONS'));
+  }
+
+  /** Where its dumps of the signal go, in its own file system. */
+  dumpDirectory() {
+    return path.resolve(fs.readlinkSync(this.at('cwd')), this.packageOptions().directory);
+  }
+
+  /** Open files: `[descriptor, target]`. */
+  *openFiles() {
+    for (const number of fs.readdirSync(this.at('fd'))) {
+      try {
+        yield [number, fs.readlinkSync(this.at('fd', number))];
+      } catch {
+        // Closed meanwhile.
+      }
+    }
+  }
+
+  /** TCP sockets that it listens on: `{host, port, inode}`. */
+  listeners() {
+    const own = new Set();
+    for (const [, target] of this.openFiles()) {
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode !== undefined) own.add(inode);
+    }
+    return listening(`/proc/${this.pid}/net`).filter(({ inode }) => own.has(inode));
+  }
+
+  sharesNetwork() {
+    return fs.readlinkSync(this.at('ns/net')) === fs.readlinkSync('/proc/self/ns/net');
+  }
+
+  describe() {
+    return `${this.pid} (${printable(this.commandLine().join(' ') || this.stat().name, 60)})`;
+  }
+}
+
+/** The words that matter here; later ones win. */
+function readPackageOptions(text = '') {
+  const options = { signal: 'SIGUSR2', directory: '.', fork: true, compress: undefined };
+  for (const word of text.split(/\s*,\s*/)) {
+    if (word === 'nosignal') options.signal = undefined;
+    else if (word === 'signal') options.signal = 'SIGUSR2';
+    else if (/^signal=SIG(USR[12]|HUP|QUIT)$/.test(word)) options.signal = word.slice('signal='.length);
+    else if (/^dir=./.test(word)) options.directory = word.slice('dir='.length);
+    else if (word === 'fork' || word === 'nofork') options.fork = word === 'fork';
+    else if (word === 'gzip' || word === 'zstd') options.compress = word;
+  }
+  return options;
+}
+
+/** The process that listens on a loopback port of ours, where we may see it. */
+function findListener(port) {
+  const inodes = new Set(listening('/proc/self/net').filter((socket) => socket.port === port).map(({ inode }) => `socket:[${inode}]`));
+  for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const target = new Target(Number(pid));
+      for (const [, file] of target.openFiles()) if (inodes.has(file)) return target;
+    } catch {
+      // Not ours to see, or gone.
+    }
+  }
+  return undefined;
+}
+
+/** Listening sockets of tcp and tcp6. */
+function listening(directory) {
+  const sockets = [];
+  for (const name of ['tcp', 'tcp6']) {
+    let text = '';
+    try {
+      text = fs.readFileSync(path.join(directory, name), 'utf8');
+    } catch {
+      // No IPv6 here.
+    }
+    for (const line of text.split('\n').slice(1)) {
+      const fields = line.trim().split(/\s+/);
+      // 0A is TCP_LISTEN.
+      if (fields[3] !== '0A') continue;
+      const [address, port] = fields[1].split(':');
+      sockets.push({ host: readAddress(address), port: Number.parseInt(port, 16), inode: fields[9] });
+    }
+  }
+  return sockets;
+}
+
+/** Words of four bytes, each in the machine's order. */
+function readAddress(text) {
+  const bytes = Buffer.from(text, 'hex');
+  if (os.endianness() === 'LE') bytes.swap32();
+  if (bytes.length === 4) return bytes.join('.');
+  return Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16)).join(':');
+}
+
+function contains(file, text) {
+  const wanted = Buffer.from(text);
+  const chunk = Buffer.alloc(1 << 20);
+  const descriptor = fs.openSync(file, 'r');
+  try {
+    let kept = 0;
+    for (;;) {
+      const read = fs.readSync(descriptor, chunk, kept, chunk.length - kept, null);
+      if (read === 0) return false;
+      const filled = kept + read;
+      if (chunk.subarray(0, filled).includes(wanted)) return true;
+      kept = Math.min(filled, wanted.length - 1);
+      chunk.copyWithin(0, filled - kept, filled);
+    }
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+function userName(uid) {
+  try {
+    const line = fs.readFileSync('/etc/passwd', 'utf8').split('\n').find((entry) => entry.split(':')[2] === `${uid}`);
+    if (line) return line.split(':')[0];
+  } catch {
+    // No names here.
+  }
+  return `user ${uid}`;
+}
+
+module.exports = { Target, findListener, readPackageOptions, userName };
