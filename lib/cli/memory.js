@@ -1,0 +1,112 @@
+'use strict';
+
+// How much memory a process may still use, as src/process/linux/memory.rs finds it for the process itself, and what a
+// child of it may have of that (src/snapshot/budget.rs).
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const MIB = 1024 * 1024;
+
+/** The nearest limit of a process: `{available, bound, oomGroup}`; undefined without /proc. */
+function headroom(target) {
+  const groups = controlGroups(target.read('cgroup'));
+  const bounds = [
+    { bound: "the machine's available memory", available: kilobytes(read('/proc/meminfo'), 'MemAvailable') },
+    ...groups.map((group) => ({ bound: 'the memory control group', available: left(group) })),
+    { bound: 'RLIMIT_AS (ulimit -v)', available: belowLimit(target, 'Max address space', 'VmSize') },
+    { bound: 'RLIMIT_DATA (ulimit -d)', available: belowLimit(target, 'Max data size', 'VmData') },
+  ].filter(({ available }) => available !== undefined);
+  if (bounds.length === 0) return undefined;
+  const nearest = bounds.reduce((a, b) => (b.available < a.available ? b : a));
+  return { ...nearest, oomGroup: groups.some(({ version, directory }) => version === 2 && number(directory, 'memory.oom.group') === 1) };
+}
+
+/** What a child may allocate: less a margin for the application and what either side copies of shared pages. */
+function childBudget({ available, oomGroup }, anonymous) {
+  const margin = 16 * MIB + available / 16;
+  return Math.max(0, available - margin - (oomGroup ? anonymous : anonymous / 4));
+}
+
+/** How many processes more its control groups and limits allow. */
+function processesLeft(target) {
+  const limits = [];
+  for (const { directory } of groupsOf(target.read('cgroup'), 'pids')) {
+    const most = number(directory, 'pids.max');
+    if (most !== undefined) limits.push(most - (number(directory, 'pids.current') ?? 0));
+  }
+  return limits.length === 0 ? undefined : Math.min(...limits);
+}
+
+const controlGroups = (cgroup) => groupsOf(cgroup, 'memory');
+
+/** The process' group of a controller and those above it, as far as we can see them: `{directory, version}`. */
+function groupsOf(cgroup, controller) {
+  const groups = [];
+  for (const line of read('/proc/self/mountinfo').split('\n')) {
+    const [mount, filesystem] = line.split(' - ');
+    if (filesystem === undefined) continue;
+    const [root, point] = mount.split(' ').slice(3);
+    const [type, , options = ''] = filesystem.split(' ');
+    const version = type === 'cgroup2' ? 2 : type === 'cgroup' && options.split(',').includes(controller) ? 1 : undefined;
+    const own = version && membership(cgroup, version, controller);
+    if (own === undefined) continue;
+    // In a container without a namespace of its own the path is the host's and the mount shows only the group.
+    const below = own === root || own.startsWith(`${root.replace(/\/$/, '')}/`) ? path.relative(root, own) : '';
+    let directory = path.join(point, below);
+    if (!fs.existsSync(directory)) directory = point;
+    for (; directory === point || directory.startsWith(`${point}/`); directory = path.dirname(directory)) {
+      groups.push({ directory, version });
+      if (directory === '/') break;
+    }
+  }
+  return groups;
+}
+
+function membership(cgroup, version, controller) {
+  for (const line of cgroup.split('\n')) {
+    const [, controllers, name] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (name === undefined) continue;
+    if (version === 2 ? controllers === '' : controllers.split(',').includes(controller)) return name;
+  }
+  return undefined;
+}
+
+/** Clean file pages count as used but go first. */
+function left({ directory, version }) {
+  const [limits, used, reclaimable] =
+    version === 1
+      ? [['memory.limit_in_bytes'], 'memory.usage_in_bytes', 'total_inactive_file']
+      : [['memory.max', 'memory.high'], 'memory.current', 'inactive_file'];
+  const all = limits.map((name) => number(directory, name)).filter((limit) => limit !== undefined);
+  const usage = number(directory, used);
+  if (all.length === 0 || usage === undefined) return undefined;
+  const inactive = Number(new RegExp(`^${reclaimable} (\\d+)$`, 'm').exec(read(path.join(directory, 'memory.stat')))?.[1] ?? 0);
+  return Math.max(0, Math.min(...all) - Math.max(0, usage - inactive));
+}
+
+function belowLimit(target, name, used) {
+  const limit = new RegExp(`^${name}\\s+(\\d+)`, 'm').exec(target.read('limits'))?.[1];
+  return limit === undefined ? undefined : Math.max(0, Number(limit) - target.memory(used));
+}
+
+/** The word "max" is no number. */
+function number(directory, name) {
+  const text = read(path.join(directory, name)).trim();
+  return /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+function kilobytes(text, name) {
+  const value = new RegExp(`^${name}:\\s*(\\d+) kB`, 'm').exec(text)?.[1];
+  return value === undefined ? undefined : Number(value) * 1024;
+}
+
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+module.exports = { headroom, childBudget, processesLeft };
