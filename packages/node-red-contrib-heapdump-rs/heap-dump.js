@@ -1,0 +1,77 @@
+'use strict';
+
+// The runtime's side of the node `heap-dump`: a drop-in for that of node-red-contrib-heap-dump. Texts of statuses are
+// English, because flows compare them; the editor translates what it shows (the last keys of locales/*/heap-dump.json).
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+module.exports = function (RED) {
+  function HeapDumpNode(config) {
+    RED.nodes.createNode(this, config);
+    // A dump that is under way when the node is removed or deployed anew has nobody left to tell.
+    const closing = new AbortController();
+    const show = (fill, text) => closing.signal.aborted || this.status({ fill, shape: 'dot', text });
+
+    this.on('input', async (msg, send, done) => {
+      try {
+        show('blue', 'Analyzing');
+        const directory = await prepare(config.directory || msg.directory, config.createDir === true);
+        show('blue', 'Creating dump');
+        const file = await dump(directory, closing.signal);
+        show('blue', file);
+        this.log(`Heap dump has been written to ${file}`);
+        msg.payload = file;
+        send(msg);
+        done();
+      } catch (error) {
+        if (closing.signal.aborted) return done();
+        show('red', error.status ?? 'Dump failed');
+        done(error);
+      }
+    });
+
+    this.on('close', () => closing.abort());
+  }
+
+  RED.nodes.registerType('heap-dump', HeapDumpNode);
+};
+
+/** The directory as an absolute path, once it is there. */
+async function prepare(directory, create) {
+  if (!directory) {
+    throw failure('No directory', 'When no directory specified in node config, it should be specified in msg.directory');
+  }
+  if (typeof directory !== 'string') throw failure('Invalid directory', 'The directory must be a string');
+  const exists = await fs.promises.stat(directory).then(() => true, () => false);
+  if (!exists && !create) {
+    throw failure('Invalid directory', "The directory doesn't exist, and the node config specifies not to create it");
+  }
+  try {
+    await fs.promises.mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw failure('Directory failed', `Error creating directory: ${error.message}`, error);
+  }
+  return path.resolve(directory);
+}
+
+let last = 0;
+
+/** `<Date.now()>.heapsnapshot`, but never a name that was given before or is taken. */
+async function dump(directory, signal) {
+  const now = () => path.join(directory, `${last}.heapsnapshot`);
+  last = Math.max(Date.now(), last + 1);
+  while (fs.existsSync(now())) last++;
+  const file = now();
+  try {
+    // Not the main entry, which would answer SIGUSR2; when it is needed, so that flows run where it cannot be loaded.
+    await require('heapdump-rs/promises').writeSnapshot(file, { signal });
+  } catch (error) {
+    throw failure('Dump failed', `Error creating heap dump: ${error.message}`, error);
+  }
+  return file;
+}
+
+function failure(status, message, cause) {
+  return Object.assign(new Error(message, { cause }), { status, code: cause?.code });
+}
