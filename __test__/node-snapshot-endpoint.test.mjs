@@ -63,7 +63,7 @@ for (const [title, send] of Object.entries(BODIES)) {
   });
 }
 
-test("the guide's endpoint: GET, a JSON answer, a name relative to the server's directory", async (t) => {
+test("the guide's load test: an endpoint for GET, a JSON answer, a name relative to the server's directory", async (t) => {
   const directory = makeTemporaryDirectory(t);
   fs.mkdirSync(directory.at('server'));
   const app = startApp(t, ({ promises, say }) => {
@@ -80,14 +80,19 @@ test("the guide's endpoint: GET, a JSON answer, a name relative to the server's 
       });
   }, { cwd: directory.at('server') });
   const [, port] = await app.says(/port (\d+)/);
-  const { code, stdout, stderr } = await runCommand(
-    t, ['node-snapshot', '--endpoint', `http://localhost:${port}/debug/heap-snapshot`, '--output', 'baseline.heapsnapshot'], { cwd: directory.path },
+  const url = `http://localhost:${port}/debug/heap-snapshot`;
+  for (const name of ['baseline.heapsnapshot', 'after-load.heapsnapshot']) {
+    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--endpoint', url, '--output', name], { cwd: directory.path });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /: complete/);
+    await validateSnapshot(directory.at(name));
+  }
+  // The server's files are its own.
+  assert.equal(directory.names('server').length, 2);
+  const leaks = await runCommand(
+    t, ['find-leaks', '--baseline', 'baseline.heapsnapshot', '--target', 'after-load.heapsnapshot', '--trace-all-objects'], { cwd: directory.path },
   );
-  assert.equal(code, 0, stderr);
-  assert.match(stdout, /baseline\.heapsnapshot: complete/);
-  await validateSnapshot(directory.at('baseline.heapsnapshot'));
-  // The server's file is its own.
-  assert.equal(directory.names('server').length, 1);
+  assert.equal(leaks.code, 0, leaks.stderr);
 });
 
 test('a JSON answer whose file is not here, or has another size, is an error that says which', async (t) => {

@@ -9,7 +9,7 @@ import { startApp, startProgram } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, needsRoot } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { isRunning, processInfo, signalChild, snapshotChildOf } from './support/processes.mjs';
+import { childrenOf, isRunning, processInfo, signalChild, snapshotChildOf, waitFor } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
 const { Target } = createRequire(import.meta.url)('../lib/cli/processes.js');
@@ -136,6 +136,25 @@ test('a process that has loaded it without its signal is never sent one', async 
     assert.equal(code, 0, stderr);
     assert.match(stderr, /warning/);
     assert.doesNotMatch(app.stdout, /own listener/);
+  }
+});
+
+test('a process in a container: its files are read where they are', async (t) => {
+  if (!needsRoot(t)) return;
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  // Pids, mounts and network of its own; what is written to `app` is not seen from here.
+  const via = ['unshare', '--mount', '--pid', '--net', '--fork', '--kill-child', 'sh', '-c', 'mount -t tmpfs none "$0" && cd "$0" && exec "$@"', directory.at('app')];
+  for (const [body, outcome] of [[loaded, 0], [unloaded, 2]]) {
+    const app = await start(t, body, { via });
+    const inside = await waitFor('the process', () => childrenOf(app.pid)[0]);
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', inside.pid, '--output', directory.at('a')]);
+    assert.equal(code, outcome, stderr);
+    if (outcome === 0) await validateSnapshot(directory.at('a'));
+    else assert.match(stderr, /in a network of its own \(a container\)/);
+    if (outcome === 0) assert.deepEqual(fs.readdirSync(`/proc/${inside.pid}/root${directory.at('app')}`), []);
+    assert.deepEqual(directory.names('app'), []);
+    fs.rmSync(directory.at('a'), { force: true });
   }
 });
 
