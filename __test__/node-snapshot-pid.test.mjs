@@ -7,9 +7,9 @@ import { test } from 'node:test';
 
 import { startApp, startProgram } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
-import { WITHOUT_RIGHTS, needsRoot } from './support/faults.mjs';
+import { WITHOUT_RIGHTS, needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { childrenOf, isRunning, processInfo, signalChild, snapshotChildOf, waitFor } from './support/processes.mjs';
+import { childrenOf, descriptorsOf, isRunning, processInfo, signalChild, snapshotChildOf, waitFor } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
 const { Target } = createRequire(import.meta.url)('../lib/cli/processes.js');
@@ -93,7 +93,9 @@ test('a dump that its process gives up is an error, and leaves nothing', async (
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, loaded, { cwd: directory.path, args: { objects: 200_000 } });
   const command = startCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
-  signalChild(await snapshotChildOf(app), 'SIGKILL');
+  const child = await snapshotChildOf(app);
+  await waitFor('it is watched', () => [...descriptorsOf(command.pid).values()].some((file) => /heapdump-\d+\.\d+\.heapsnapshot\.tmp$/.test(file)));
+  signalChild(child, 'SIGKILL');
   const { code, stderr } = await command.ended();
   assert.equal(code, 2);
   assert.match(stderr, /gave the dump up.*HeapdumpWarning/);
@@ -140,7 +142,7 @@ test('a process that has loaded it without its signal is never sent one', async 
 });
 
 test('a process in a container: its files are read where they are', async (t) => {
-  if (!needsRoot(t)) return;
+  if (!needsRoot(t) || !needsTool(t, 'unshare')) return;
   const directory = makeTemporaryDirectory(t);
   fs.mkdirSync(directory.at('app'));
   // Pids, mounts and network of its own; what is written to `app` is not seen from here.
@@ -156,6 +158,27 @@ test('a process in a container: its files are read where they are', async (t) =>
     assert.deepEqual(directory.names('app'), []);
     fs.rmSync(directory.at('a'), { force: true });
   }
+});
+
+test('as in docs/docker.md: PID 1, a read-only root, one writable directory, a user without rights', async (t) => {
+  if (!needsRoot(t) || !needsTool(t, 'unshare') || !needsTool(t, 'nsenter')) return;
+  const directory = makeTemporaryDirectory(t);
+  const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all', '--'];
+  const container = 'mount -t tmpfs none "$0" && chown 65534:65534 "$0" && mount -o remount,bind,ro / && exec "$@"';
+  const via = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', container, directory.path, ...user];
+  const app = await start(t, loaded, { via, env: { NODE_HEAPDUMP_OPTIONS: `dir=${directory.path},gzip` } });
+  const { pid } = await waitFor('the process', () => childrenOf(app.pid)[0]);
+  const inside = { via: ['nsenter', `--target=${pid}`, '--mount', '--pid', '--', ...user] };
+  const refused = await runCommand(t, ['node-snapshot', '--pid', 1, '--output', '/a.heapsnapshot.gz'], inside);
+  assert.match(refused.stderr, /cannot write .*: (the file system is read-only|not permitted)/);
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', 1, '--output', directory.at('a.heapsnapshot.gz')], inside);
+  assert.deepEqual([code, stderr], [0, '']);
+  const doctor = await runCommand(t, ['doctor', '--pid', 1], inside);
+  assert.equal(doctor.code, 0, doctor.stdout);
+  assert.match(doctor.stdout, /it is PID 1/);
+  const seen = `/proc/${pid}/root${directory.path}`;
+  assert.deepEqual(fs.readdirSync(seen), ['a.heapsnapshot.gz']);
+  await validateSnapshot(`${seen}/a.heapsnapshot.gz`);
 });
 
 test('whom it cannot ask it says in plain words, and lets live', async (t) => {

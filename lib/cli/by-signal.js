@@ -34,9 +34,7 @@ async function bySignal(target, name, output, progress, signal) {
   const dump = await begun(target, name, earlier, signal);
   try {
     await complete(target, dump, progress, signal);
-    const counts = await output.receive(fs.createReadStream(null, { fd: dump.fd, autoClose: false, start: 0 }), (bytes) =>
-      progress.show(`${size(bytes)} copied`),
-    );
+    const counts = await copy(dump, output, progress, signal);
     removeOriginal(target, dump, progress);
     return counts;
   } finally {
@@ -112,6 +110,16 @@ async function complete(target, dump, progress, signal) {
     }
     if (signal?.aborted) throw new Problem(`the time of --timeout is over; process ${target.pid} goes on writing ${path.join(dump.directory, dump.name)}`);
     await delay(WATCH_MS);
+  }
+}
+
+async function copy(dump, output, progress, signal) {
+  const source = fs.createReadStream(null, { fd: dump.fd, autoClose: false, start: 0 });
+  try {
+    return await output.receive(source, (bytes) => progress.show(`${size(bytes)} copied`), signal);
+  } catch (error) {
+    if (error instanceof Problem) error.message += `; the process' own copy stays: ${printable(path.join(dump.directory, dump.name))}`;
+    throw error;
   }
 }
 

@@ -24,9 +24,9 @@ async function fromEndpoint({ url, token, method, signal }, output, progress) {
   if (/^application\/json\b/.test(response.headers['content-type'] ?? '')) {
     const file = await named(address, response);
     progress.say(`copying ${printable(file)}`);
-    return output.receive(fs.createReadStream(file), (bytes) => progress.show(`${size(bytes)} copied`));
+    return output.receive(fs.createReadStream(file), (bytes) => progress.show(`${size(bytes)} copied`), signal);
   }
-  return output.receive(response, (bytes) => progress.show(`${size(bytes)} downloaded`));
+  return output.receive(response, (bytes) => progress.show(`${size(bytes)} downloaded`), signal);
 }
 
 function readUrl(text) {
@@ -67,13 +67,12 @@ function request(address, token, method, signal) {
   return new Promise((resolve, reject) => {
     send(address, { method, headers, signal, agent: false })
       .on('response', resolve)
-      .on('error', (error) => reject(new Problem(unreachable(address, error))))
+      .on('error', (error) => reject(new Problem(signal?.aborted ? 'the time of --timeout is over' : unreachable(address, error))))
       .end();
   });
 }
 
 function unreachable({ host, hostname }, error) {
-  if (error.name === 'AbortError') return 'the time of --timeout is over';
   const words = {
     ECONNREFUSED: `nobody listens at ${host}`,
     ENOTFOUND: `there is no host ${hostname}`,

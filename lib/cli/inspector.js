@@ -9,6 +9,7 @@ const { Problem, printable, size } = require('./command.js');
 const { connect } = require('./websocket.js');
 
 const OPEN_LIMIT_MS = 30_000;
+const CLOSE_LIMIT_MS = 30_000;
 
 /** @param {import('./processes.js').Target} target */
 async function byInspector(target, output, progress, signal) {
@@ -23,14 +24,20 @@ async function byInspector(target, output, progress, signal) {
     `warning: process ${target.pid} does not answer a signal for heapdump-rs. Its inspector takes the snapshot: ` +
       'the process stands still until that is done.',
   );
+  const left = opened ? () => progress.say(stays(target, port)) : () => {};
+  process.once('exit', left);
   let session;
   try {
     session = await connect(await debuggerUrl(port), signal);
-    return await output.receive(chunks(session, target, progress), (bytes) => progress.show(`${size(bytes)} written`));
+    return await output.receive(chunks(session, target, progress), (bytes) => progress.show(`${size(bytes)} written`), signal);
   } finally {
-    await leave(session, target, port, opened, progress);
+    session?.close();
+    if (opened) await closePort(target, port, progress);
+    process.removeListener('exit', left);
   }
 }
+
+const stays = (target, { port }) => `the inspector of process ${target.pid} stays open on port ${port}`;
 
 /** The process' inspector port: the one that it has, or the one that SIGUSR1 opens. It must be its own. */
 async function openPort(target) {
@@ -146,24 +153,24 @@ async function* chunks(session, target, progress) {
   throw new Problem(`process ${target.pid} closed its inspector: it may have ended, for lack of memory for instance`);
 }
 
-/** The port that was opened for us is closed again. */
-async function leave(session, target, port, opened, progress) {
-  if (session === undefined) return;
+/** The port was opened for us. */
+async function closePort(target, port, progress) {
   try {
-    if (!opened) return session.close();
+    const session = await connect(await debuggerUrl(port));
     // `close` waits until everybody has gone, so not while we are there.
     const expression = "setImmediate(() => { (process.getBuiltinModule?.('inspector') ?? require('inspector')).close(); }); true";
-    const told = await session.call('Runtime.evaluate', { expression, includeCommandLineAPI: true, returnByValue: true });
+    const told = session.call('Runtime.evaluate', { expression, includeCommandLineAPI: true, returnByValue: true });
+    const done = await Promise.race([told, delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
     session.close();
-    if (told?.result?.value === true && (await isClosed(target, port))) return;
+    if (done?.result?.value === true && (await isClosed(target, port))) return;
   } catch {
-    session.close();
+    // Said below.
   }
-  if (target.isRunning()) progress.say(`the inspector of process ${target.pid} stays open on port ${port.port}`);
+  if (target.isRunning()) progress.say(stays(target, port));
 }
 
 async function isClosed(target, port) {
-  const deadline = performance.now() + OPEN_LIMIT_MS;
+  const deadline = performance.now() + CLOSE_LIMIT_MS;
   while (performance.now() < deadline && target.isRunning()) {
     if (!target.listeners().some(({ inode }) => inode === port.inode)) return true;
     await delay(10);

@@ -45,8 +45,9 @@ class Output {
    * Takes a whole snapshot, plain or compressed, and gives it its name. The name's extension says how it is kept.
    * @param {AsyncIterable<Buffer>} source
    * @param {(bytes: number) => void} [onBytes] of the snapshot, as it comes
+   * @param {AbortSignal} [signal] of --timeout
    */
-  async receive(source, onBytes) {
+  async receive(source, onBytes, signal) {
     const check = new Completeness();
     const checked = async function* (chunks) {
       for await (const chunk of chunks) {
@@ -57,7 +58,7 @@ class Output {
     };
     const file = fs.createWriteStream(this.#temporary, { fd: this.#descriptor, autoClose: false });
     try {
-      await pipeline([await decoded(source), checked, ...this.#encode(), file]);
+      await pipeline([await decoded(source), checked, ...this.#encode(), file], { signal });
       const counts = check.end();
       fs.fsyncSync(this.#descriptor);
       this.#checkName();
@@ -67,6 +68,7 @@ class Output {
     } catch (error) {
       this.close();
       if (error instanceof Problem) throw error;
+      if (signal?.aborted) throw new Problem('the time of --timeout is over');
       if (error.syscall === 'write' || error.syscall === 'rename') {
         throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
       }
