@@ -8,7 +8,7 @@ const path = require('node:path');
 const { EXIT, Problem, printable, size, wholeNumber } = require('./command.js');
 const { childBudget, headroom, processesLeft } = require('./memory.js');
 const { plainly } = require('./output.js');
-const { Target, readPackageOptions, userName } = require('./processes.js');
+const { Target, readPackageOptions, userName, whileItRuns } = require('./processes.js');
 
 const help = `Says what a dump would meet: can a child be forked, memory, signals, files, the pause to expect
 
@@ -37,8 +37,7 @@ const LEAST_BUDGET = 24 * 1024 * 1024;
 
 async function main({ pid, json }) {
   const target = pid === undefined ? undefined : new Target(wholeNumber('pid', pid));
-  if (target !== undefined && !target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
-  const findings = target === undefined ? await here() : of(target);
+  const findings = await (target === undefined ? here() : whileItRuns(target, () => of(target)));
   if (json) console.log(JSON.stringify(findings, null, 2));
   else for (const { check, state, text } of findings) console.log(`${MARKS[state]} ${check.padEnd(7)} ${text}`);
   return findings.some(({ state }) => state === 'bad') ? EXIT.findings : EXIT.fine;
@@ -113,6 +112,7 @@ const nodemon = () =>
 
 /** What a dump of that process would meet. */
 function of(target) {
+  if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
   const loaded = target.hasLoadedPackage();
   const signal = target.dumpSignal();
   const anonymous = target.memory('RssAnon');

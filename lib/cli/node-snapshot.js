@@ -4,7 +4,7 @@
 
 const { Problem, Progress, size, wholeNumber } = require('./command.js');
 const { Output } = require('./output.js');
-const { Target } = require('./processes.js');
+const { Target, whileItRuns } = require('./processes.js');
 
 const help = `Fetches a heap snapshot of a running Node.js process into a file
 
@@ -50,7 +50,7 @@ async function main({ endpoint, token, method, pid, output: file, force, timeout
   try {
     const counts = await (target === undefined
       ? fetchFrom({ url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal }, output, progress)
-      : take(target, output, progress, signal));
+      : whileItRuns(target, () => take(target, output, progress, signal)));
     progress.clear();
     console.log(`${output.path}: complete, ${size(counts.bytes)}, ${counts.nodes} objects`);
   } finally {

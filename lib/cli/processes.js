@@ -191,6 +191,16 @@ class Target {
   }
 }
 
+/** Runs `body`; what /proc no longer has of a process that ended meanwhile is said as that. */
+async function whileItRuns(target, body) {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof Problem || target.isRunning()) throw error;
+    throw new Problem(`process ${target.pid} has ended`);
+  }
+}
+
 /** The words that matter here; later ones win. */
 function readPackageOptions(text = '') {
   const options = { signal: 'SIGUSR2', directory: '.', fork: true, compress: undefined };
@@ -277,4 +287,4 @@ function userName(uid) {
   return `user ${uid}`;
 }
 
-module.exports = { Target, findListener, readPackageOptions, userName };
+module.exports = { Target, findListener, readPackageOptions, userName, whileItRuns };
