@@ -6,7 +6,14 @@ import { test } from 'node:test';
 
 import { startApp, startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
-import { WITHOUT_RIGHTS, makeControlGroup, mountReadOnly, needsRoot, needsTool, refusingForks } from './support/faults.mjs';
+import {
+  WITHOUT_RIGHTS,
+  makeControlGroup,
+  mountReadOnly,
+  needsRoot,
+  needsTool,
+  refusingForks,
+} from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
 
@@ -33,13 +40,20 @@ async function doctor(t, args = [], options = {}) {
   return { code, ...found };
 }
 
-const states = ({ code, ...found }) => Object.fromEntries(Object.entries(found).map(([check, { state }]) => [check, state]));
+const states = ({ code, ...found }) =>
+  Object.fromEntries(Object.entries(found).map(([check, { state }]) => [check, state]));
 
 test('here: a child is really forked, and every line is good', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const { code, stdout } = await runCommand(t, ['doctor'], { cwd: directory.path });
   assert.equal(code, 0, stdout);
-  assert.deepEqual(stdout.trim().split('\n').map((line) => line.slice(0, 9).trim()), ['✓ fork', '✓ memory', '✓ signal', '✓ files', '✓ pause']);
+  assert.deepEqual(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.slice(0, 9).trim()),
+    ['✓ fork', '✓ memory', '✓ signal', '✓ files', '✓ pause'],
+  );
   assert.match(stdout, /a child took a snapshot of this process in \d+ ms/);
   assert.deepEqual(directory.names(), []);
 });
@@ -47,7 +61,10 @@ test('here: a child is really forked, and every line is good', async (t) => {
 test('here: what prevents a dump is bad, and the exit code says so', async (t) => {
   const missing = await doctor(t, [], { env: { NODE_HEAPDUMP_OPTIONS: 'dir=/does/not/exist' } });
   assert.equal(missing.code, 1);
-  assert.match(missing.files.text, /\/does\/not\/exist: there is no such directory; set NODE_HEAPDUMP_OPTIONS=dir=PATH/);
+  assert.match(
+    missing.files.text,
+    /\/does\/not\/exist: there is no such directory; set NODE_HEAPDUMP_OPTIONS=dir=PATH/,
+  );
   const nosignal = await doctor(t, [], { env: { NODE_HEAPDUMP_OPTIONS: 'nosignal' } });
   assert.deepEqual([nosignal.code, nosignal.signal.state], [0, 'warning']);
   if (needsTool(t, 'strace')) {
@@ -67,7 +84,14 @@ test('a process that has loaded the package', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, loaded, { cwd: directory.path, env: { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP' } });
   const found = await doctor(t, ['--pid', app.pid]);
-  assert.deepEqual(states(found), { process: 'good', fork: 'good', memory: 'good', signal: 'good', files: 'good', pause: 'good' });
+  assert.deepEqual(states(found), {
+    process: 'good',
+    fork: 'good',
+    memory: 'good',
+    signal: 'good',
+    files: 'good',
+    pause: 'good',
+  });
   assert.match(found.signal.text, new RegExp(`SIGHUP dumps \\(kill -HUP ${app.pid}\\)`));
   assert.ok(found.files.text.includes(directory.path));
   assert.match(found.pause.text, /about \d+ ms/);
@@ -84,7 +108,10 @@ test('a process that has not loaded it', async (t) => {
 
 test('a process under nodemon would dump where it is to restart', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  fs.writeFileSync(directory.at('nodemon.js'), `require('node:child_process').spawn(...JSON.parse(process.argv[2]), { stdio: 'inherit' });`);
+  fs.writeFileSync(
+    directory.at('nodemon.js'),
+    `require('node:child_process').spawn(...JSON.parse(process.argv[2]), { stdio: 'inherit' });`,
+  );
   const command = [process.execPath, ['-e', 'console.log("pid", process.pid); setInterval(() => {}, 1000)']];
   const app = startProgram(t, [process.execPath, directory.at('nodemon.js'), JSON.stringify(command)]);
   const [, pid] = await app.says(/pid (\d+)/);
@@ -117,7 +144,11 @@ test('a user who may not write where the dumps would go', async (t) => {
 
 test('what cannot be looked at ends with 2', async (t) => {
   const sleeper = startProgram(t, ['sleep', '60']);
-  for (const [pid, pattern] of [[sleeper.pid, /is not a Node process/], ['-1', /--pid|argument/], [2 ** 31 - 1, /no such process/]]) {
+  for (const [pid, pattern] of [
+    [sleeper.pid, /is not a Node process/],
+    ['-1', /--pid|argument/],
+    [2 ** 31 - 1, /no such process/],
+  ]) {
     const { code, stderr } = await runCommand(t, ['doctor', '--pid', pid]);
     assert.equal(code, 2);
     assert.match(stderr, pattern);

@@ -45,8 +45,10 @@ async function serve(t, answer) {
 const BODIES = {
   plain: (response, body) => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(body),
   'with a length': (response, body) => response.writeHead(200, { 'content-length': body.length }).end(body),
-  'gzip on the way': (response, body) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(zlib.gzipSync(body)),
-  'a compressed file': (response, body) => response.writeHead(200, { 'content-type': 'application/gzip' }).end(zlib.gzipSync(body)),
+  'gzip on the way': (response, body) =>
+    response.writeHead(200, { 'content-encoding': 'gzip' }).end(zlib.gzipSync(body)),
+  'a compressed file': (response, body) =>
+    response.writeHead(200, { 'content-type': 'application/gzip' }).end(zlib.gzipSync(body)),
 };
 
 for (const [title, send] of Object.entries(BODIES)) {
@@ -66,23 +68,31 @@ for (const [title, send] of Object.entries(BODIES)) {
 test("the guide's load test: an endpoint for GET, a JSON answer, a name relative to the server's directory", async (t) => {
   const directory = makeTemporaryDirectory(t);
   fs.mkdirSync(directory.at('server'));
-  const app = startApp(t, ({ promises, say }) => {
-    require('node:http')
-      .createServer((request, response) => {
-        if (request.method !== 'GET') return response.writeHead(404).end();
-        promises.writeSnapshot(`heap-${Date.now()}.heapsnapshot`).then(({ path, bytes }) => {
-          const snapshot = require('node:path').basename(path);
-          response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify({ snapshot, size: bytes }));
+  const app = startApp(
+    t,
+    ({ promises, say }) => {
+      require('node:http')
+        .createServer((request, response) => {
+          if (request.method !== 'GET') return response.writeHead(404).end();
+          promises.writeSnapshot(`heap-${Date.now()}.heapsnapshot`).then(({ path, bytes }) => {
+            const snapshot = require('node:path').basename(path);
+            response
+              .writeHead(200, { 'content-type': 'application/json; charset=utf-8' })
+              .end(JSON.stringify({ snapshot, size: bytes }));
+          });
+        })
+        .listen(0, '127.0.0.1', function () {
+          say('port', this.address().port);
         });
-      })
-      .listen(0, '127.0.0.1', function () {
-        say('port', this.address().port);
-      });
-  }, { cwd: directory.at('server') });
+    },
+    { cwd: directory.at('server') },
+  );
   const [, port] = await app.says(/port (\d+)/);
   const url = `http://localhost:${port}/debug/heap-snapshot`;
   for (const name of ['baseline.heapsnapshot', 'after-load.heapsnapshot']) {
-    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--endpoint', url, '--output', name], { cwd: directory.path });
+    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--endpoint', url, '--output', name], {
+      cwd: directory.path,
+    });
     assert.equal(code, 0, stderr);
     assert.match(stdout, /: complete/);
     await validateSnapshot(directory.at(name));
@@ -90,7 +100,9 @@ test("the guide's load test: an endpoint for GET, a JSON answer, a name relative
   // The server's files are its own.
   assert.equal(directory.names('server').length, 2);
   const leaks = await runCommand(
-    t, ['find-leaks', '--baseline', 'baseline.heapsnapshot', '--target', 'after-load.heapsnapshot', '--trace-all-objects'], { cwd: directory.path },
+    t,
+    ['find-leaks', '--baseline', 'baseline.heapsnapshot', '--target', 'after-load.heapsnapshot', '--trace-all-objects'],
+    { cwd: directory.path },
   );
   assert.equal(leaks.code, 0, leaks.stderr);
 });
@@ -140,14 +152,32 @@ test('what is not whole is an error, and leaves nothing', async (t) => {
   const cases = [
     [(response) => BODIES.plain(response, half), /cut off after \d+ bytes/],
     [(response) => BODIES.plain(response, body.subarray(0, body.lastIndexOf(0x7d))), /cut off after/],
-    [(response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(zlib.gzipSync(body).subarray(0, 9999)), /compressed data ends too early/],
-    [(response) => response.writeHead(200, { 'content-length': body.length }).write(half, () => response.destroy()), /not complete: .*connection was lost|aborted/],
-    [(response) => response.writeHead(200).write(half, () => response.destroy()), /not complete: .*connection was lost|aborted/],
-    [(response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>'), /no heap snapshot: it begins with .*doctype/],
+    [
+      (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(zlib.gzipSync(body).subarray(0, 9999)),
+      /compressed data ends too early/,
+    ],
+    [
+      (response) => response.writeHead(200, { 'content-length': body.length }).write(half, () => response.destroy()),
+      /not complete: .*connection was lost|aborted/,
+    ],
+    [
+      (response) => response.writeHead(200).write(half, () => response.destroy()),
+      /not complete: .*connection was lost|aborted/,
+    ],
+    [
+      (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>'),
+      /no heap snapshot: it begins with .*doctype/,
+    ],
     [(response) => response.writeHead(200).end(), /no byte of a snapshot/],
-    [(response) => response.writeHead(503).end('{"error":"ERR_HEAPDUMP_NO_MEMORY"}'), /503.*cannot take a snapshot now\nIt said: .*NO_MEMORY/],
+    [
+      (response) => response.writeHead(503).end('{"error":"ERR_HEAPDUMP_NO_MEMORY"}'),
+      /503.*cannot take a snapshot now\nIt said: .*NO_MEMORY/,
+    ],
     [(response) => response.writeHead(405).end(), /405.*neither POST nor GET/],
-    [(response) => response.writeHead(302, { location: 'http://elsewhere/' }).end(), /302.*points to http:\/\/elsewhere/],
+    [
+      (response) => response.writeHead(302, { location: 'http://elsewhere/' }).end(),
+      /302.*points to http:\/\/elsewhere/,
+    ],
   ];
   for (const [answer, pattern] of cases) {
     send = answer;
@@ -199,7 +229,10 @@ test('both commands are in --help', async (t) => {
     assert.equal(code, 0);
     assert.match(stdout, /^ {2}summary .*^ {2}node-snapshot .*^ {2}doctor /ms);
   }
-  for (const args of [['node-snapshot', '--help'], ['help', 'node-snapshot']]) {
+  for (const args of [
+    ['node-snapshot', '--help'],
+    ['help', 'node-snapshot'],
+  ]) {
     const { code, stdout } = await runCommand(t, args);
     assert.equal(code, 0);
     assert.match(stdout, /^Usage: .*--endpoint URL --output FILE/m);
@@ -217,7 +250,8 @@ test('every part of a snapshot less than the whole is noticed, however it is cut
 ],
 "trace_tree":[],
 "strings":["a","]}"]}`;
-  for (let end = 0; end < text.length; end++) assert.throws(() => check(text.slice(0, end), 7), undefined, text.slice(0, end));
+  for (let end = 0; end < text.length; end++)
+    assert.throws(() => check(text.slice(0, end), 7), undefined, text.slice(0, end));
   for (const step of [1, 2, 13, 1000]) assert.deepEqual(check(text, step), { bytes: text.length, nodes: 2, edges: 2 });
   assert.throws(() => check(text.replace('2,3', '2'), 100), /3 numbers of nodes are there, and 4 were announced/);
 

@@ -9,7 +9,15 @@ import { startApp, startProgram } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { childrenOf, descriptorsOf, isRunning, processInfo, signalChild, snapshotChildOf, waitFor } from './support/processes.mjs';
+import {
+  childrenOf,
+  descriptorsOf,
+  isRunning,
+  processInfo,
+  signalChild,
+  snapshotChildOf,
+  waitFor,
+} from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
 const { Target } = createRequire(import.meta.url)('../lib/cli/processes.js');
@@ -46,7 +54,11 @@ test('a process that has loaded the package writes it by a child; nothing else i
   const directory = makeTemporaryDirectory(t);
   fs.mkdirSync(directory.at('app'));
   const app = await start(t, loaded, { cwd: directory.at('app') });
-  const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', 'a.heapsnapshot'], { cwd: directory.path });
+  const { code, stdout, stderr } = await runCommand(
+    t,
+    ['node-snapshot', '--pid', app.pid, '--output', 'a.heapsnapshot'],
+    { cwd: directory.path },
+  );
   assert.deepEqual([code, stderr], [0, '']);
   assert.match(stdout, /a\.heapsnapshot: complete, [\d.]+ MB, \d+ objects\n$/);
   assert.deepEqual([directory.names(), directory.names('app')], [['a.heapsnapshot', 'app'], []]);
@@ -62,7 +74,13 @@ test('of two processes with one directory each gives its own', async (t) => {
   const apps = await Promise.all(marks.map((mark) => start(t, loaded, { cwd: directory.path, args: { mark } })));
   await Promise.all(
     apps.map(async ({ pid }, i) => {
-      const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at(`${i}.heapsnapshot`)]);
+      const { code, stderr } = await runCommand(t, [
+        'node-snapshot',
+        '--pid',
+        pid,
+        '--output',
+        directory.at(`${i}.heapsnapshot`),
+      ]);
       assert.deepEqual([code, stderr], [0, '']);
     }),
   );
@@ -78,7 +96,8 @@ test('its own options count: another signal, a directory, compression; the name 
   const directory = makeTemporaryDirectory(t);
   fs.mkdirSync(directory.at('dumps'));
   const app = await start(t, loaded, {
-    cwd: directory.path, env: { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP,dir=dumps,gzip' },
+    cwd: directory.path,
+    env: { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP,dir=dumps,gzip' },
   });
   for (const name of ['a.heapsnapshot', 'a.heapsnapshot.gz']) {
     const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)]);
@@ -94,7 +113,9 @@ test('a dump that its process gives up is an error, and leaves nothing', async (
   const app = await start(t, loaded, { cwd: directory.path, args: { objects: 200_000 } });
   const command = startCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
   const child = await snapshotChildOf(app);
-  await waitFor('it is watched', () => [...descriptorsOf(command.pid).values()].some((file) => /heapdump-\d+\.\d+\.heapsnapshot\.tmp$/.test(file)));
+  await waitFor('it is watched', () =>
+    [...descriptorsOf(command.pid).values()].some((file) => /heapdump-\d+\.\d+\.heapsnapshot\.tmp$/.test(file)),
+  );
   signalChild(child, 'SIGKILL');
   const { code, stderr } = await command.ended();
   assert.equal(code, 2);
@@ -106,7 +127,13 @@ test('a process that has not loaded it is asked through its inspector, which is 
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, unloaded, { nodeOptions: OWN_PORT });
   for (const name of ['a.heapsnapshot', 'b.heapsnapshot']) {
-    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)]);
+    const { code, stdout, stderr } = await runCommand(t, [
+      'node-snapshot',
+      '--pid',
+      app.pid,
+      '--output',
+      directory.at(name),
+    ]);
     assert.equal(code, 0, stderr);
     assert.match(stderr, /^warning: .* stands still until that is done\.\n$/);
     const { nodes } = await validateSnapshot(directory.at(name));
@@ -119,7 +146,13 @@ test('a process that has not loaded it is asked through its inspector, which is 
 test('an inspector that is open is used, and stays open', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, unloaded, { nodeOptions: ['--inspect=0'] });
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
+  const { code, stderr } = await runCommand(t, [
+    'node-snapshot',
+    '--pid',
+    app.pid,
+    '--output',
+    directory.at('a.heapsnapshot'),
+  ]);
   assert.equal(code, 0, stderr);
   await validateSnapshot(directory.at('a.heapsnapshot'));
   assert.equal(new Target(app.pid).listeners().length, 1);
@@ -132,9 +165,19 @@ test('a process that has loaded it without its signal is never sent one', async 
     process.on('SIGUSR2', () => tools.say('own listener'));
     tools.say('ready', typeof (tools.args.promises ? tools.promises : tools.heapdump));
   };
-  for (const [args, env] of [[{ promises: true }, {}], [{}, { NODE_HEAPDUMP_OPTIONS: 'nosignal' }]]) {
+  for (const [args, env] of [
+    [{ promises: true }, {}],
+    [{}, { NODE_HEAPDUMP_OPTIONS: 'nosignal' }],
+  ]) {
     const app = await start(t, body, { args, env, nodeOptions: OWN_PORT });
-    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a'), '--force']);
+    const { code, stderr } = await runCommand(t, [
+      'node-snapshot',
+      '--pid',
+      app.pid,
+      '--output',
+      directory.at('a'),
+      '--force',
+    ]);
     assert.equal(code, 0, stderr);
     assert.match(stderr, /warning/);
     assert.doesNotMatch(app.stdout, /own listener/);
@@ -146,8 +189,22 @@ test('a process in a container: its files are read where they are', async (t) =>
   const directory = makeTemporaryDirectory(t);
   fs.mkdirSync(directory.at('app'));
   // Pids, mounts and network of its own; what is written to `app` is not seen from here.
-  const via = ['unshare', '--mount', '--pid', '--net', '--fork', '--kill-child', 'sh', '-c', 'mount -t tmpfs none "$0" && cd "$0" && exec "$@"', directory.at('app')];
-  for (const [body, outcome] of [[loaded, 0], [unloaded, 2]]) {
+  const via = [
+    'unshare',
+    '--mount',
+    '--pid',
+    '--net',
+    '--fork',
+    '--kill-child',
+    'sh',
+    '-c',
+    'mount -t tmpfs none "$0" && cd "$0" && exec "$@"',
+    directory.at('app'),
+  ];
+  for (const [body, outcome] of [
+    [loaded, 0],
+    [unloaded, 2],
+  ]) {
     const app = await start(t, body, { via });
     const inside = await waitFor('the process', () => childrenOf(app.pid)[0]);
     const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', inside.pid, '--output', directory.at('a')]);
@@ -163,15 +220,40 @@ test('a process in a container: its files are read where they are', async (t) =>
 test('as in docs/docker.md: PID 1, a read-only root, one writable directory, a user without rights', async (t) => {
   if (!needsRoot(t) || !needsTool(t, 'unshare') || !needsTool(t, 'nsenter')) return;
   const directory = makeTemporaryDirectory(t);
-  const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all', '--'];
+  const user = [
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    '--no-new-privs',
+    '--bounding-set=-all',
+    '--inh-caps=-all',
+    '--',
+  ];
   const container = 'mount -t tmpfs none "$0" && chown 65534:65534 "$0" && mount -o remount,bind,ro / && exec "$@"';
-  const via = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', container, directory.path, ...user];
+  const via = [
+    'unshare',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+    'sh',
+    '-c',
+    container,
+    directory.path,
+    ...user,
+  ];
   const app = await start(t, loaded, { via, env: { NODE_HEAPDUMP_OPTIONS: `dir=${directory.path},gzip` } });
   const { pid } = await waitFor('the process', () => childrenOf(app.pid)[0]);
   const inside = { via: ['nsenter', `--target=${pid}`, '--mount', '--pid', '--', ...user] };
   const refused = await runCommand(t, ['node-snapshot', '--pid', 1, '--output', '/a.heapsnapshot.gz'], inside);
   assert.match(refused.stderr, /cannot write .*: (the file system is read-only|not permitted)/);
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', 1, '--output', directory.at('a.heapsnapshot.gz')], inside);
+  const { code, stderr } = await runCommand(
+    t,
+    ['node-snapshot', '--pid', 1, '--output', directory.at('a.heapsnapshot.gz')],
+    inside,
+  );
   assert.deepEqual([code, stderr], [0, '']);
   const doctor = await runCommand(t, ['doctor', '--pid', 1], inside);
   assert.equal(doctor.code, 0, doctor.stdout);
@@ -213,8 +295,13 @@ test('an older file is replaced only by --force, and a wrong name costs no dump'
   fs.mkdirSync(directory.at('app'));
   const app = await start(t, loaded, { cwd: directory.at('app') });
   fs.writeFileSync(directory.at('old'), 'old');
-  const to = (name, ...more) => runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name), ...more]);
-  for (const [name, pattern] of [['old', /is there already; --force/], ['missing/a', /there is no such directory/], ['app', /is no file/]]) {
+  const to = (name, ...more) =>
+    runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name), ...more]);
+  for (const [name, pattern] of [
+    ['old', /is there already; --force/],
+    ['missing/a', /there is no such directory/],
+    ['app', /is no file/],
+  ]) {
     const { code, stderr } = await to(name);
     assert.equal(code, 2);
     assert.match(stderr, pattern);

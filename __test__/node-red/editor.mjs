@@ -10,7 +10,8 @@ import { SEED } from './flows.mjs';
 const DUMP = '194b13aa.03f90c';
 const DEADLINE = 60_000;
 
-export const findChromium = () => ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file));
+export const findChromium = () =>
+  ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file));
 
 export async function testEditor(server, { shots, tools }, step) {
   const { chromium } = createRequire(join(tools, 'package.json'))('playwright-core');
@@ -50,7 +51,10 @@ async function testDialog(server, browser, shots) {
   assert.equal(await page.locator('#node-input-directory').inputValue(), '/tmp/bart');
   assert.equal(await page.locator('#node-input-createDir').isChecked(), true);
   assert.equal(await page.locator('#node-input-name').getAttribute('placeholder'), 'Name');
-  assert.match(await page.locator('#dialog-form').innerText(), /Directory[^]*Create the directory if it does not exist[^]*passwords and tokens/);
+  assert.match(
+    await page.locator('#dialog-form').innerText(),
+    /Directory[^]*Create the directory if it does not exist[^]*passwords and tokens/,
+  );
   await page.screenshot({ path: join(shots, 'dialog.png') });
 
   await page.locator('#node-input-directory').fill('/tmp/changed');

@@ -10,8 +10,32 @@ import { validateSnapshot } from '../support/validate.mjs';
 
 /** The flow of node-red-contrib-heap-dump's README, as it stands there. */
 export const SEED = [
-  { id: '194b13aa.03f90c', type: 'heap-dump', z: '15244fe6.9ae87', directory: '/tmp/bart', createDir: true, name: '', x: 1120.1668167114258, y: 325.33335304260254, wires: [[]] },
-  { id: '535cf64a.826208', type: 'inject', z: '15244fe6.9ae87', name: '', topic: '', payload: '', payloadType: 'date', repeat: '', crontab: '', once: false, x: 945.166748046875, y: 325.66668701171875, wires: [['194b13aa.03f90c']] },
+  {
+    id: '194b13aa.03f90c',
+    type: 'heap-dump',
+    z: '15244fe6.9ae87',
+    directory: '/tmp/bart',
+    createDir: true,
+    name: '',
+    x: 1120.1668167114258,
+    y: 325.33335304260254,
+    wires: [[]],
+  },
+  {
+    id: '535cf64a.826208',
+    type: 'inject',
+    z: '15244fe6.9ae87',
+    name: '',
+    topic: '',
+    payload: '',
+    payloadType: 'date',
+    repeat: '',
+    crontab: '',
+    once: false,
+    x: 945.166748046875,
+    y: 325.66668701171875,
+    wires: [['194b13aa.03f90c']],
+  },
 ];
 const TAB = { id: '15244fe6.9ae87', type: 'tab', label: 'Flow 1' };
 
@@ -50,7 +74,12 @@ export async function testFlows(server, step) {
     for (const [status, config, message, error] of [
       ['No directory', { directory: '', createDir: true }, {}, /should be specified in msg\.directory/],
       ['Invalid directory', { directory: path.join(directory, 'missing'), createDir: false }, {}, /doesn't exist/],
-      ['Directory failed', { directory: path.join(file, 'below'), createDir: true }, {}, /Error creating directory: ENOTDIR/],
+      [
+        'Directory failed',
+        { directory: path.join(file, 'below'), createDir: true },
+        {},
+        /Error creating directory: ENOTDIR/,
+      ],
       ['Dump failed', { directory: '/proc', createDir: false }, {}, /Error creating heap dump: heapdump write error E/],
     ]) {
       await step(`${status} reaches the status and a Catch node`, async () => {
@@ -65,7 +94,11 @@ export async function testFlows(server, step) {
       const here = path.join(directory, 'ended');
       await server.deploy(flow({ directory: here, createDir: true }, {}));
       await server.inject('inject');
-      const child = await waitFor('the child', () => childrenOf(server.pid).find(({ name }) => name === 'heapdump'), 60_000);
+      const child = await waitFor(
+        'the child',
+        () => childrenOf(server.pid).find(({ name }) => name === 'heapdump'),
+        60_000,
+      );
       await server.deploy([TAB]);
       await waitFor('the child is gone', () => !childrenOf(server.pid).some(({ pid }) => pid === child.pid), 60_000);
       await waitFor('no file', () => fs.readdirSync(here).length === 0, 60_000);
@@ -77,12 +110,21 @@ export async function testFlows(server, step) {
 }
 
 const dot = (fill, text) => ({ fill, shape: 'dot', text });
-const whole = (directory) => (fs.existsSync(directory) ? fs.readdirSync(directory).filter((name) => /^\d{13}\.heapsnapshot$/.test(name)) : []);
+const whole = (directory) =>
+  fs.existsSync(directory) ? fs.readdirSync(directory).filter((name) => /^\d{13}\.heapsnapshot$/.test(name)) : [];
 
 /** Inject, the node, and debug nodes behind it, behind a Complete and behind a Catch node. */
 function flow(config, message) {
   const props = Object.entries(message).map(([p, v]) => ({ p, v, vt: 'str' }));
-  const debug = (id, complete) => ({ id, type: 'debug', active: true, tosidebar: true, complete, targetType: 'msg', wires: [] });
+  const debug = (id, complete) => ({
+    id,
+    type: 'debug',
+    active: true,
+    tosidebar: true,
+    complete,
+    targetType: 'msg',
+    wires: [],
+  });
   const nodes = [
     { id: 'inject', type: 'inject', props, repeat: '', crontab: '', once: false, wires: [['dump']] },
     { id: 'dump', type: 'heap-dump', name: '', ...config, wires: [['sent']] },

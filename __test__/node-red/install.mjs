@@ -25,7 +25,9 @@ export async function prepare(version) {
   for (const directory of ['.', './packages/node-red-contrib-heapdump-rs']) {
     await npm('pack', '--silent', '--ignore-scripts', '--pack-destination', packages, directory);
   }
-  const tarballs = readdirSync(packages).sort().map((name) => join(packages, name));
+  const tarballs = readdirSync(packages)
+    .sort()
+    .map((name) => join(packages, name));
   await install(user, ...tarballs);
   for (const name of readdirSync(root).filter((file) => file.endsWith('.node'))) {
     copyFileSync(join(root, name), join(user, 'node_modules/heapdump-rs', name));

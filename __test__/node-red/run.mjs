@@ -71,7 +71,12 @@ function checkPackage() {
   assert.ok(description['node-red'].version && description.engines.node);
   assert.ok(Object.keys(description.dependencies).length <= 6);
   const example = JSON.parse(readFileSync(join(directory, 'examples/Dump on demand.json'), 'utf8'));
-  for (const type of Object.keys(description['node-red'].nodes)) assert.ok(example.some((node) => node.type === type), type);
-  for (const name of ['LICENSE', 'README.md', 'icons/heap-dump.svg']) assert.ok(existsSync(join(directory, name)), name);
+  for (const type of Object.keys(description['node-red'].nodes))
+    assert.ok(
+      example.some((node) => node.type === type),
+      type,
+    );
+  for (const name of ['LICENSE', 'README.md', 'icons/heap-dump.svg'])
+    assert.ok(existsSync(join(directory, name)), name);
   console.log(`${green('✓')} the scorecard's rules`);
 }

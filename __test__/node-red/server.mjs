@@ -13,7 +13,9 @@ export async function startNodeRed({ home, user }, node) {
   const port = await freePort();
   const { NODE_OPTIONS, NODE_HEAPDUMP_OPTIONS, ...env } = process.env;
   const started = spawn(node, [join(home, 'node_modules/node-red/red.js'), '--userDir', user, '--port', `${port}`], {
-    cwd: user, env, stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: user,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const server = new Server(started, port, home);
   try {
@@ -75,7 +77,9 @@ class Server {
 
   async post(path, body, headers = {}) {
     const response = await fetch(this.url + path, {
-      method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body),
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
     });
     assert.ok(response.ok, `${path}: ${response.status} ${await response.clone().text()}`);
     return response;
@@ -85,7 +89,10 @@ class Server {
   async deploy(flows) {
     const before = this.output.match(/Started (modified )?(nodes|flows)/g)?.length ?? 0;
     await this.post('/flows', flows, { 'Node-RED-Deployment-Type': 'full' });
-    await this.#until('the flows', () => (this.output.match(/Started (modified )?(nodes|flows)/g)?.length ?? 0) > before);
+    await this.#until(
+      'the flows',
+      () => (this.output.match(/Started (modified )?(nodes|flows)/g)?.length ?? 0) > before,
+    );
     this.events.length = 0;
   }
 
@@ -104,7 +111,10 @@ class Server {
 
   /** What a debug node shows first. */
   debug(id) {
-    return this.#until(`a message of ${id}`, () => this.events.find(({ topic, data }) => topic === 'debug' && data.id === id)?.data);
+    return this.#until(
+      `a message of ${id}`,
+      () => this.events.find(({ topic, data }) => topic === 'debug' && data.id === id)?.data,
+    );
   }
 
   says(pattern) {
@@ -127,7 +137,11 @@ class Server {
 
   #until(what, find) {
     return new Promise((resolve, reject) => {
-      const fail = (why) => end(reject, new Error(`${why}: ${what}\n${this.output.slice(-3000)}\n${JSON.stringify(this.events.slice(-10))}`));
+      const fail = (why) =>
+        end(
+          reject,
+          new Error(`${why}: ${what}\n${this.output.slice(-3000)}\n${JSON.stringify(this.events.slice(-10))}`),
+        );
       const timer = setTimeout(() => fail('waited in vain'), DEADLINE);
       const end = (settle, value) => {
         clearTimeout(timer);

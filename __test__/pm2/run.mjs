@@ -39,24 +39,40 @@ module.exports = {
 
 await main(async () => {
   if (!TOOLS.every((name) => fs.existsSync(join(CACHE, 'node_modules', name.split('@')[0])))) await install();
-  const ours = /```js\n(\/\/ ecosystem\.config\.js\n[^]*?)```/.exec(fs.readFileSync(join(root, 'docs/pm2.md'), 'utf8'))[1];
+  const ours = /```js\n(\/\/ ecosystem\.config\.js\n[^]*?)```/.exec(
+    fs.readFileSync(join(root, 'docs/pm2.md'), 'utf8'),
+  )[1];
   console.log(bold(TOOLS.join(', ')));
-  await step("docs/pm2.md: the signal, node-snapshot, doctor", () => underPm2(ours, APP, testSignal));
-  await step('docs/pm2.md: a restart lets a dump be completed', () => underPm2(ours, APP, testRestart, { OBJECTS: '400000' }));
+  await step('docs/pm2.md: the signal, node-snapshot, doctor', () => underPm2(ours, APP, testSignal));
+  await step('docs/pm2.md: a restart lets a dump be completed', () =>
+    underPm2(ours, APP, testRestart, { OBJECTS: '400000' }),
+  );
   await step('docs/pm2.md: cluster mode', () =>
     underPm2(
-      ours.replace("node_args: '--require heapdump-rs',", "exec_mode: 'cluster',\n    instances: 2,"), `require('heapdump-rs');${APP}`, testCluster,
-    ));
-  await step("the guide's ecosystem.config.js, unchanged", () => underPm2(GUIDE, `require('heapdump-rs');${APP}`, testGuide));
-  await step('nodemon --signal SIGTERM restarts, and SIGUSR2 dumps', () => testNodemon(['--signal', 'SIGTERM'], {}, 'SIGUSR2'));
+      ours.replace("node_args: '--require heapdump-rs',", "exec_mode: 'cluster',\n    instances: 2,"),
+      `require('heapdump-rs');${APP}`,
+      testCluster,
+    ),
+  );
+  await step("the guide's ecosystem.config.js, unchanged", () =>
+    underPm2(GUIDE, `require('heapdump-rs');${APP}`, testGuide),
+  );
+  await step('nodemon --signal SIGTERM restarts, and SIGUSR2 dumps', () =>
+    testNodemon(['--signal', 'SIGTERM'], {}, 'SIGUSR2'),
+  );
   await step('NODE_HEAPDUMP_OPTIONS=signal=SIGHUP under nodemon', () =>
-    testNodemon([], { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP' }, 'SIGHUP'));
+    testNodemon([], { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP' }, 'SIGHUP'),
+  );
 });
 
 async function install() {
   fs.mkdirSync(CACHE, { recursive: true });
   fs.writeFileSync(join(CACHE, 'package.json'), '{ "private": true }\n');
-  const { code, output } = await run('npm', ['install', '--prefix', CACHE, '--no-audit', '--no-fund', '--silent', ...TOOLS], { capture: true });
+  const { code, output } = await run(
+    'npm',
+    ['install', '--prefix', CACHE, '--no-audit', '--no-fund', '--silent', ...TOOLS],
+    { capture: true },
+  );
   if (code !== 0) throw new Problem(`npm install ${TOOLS.join(' ')} failed:\n${output}`);
 }
 
@@ -87,7 +103,8 @@ function underPm2(config, source, body, more = {}) {
   return withApp(source, async (directory) => {
     fs.writeFileSync(join(directory, 'ecosystem.config.js'), config);
     const env = { ...process.env, ...more, PM2_HOME: join(directory, '.pm2') };
-    const pm2 = (...args) => execute(process.execPath, [join(CACHE, 'node_modules/pm2/bin/pm2'), ...args], directory, env);
+    const pm2 = (...args) =>
+      execute(process.execPath, [join(CACHE, 'node_modules/pm2/bin/pm2'), ...args], directory, env);
     try {
       await pm2('start', 'ecosystem.config.js');
       await body({ directory, pm2, pids: async () => (await pm2('pid', 'my-app')).trim().split(/\s+/).map(Number) });
@@ -101,9 +118,12 @@ function execute(file, args, cwd, env = process.env) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text) => (output += text));
     child.on('error', reject);
-    child.on('close', (code) => (code === 0 ? resolve(output) : reject(new Error(`${args.join(' ')} ended with ${code}\n${output}`))));
+    child.on('close', (code) =>
+      code === 0 ? resolve(output) : reject(new Error(`${args.join(' ')} ended with ${code}\n${output}`)),
+    );
   });
 }
 
@@ -113,10 +133,14 @@ function dumpsIn(directory) {
 
 /** Exactly so many whole dumps come to be. */
 async function dumps(directory, count) {
-  const names = await waitFor(`${count} dumps in ${directory}`, () => {
-    const all = dumpsIn(directory);
-    return all.length >= count && all.every((name) => DUMP.test(name)) && all;
-  }, LONG);
+  const names = await waitFor(
+    `${count} dumps in ${directory}`,
+    () => {
+      const all = dumpsIn(directory);
+      return all.length >= count && all.every((name) => DUMP.test(name)) && all;
+    },
+    LONG,
+  );
   assert.equal(names.length, count);
   for (const name of names) await validateSnapshot(join(directory, name));
   return names;
@@ -124,7 +148,11 @@ async function dumps(directory, count) {
 
 /** Its pid, once it runs. */
 function ready(directory) {
-  return waitFor('the application', () => fs.existsSync(join(directory, 'pid')) && Number(fs.readFileSync(join(directory, 'pid'), 'utf8')), LONG);
+  return waitFor(
+    'the application',
+    () => fs.existsSync(join(directory, 'pid')) && Number(fs.readFileSync(join(directory, 'pid'), 'utf8')),
+    LONG,
+  );
 }
 
 async function testSignal({ directory, pm2, pids }) {
@@ -132,7 +160,11 @@ async function testSignal({ directory, pm2, pids }) {
   const [pid] = await pids();
   await pm2('sendSignal', 'SIGUSR2', 'my-app');
   await dumps(join(directory, 'heap-snapshots'), 1);
-  await execute(process.execPath, [BIN, 'node-snapshot', '--pid', `${pid}`, '--output', 'my-app.heapsnapshot.gz'], directory);
+  await execute(
+    process.execPath,
+    [BIN, 'node-snapshot', '--pid', `${pid}`, '--output', 'my-app.heapsnapshot.gz'],
+    directory,
+  );
   await validateSnapshot(join(directory, 'my-app.heapsnapshot.gz'));
   assert.equal(dumpsIn(join(directory, 'heap-snapshots')).length, 1);
   const said = await execute(process.execPath, [BIN, 'doctor', '--pid', `${pid}`], directory);
@@ -155,7 +187,12 @@ async function testCluster({ directory, pm2, pids }) {
   await ready(directory);
   const all = await pids();
   assert.equal(all.length, 2);
-  for (const pid of all) await waitFor('both have loaded it', () => fs.readFileSync(`/proc/${pid}/maps`, 'utf8').includes('heapdump-rs.'), LONG);
+  for (const pid of all)
+    await waitFor(
+      'both have loaded it',
+      () => fs.readFileSync(`/proc/${pid}/maps`, 'utf8').includes('heapdump-rs.'),
+      LONG,
+    );
   await pm2('sendSignal', 'SIGUSR2', 'my-app');
   await dumps(join(directory, 'heap-snapshots'), 2);
   assert.deepEqual(await pids(), all);
@@ -167,15 +204,24 @@ async function testGuide({ directory, pm2, pids }) {
   await pm2('sendSignal', 'SIGUSR2', 'my-app');
   await dumps(directory, 1);
   // Node's own would be called Heap.<date>….
-  assert.deepEqual(fs.readdirSync(directory).filter((name) => /heapsnapshot/.test(name) && !DUMP.test(name)), []);
+  assert.deepEqual(
+    fs.readdirSync(directory).filter((name) => /heapsnapshot/.test(name) && !DUMP.test(name)),
+    [],
+  );
   assert.deepEqual(await pids(), before);
 }
 
 function testNodemon(options, more, signal) {
   return withApp(`require('heapdump-rs');${APP}`, async (directory) => {
-    const nodemon = spawn(process.execPath, [join(CACHE, 'node_modules/nodemon/bin/nodemon.js'), ...options, '--watch', 'app.js', 'app.js'], {
-      cwd: directory, env: { ...process.env, ...more }, stdio: 'ignore',
-    });
+    const nodemon = spawn(
+      process.execPath,
+      [join(CACHE, 'node_modules/nodemon/bin/nodemon.js'), ...options, '--watch', 'app.js', 'app.js'],
+      {
+        cwd: directory,
+        env: { ...process.env, ...more },
+        stdio: 'ignore',
+      },
+    );
     const ended = new Promise((resolve) => nodemon.once('exit', resolve));
     let pid;
     try {

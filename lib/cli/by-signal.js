@@ -75,7 +75,9 @@ async function begun(target, name, earlier, signal) {
         if (dump.id === `${dev}:${ino}`) return { ...dump, fd, further: fresh.length - 1 };
         fs.closeSync(fd);
       } catch (error) {
-        if (error.code !== 'ENOENT' && error.code !== 'ENXIO') throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
+        if (error.code !== 'ENOENT' && error.code !== 'ENXIO') {
+          throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
+        }
       }
     }
     if (performance.now() > deadline) throw new Problem(silence(target, name));
@@ -86,10 +88,12 @@ async function begun(target, name, earlier, signal) {
 
 function silence(target, name) {
   const state = target.stat().state;
-  if (state === 'T' || state === 't') return `process ${target.pid} is stopped (SIGSTOP, or a debugger): let it continue`;
+  if (state === 'T' || state === 't')
+    return `process ${target.pid} is stopped (SIGSTOP, or a debugger): let it continue`;
   return (
     `process ${target.pid} was sent ${name}, and no dump of it was seen. It says why in a warning of its own: ` +
-    `too little memory, or no way to write to ${printable(target.dumpDirectory())}. \`heapdump-rs doctor --pid ${target.pid}\` looks at both`
+    `too little memory, or no way to write to ${printable(target.dumpDirectory())}. ` +
+    `\`heapdump-rs doctor --pid ${target.pid}\` looks at both`
   );
 }
 
@@ -101,14 +105,19 @@ async function complete(target, dump, progress, signal) {
     if (path.basename(now) === dump.name) return;
     const { nlink, size: bytes } = fs.fstatSync(dump.fd);
     if (nlink === 0) {
-      throw new Problem(`process ${target.pid} gave the dump up; it says why in a warning of its own (HeapdumpWarning on its standard error)`);
+      throw new Problem(
+        `process ${target.pid} gave the dump up; it says why in a warning of its own (HeapdumpWarning on its standard error)`,
+      );
     }
     progress.show(bytes === 0 ? 'V8 takes the snapshot …' : `${size(bytes)} written`);
     if (bytes !== last.bytes) last = { bytes, at: performance.now() };
     if (performance.now() - last.at > ORPHAN_LIMIT_MS && !target.isRunning()) {
       throw new Problem(`process ${target.pid} has ended, and its dump with it`);
     }
-    if (signal?.aborted) throw new Problem(`the time of --timeout is over; process ${target.pid} goes on writing ${path.join(dump.directory, dump.name)}`);
+    if (signal?.aborted) {
+      const file = printable(path.join(dump.directory, dump.name));
+      throw new Problem(`the time of --timeout is over; process ${target.pid} goes on writing ${file}`);
+    }
     await delay(WATCH_MS);
   }
 }
@@ -118,7 +127,8 @@ async function copy(dump, output, progress, signal) {
   try {
     return await output.receive(source, (bytes) => progress.show(`${size(bytes)} copied`), signal);
   } catch (error) {
-    if (error instanceof Problem) error.message += `; the process' own copy stays: ${printable(path.join(dump.directory, dump.name))}`;
+    if (error instanceof Problem)
+      error.message += `; the process' own copy stays: ${printable(path.join(dump.directory, dump.name))}`;
     throw error;
   }
 }
@@ -133,7 +143,8 @@ function removeOriginal(target, dump, progress) {
   } catch (error) {
     progress.say(`the process' own copy stays: ${printable(name)} (${plainly(error)})`);
   }
-  if (dump.further > 0) progress.say(`${dump.further} more of its threads write theirs into ${printable(dump.directory)}`);
+  if (dump.further > 0)
+    progress.say(`${dump.further} more of its threads write theirs into ${printable(dump.directory)}`);
 }
 
 module.exports = { bySignal };

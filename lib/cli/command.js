@@ -46,7 +46,8 @@ function read({ options }, args) {
 
 /** A positive whole number of an option. */
 function wholeNumber(name, text) {
-  if (!/^[1-9]\d{0,9}$/.test(text)) throw new Problem(`--${name} must be a whole number above 0, not ${printable(text)}`);
+  if (!/^[1-9]\d{0,9}$/.test(text))
+    throw new Problem(`--${name} must be a whole number above 0, not ${printable(text)}`);
   return Number(text);
 }
 

@@ -30,7 +30,7 @@ class Completeness {
 
   write(chunk) {
     this.bytes += chunk.length;
-    for (let at = 0; at < chunk.length; ) at = this.#state(chunk, at);
+    for (let at = 0; at < chunk.length;) at = this.#state(chunk, at);
   }
 
   /** What the whole file holds. */
@@ -51,7 +51,8 @@ class Completeness {
     const marker = '"nodes":[';
     const found = this.#text.indexOf(marker);
     const known = '{"snapshot":';
-    if (!known.startsWith(this.#text.slice(0, known.length)) || (found < 0 && this.#text.length > HEADER_LIMIT)) this.#isNone();
+    if (!known.startsWith(this.#text.slice(0, known.length)) || (found < 0 && this.#text.length > HEADER_LIMIT))
+      this.#isNone();
     if (found < 0) return chunk.length;
     try {
       const { snapshot } = JSON.parse(`${this.#text.slice(0, found).replace(/,\s*$/, '')}}`);
@@ -109,7 +110,8 @@ class Completeness {
       } else if (byte === CLOSE || byte === CLOSE_BRACE) {
         this.#depth--;
       }
-      if (this.#depth <= 0 && byte > SPACE && byte !== CLOSE_BRACE) throw new Problem('something follows the end of the snapshot');
+      if (this.#depth <= 0 && byte > SPACE && byte !== CLOSE_BRACE)
+        throw new Problem('something follows the end of the snapshot');
     }
     return i;
   }

@@ -67,7 +67,9 @@ function request(address, token, method, signal) {
   return new Promise((resolve, reject) => {
     send(address, { method, headers, signal, agent: false })
       .on('response', resolve)
-      .on('error', (error) => reject(new Problem(signal?.aborted ? 'the time of --timeout is over' : unreachable(address, error))))
+      .on('error', (error) =>
+        reject(new Problem(signal?.aborted ? 'the time of --timeout is over' : unreachable(address, error))),
+      )
       .end();
   });
 }
@@ -87,7 +89,10 @@ async function refusal(address, response, token) {
   const { statusCode: status, statusMessage, headers } = response;
   const words = {
     401: token === undefined ? 'it wants a token: --token' : 'it does not accept this token',
-    403: token === undefined ? 'it does not let this client in; it may want a token: --token' : 'it does not let this client in',
+    403:
+      token === undefined
+        ? 'it does not let this client in; it may want a token: --token'
+        : 'it does not let this client in',
     404: 'there is no such page',
     405: 'it accepts neither POST nor GET',
     409: 'another snapshot is being taken; try again later',
@@ -97,7 +102,8 @@ async function refusal(address, response, token) {
   const more = headers.location === undefined ? '' : `, it points to ${printable(headers.location)}`;
   const said = printable((await readText(response).catch(() => '')).trim());
   const reason = words[status] ? `: ${words[status]}` : '';
-  return `${address.origin}${address.pathname} answered ${status} ${printable(statusMessage)}${reason}${more}${said && `\nIt said: ${said}`}`;
+  const answered = `${address.origin}${address.pathname} answered ${status} ${printable(statusMessage)}`;
+  return `${answered}${reason}${more}${said && `\nIt said: ${said}`}`;
 }
 
 async function readText(response) {
@@ -109,7 +115,11 @@ async function readText(response) {
     chunks.push(chunk);
   }
   const body = Buffer.concat(chunks);
-  return (response.headers['content-encoding'] === 'gzip' ? require('node:zlib').gunzipSync(body, { maxOutputLength: ANSWER_LIMIT }) : body).toString();
+  return (
+    response.headers['content-encoding'] === 'gzip'
+      ? require('node:zlib').gunzipSync(body, { maxOutputLength: ANSWER_LIMIT })
+      : body
+  ).toString();
 }
 
 /** The file that a JSON answer names, if it is readable here and has the size that it says. */

@@ -29,7 +29,11 @@ async function byInspector(target, output, progress, signal) {
   let session;
   try {
     session = await connect(await debuggerUrl(port), signal);
-    return await output.receive(chunks(session, target, progress), (bytes) => progress.show(`${size(bytes)} written`), signal);
+    return await output.receive(
+      chunks(session, target, progress),
+      (bytes) => progress.show(`${size(bytes)} written`),
+      signal,
+    );
   } finally {
     session?.close();
     if (opened) await closePort(target, port, progress);
@@ -53,7 +57,9 @@ async function openPort(target) {
   const deadline = performance.now() + OPEN_LIMIT_MS;
   for (;;) {
     if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
-    const port = await firstInspector(target.listeners().filter(({ host, inode }) => !inodes.has(inode) && isLoopback(host)));
+    const port = await firstInspector(
+      target.listeners().filter(({ host, inode }) => !inodes.has(inode) && isLoopback(host)),
+    );
     if (port !== undefined) return { port, opened: true };
     if (performance.now() > deadline) {
       // The application may have opened it by itself, on a port of its choice.
@@ -72,12 +78,15 @@ async function openPort(target) {
 function whyNoSignal(target, wanted) {
   const options = target.nodeOptions();
   const state = target.stat().state;
-  if (options.includes('--disable-sigusr1')) return `process ${target.pid} was started with --disable-sigusr1: it opens no inspector`;
-  if (!target.catches('SIGUSR1')) return `process ${target.pid} does not answer SIGUSR1: it opens no inspector`;
-  if (options.includes('--heapsnapshot-signal=SIGUSR1')) return `process ${target.pid} writes a snapshot of its own on SIGUSR1, which opens no inspector`;
-  if (target.dumpSignal() === 'SIGUSR1') return `process ${target.pid} answers SIGUSR1 with a dump`;
-  if (state === 'T' || state === 't') return `process ${target.pid} is stopped (SIGSTOP, or a debugger): let it continue`;
-  return isLoopback(wanted.host) ? undefined : `process ${target.pid} would open its inspector on ${printable(wanted.host)}, where others could reach it`;
+  const who = `process ${target.pid}`;
+  if (options.includes('--disable-sigusr1')) return `${who} was started with --disable-sigusr1: it opens no inspector`;
+  if (!target.catches('SIGUSR1')) return `${who} does not answer SIGUSR1: it opens no inspector`;
+  if (options.includes('--heapsnapshot-signal=SIGUSR1')) {
+    return `${who} writes a snapshot of its own on SIGUSR1, which opens no inspector`;
+  }
+  if (state === 'T' || state === 't') return `${who} is stopped (SIGSTOP, or a debugger): let it continue`;
+  if (isLoopback(wanted.host)) return undefined;
+  return `${who} would open its inspector on ${printable(wanted.host)}, where others could reach it`;
 }
 
 /** `--inspect[-…][=[host:]port]`, as Node reads it; the last one counts. */
@@ -93,7 +102,8 @@ function inspectPort(options) {
   return found;
 }
 
-const isLoopback = (host) => host === 'localhost' || host === '0:0:0:0:0:0:0:1' || host === '[::1]' || host === '::1' || /^127\./.test(host);
+const isLoopback = (host) =>
+  host === 'localhost' || host === '0:0:0:0:0:0:0:1' || host === '[::1]' || host === '::1' || /^127\./.test(host);
 
 /** An address that leads to a listening socket of this machine. */
 function reachable({ host, port }) {
@@ -144,9 +154,11 @@ async function* chunks(session, target, progress) {
     if (method === 'HeapProfiler.addHeapSnapshotChunk') {
       yield Buffer.from(params.chunk);
     } else if (method === 'HeapProfiler.reportHeapSnapshotProgress') {
-      if (params.total > 0) progress.show(`V8 takes the snapshot: ${Math.min(100, Math.floor((100 * params.done) / params.total))} %`);
+      if (params.total > 0)
+        progress.show(`V8 takes the snapshot: ${Math.min(100, Math.floor((100 * params.done) / params.total))} %`);
     } else if (message.id === id) {
-      if (message.error) throw new Problem(`the inspector of process ${target.pid} refused: ${printable(message.error.message)}`);
+      if (message.error)
+        throw new Problem(`the inspector of process ${target.pid} refused: ${printable(message.error.message)}`);
       return;
     }
   }
@@ -158,7 +170,8 @@ async function closePort(target, port, progress) {
   try {
     const session = await connect(await debuggerUrl(port));
     // `close` waits until everybody has gone, so not while we are there.
-    const expression = "setImmediate(() => { (process.getBuiltinModule?.('inspector') ?? require('inspector')).close(); }); true";
+    const expression =
+      "setImmediate(() => { (process.getBuiltinModule?.('inspector') ?? require('inspector')).close(); }); true";
     const told = session.call('Runtime.evaluate', { expression, includeCommandLineAPI: true, returnByValue: true });
     const done = await Promise.race([told, delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
     session.close();

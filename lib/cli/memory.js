@@ -19,7 +19,10 @@ function headroom(target) {
   ].filter(({ available }) => available !== undefined);
   if (bounds.length === 0) return undefined;
   const nearest = bounds.reduce((a, b) => (b.available < a.available ? b : a));
-  return { ...nearest, oomGroup: groups.some(({ version, directory }) => version === 2 && number(directory, 'memory.oom.group') === 1) };
+  return {
+    ...nearest,
+    oomGroup: groups.some(({ version, directory }) => version === 2 && number(directory, 'memory.oom.group') === 1),
+  };
 }
 
 /** What a child may allocate: less a margin for the application and what either side copies of shared pages. */
@@ -48,7 +51,8 @@ function groupsOf(cgroup, controller) {
     if (filesystem === undefined) continue;
     const [root, point] = mount.split(' ').slice(3);
     const [type, , options = ''] = filesystem.split(' ');
-    const version = type === 'cgroup2' ? 2 : type === 'cgroup' && options.split(',').includes(controller) ? 1 : undefined;
+    const version =
+      type === 'cgroup2' ? 2 : type === 'cgroup' && options.split(',').includes(controller) ? 1 : undefined;
     const own = version && membership(cgroup, version, controller);
     if (own === undefined) continue;
     // In a container without a namespace of its own the path is the host's and the mount shows only the group.
@@ -81,7 +85,9 @@ function left({ directory, version }) {
   const all = limits.map((name) => number(directory, name)).filter((limit) => limit !== undefined);
   const usage = number(directory, used);
   if (all.length === 0 || usage === undefined) return undefined;
-  const inactive = Number(new RegExp(`^${reclaimable} (\\d+)$`, 'm').exec(read(path.join(directory, 'memory.stat')))?.[1] ?? 0);
+  const inactive = Number(
+    new RegExp(`^${reclaimable} (\\d+)$`, 'm').exec(read(path.join(directory, 'memory.stat')))?.[1] ?? 0,
+  );
   return Math.max(0, Math.min(...all) - Math.max(0, usage - inactive));
 }
 

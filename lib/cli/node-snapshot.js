@@ -40,7 +40,8 @@ const options = {
 };
 
 async function main({ endpoint, token, method, pid, output: file, force, timeout }) {
-  if ((endpoint === undefined) === (pid === undefined)) throw new Problem('either --endpoint or --pid is needed; --help shows how');
+  if ((endpoint === undefined) === (pid === undefined))
+    throw new Problem('either --endpoint or --pid is needed; --help shows how');
   if (!file) throw new Problem('--output is needed: the file to write');
   if (method !== undefined && method !== 'GET' && method !== 'POST') throw new Problem('--method must be POST or GET');
   const signal = timeout === undefined ? undefined : AbortSignal.timeout(wholeNumber('timeout', timeout) * 1000);
@@ -67,7 +68,9 @@ function take(target, output, progress, signal) {
   if (target.pid === process.pid) throw new Problem('this is the process that asks');
   const name = target.dumpSignal();
   if (name !== undefined) return require('./by-signal.js').bySignal(target, name, output, progress, signal);
-  if (target.stat().name === 'heapdump') throw new Problem(`process ${target.pid} is a child that takes a snapshot; ask its parent, ${target.stat().parent}`);
+  const { name: own, parent } = target.stat();
+  if (own === 'heapdump')
+    throw new Problem(`process ${target.pid} is a child that takes a snapshot; ask its parent, ${parent}`);
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
   return require('./inspector.js').byInspector(target, output, progress, signal);
 }

@@ -123,7 +123,8 @@ async function decoded(source) {
 function decoderFor(start) {
   if (start[0] === 0x1f && start[1] === 0x8b) return zlib.createGunzip();
   if (start.length < 4 || start.readUInt32LE(0) !== 0xfd2fb528) return undefined;
-  if (!zlib.createZstdDecompress) throw new Problem('the snapshot is compressed with zstd, which this Node.js cannot read');
+  if (!zlib.createZstdDecompress)
+    throw new Problem('the snapshot is compressed with zstd, which this Node.js cannot read');
   return zlib.createZstdDecompress();
 }
 

@@ -7,6 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { Problem, printable } = require('./command.js');
+const { listening } = require('./sockets.js');
 
 /** Node's own entry point, a dynamic symbol of every executable or library that is Node: `node::Start(int, char**)`. */
 const NODE_START = '_ZN4node5StartEiPPc';
@@ -40,7 +41,9 @@ class Target {
   }
 
   #isGone() {
-    return this.isRunning() ? `process ${this.pid} has no memory of its own: it is no Node process` : `process ${this.pid} has ended`;
+    return this.isRunning()
+      ? `process ${this.pid} has no memory of its own: it is no Node process`
+      : `process ${this.pid} has ended`;
   }
 
   #refusal() {
@@ -50,7 +53,8 @@ class Target {
     } catch {
       // /proc is mounted with hidepid.
     }
-    if (process.geteuid() === 0) return `not permitted: the system keeps process ${this.pid} of ${owner} even from root`;
+    if (process.geteuid() === 0)
+      return `not permitted: the system keeps process ${this.pid} of ${owner} even from root`;
     return `not permitted: process ${this.pid} belongs to ${owner}; ask as that user, or as root`;
   }
 
@@ -70,7 +74,12 @@ class Target {
   stat() {
     const text = this.read('stat');
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return { name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')), state: fields[0], parent: Number(fields[1]), start: fields[19] };
+    return {
+      name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')),
+      state: fields[0],
+      parent: Number(fields[1]),
+      start: fields[19],
+    };
   }
 
   /** Whether it is still this very process, and not a zombie or another with its number. */
@@ -99,7 +108,9 @@ class Target {
 
   /** A variable of the environment that it was started with. */
   variable(name) {
-    const found = this.read('environ').split('\0').find((entry) => entry.startsWith(`${name}=`));
+    const found = this.read('environ')
+      .split('\0')
+      .find((entry) => entry.startsWith(`${name}=`));
     return found?.slice(name.length + 1);
   }
 
@@ -217,7 +228,11 @@ function readPackageOptions(text = '') {
 
 /** The process that listens on a loopback port of ours, where we may see it. */
 function findListener(port) {
-  const inodes = new Set(listening('/proc/self/net').filter((socket) => socket.port === port).map(({ inode }) => `socket:[${inode}]`));
+  const inodes = new Set(
+    listening('/proc/self/net')
+      .filter((socket) => socket.port === port)
+      .map(({ inode }) => `socket:[${inode}]`),
+  );
   for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const target = new Target(Number(pid));
@@ -227,35 +242,6 @@ function findListener(port) {
     }
   }
   return undefined;
-}
-
-/** Listening sockets of tcp and tcp6. */
-function listening(directory) {
-  const sockets = [];
-  for (const name of ['tcp', 'tcp6']) {
-    let text = '';
-    try {
-      text = fs.readFileSync(path.join(directory, name), 'utf8');
-    } catch {
-      // No IPv6 here.
-    }
-    for (const line of text.split('\n').slice(1)) {
-      const fields = line.trim().split(/\s+/);
-      // 0A is TCP_LISTEN.
-      if (fields[3] !== '0A') continue;
-      const [address, port] = fields[1].split(':');
-      sockets.push({ host: readAddress(address), port: Number.parseInt(port, 16), inode: fields[9] });
-    }
-  }
-  return sockets;
-}
-
-/** Words of four bytes, each in the machine's order. */
-function readAddress(text) {
-  const bytes = Buffer.from(text, 'hex');
-  if (os.endianness() === 'LE') bytes.swap32();
-  if (bytes.length === 4) return bytes.join('.');
-  return Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16)).join(':');
 }
 
 function contains(file, text) {
@@ -279,7 +265,10 @@ function contains(file, text) {
 
 function userName(uid) {
   try {
-    const line = fs.readFileSync('/etc/passwd', 'utf8').split('\n').find((entry) => entry.split(':')[2] === `${uid}`);
+    const line = fs
+      .readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .find((entry) => entry.split(':')[2] === `${uid}`);
     if (line) return line.split(':')[0];
   } catch {
     // No names here.

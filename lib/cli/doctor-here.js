@@ -1,0 +1,93 @@
+'use strict';
+
+// What an application that is started here would meet.
+
+const path = require('node:path');
+
+const { printable, size } = require('./command.js');
+const { LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
+const { files, groupNote, growth, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
+const { childBudget, headroom } = require('./memory.js');
+const { Target, readPackageOptions } = require('./processes.js');
+
+/** A child is really forked. */
+async function lookHere() {
+  const attempt = await tryFork();
+  const target = process.platform === 'linux' ? new Target(process.pid) : undefined;
+  const parent = process.platform === 'linux' ? tryTarget(process.ppid) : undefined;
+  const settings = {
+    package: readPackageOptions(process.env.NODE_HEAPDUMP_OPTIONS),
+    node: (process.env.NODE_OPTIONS ?? '').split(/\s+/).filter(Boolean),
+  };
+  const directory = path.resolve(settings.package.directory);
+  return [
+    attempt.finding,
+    ...(target === undefined ? [] : [memoryHere(target)]),
+    signalHere(settings, parent),
+    files(directory, directory, undefined),
+    ...(attempt.report === undefined
+      ? []
+      : [good('pause', `${attempt.report.pause.toFixed(1)} ms for this small process; ${growth()}`)]),
+  ];
+}
+
+async function tryFork() {
+  const platform = `Node.js ${process.versions.node}, ${process.platform}-${process.arch}`;
+  let addon;
+  try {
+    addon = require('../promises.js');
+  } catch (error) {
+    return {
+      finding: bad(
+        'fork',
+        `${printable(error.message.split('\n', 1)[0])}: install it for this platform, or build it from source`,
+      ),
+    };
+  }
+  if (process.platform !== 'linux') {
+    return {
+      finding: warning('fork', `${platform}: only Linux has it; snapshots are taken in process, which stands still`),
+    };
+  }
+  try {
+    const report = await addon.writeSnapshot('/dev/null', { mode: 'fork' });
+    return {
+      report,
+      finding: good(
+        'fork',
+        `a child took a snapshot of this process in ${Math.round(report.duration)} ms (${platform})`,
+      ),
+    };
+  } catch (error) {
+    return {
+      finding: bad(
+        'fork',
+        `${printable(error.message)} (${error.code}, ${platform}): README.md, Troubleshooting, says what to do`,
+      ),
+    };
+  }
+}
+
+function memoryHere(target) {
+  const found = headroom(target);
+  if (found === undefined) return bad('memory', 'nothing can be read of it in /proc: mount it');
+  const budget = childBudget(found, 0);
+  const text =
+    `${size(found.available)} are left below ${found.bound}: ` +
+    `enough for a heap of ${size(budget / MOST_TIMES)} to ${size(budget / LEAST_TIMES)}`;
+  return budget < LEAST_BUDGET
+    ? bad('memory', `${text}: raise the limit`)
+    : good('memory', `${text}${groupNote(found)}`);
+}
+
+function signalHere(settings, parent) {
+  const { signal } = settings.package;
+  if (signal === undefined) {
+    return warning('signal', 'NODE_HEAPDUMP_OPTIONS says nosignal: no signal dumps; take the word out if one should');
+  }
+  if (parent !== undefined && under(parent, 'nodemon') && signal === 'SIGUSR2') return nodemon();
+  const own = nodeSignal(settings.node, signal);
+  return good('signal', `${signal} dumps, once the application has loaded heapdump-rs${own}`);
+}
+
+module.exports = { lookHere };
