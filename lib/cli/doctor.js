@@ -1,6 +1,7 @@
 'use strict';
 
 // npx heapdump-rs doctor: what a dump would meet, a line each, with what to do.
+
 const { EXIT, wholeNumber } = require('./command.js');
 const { lookHere } = require('./doctor-here.js');
 const { lookAt } = require('./doctor-process.js');
@@ -22,6 +23,7 @@ Example:
 `;
 
 const options = { pid: { type: 'string' }, json: { type: 'boolean' } };
+
 async function main({ pid, json }) {
   const target = pid === undefined ? undefined : new Target(wholeNumber('pid', pid));
   const findings = await (target === undefined ? lookHere() : whileItRuns(target, () => lookAt(target)));
