@@ -57,15 +57,6 @@ class Session {
     return id;
   }
 
-  /** Sends a command and waits for its result, passing over everything else. */
-  async call(method, params) {
-    const id = this.post(method, params);
-    for await (const message of this.messages()) {
-      if (message.id === id) return message.result;
-    }
-    throw new Error('the connection was lost');
-  }
-
   /** What the other side sends, until it closes. */
   async *messages() {
     const pieces = [];
