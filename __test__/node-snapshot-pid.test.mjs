@@ -127,7 +127,10 @@ test('a process that has not loaded it is asked through its inspector, and goes 
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, unloaded, { nodeOptions: OWN_PORT });
   // The second time the port is open, as the first has left it.
-  for (const [name, open] of [['a.heapsnapshot', 'stays open on 127\\.0\\.0\\.1:\\d+.*\\n'], ['b.heapsnapshot', '']]) {
+  for (const [name, open] of [
+    ['a.heapsnapshot', 'stays open on 127\\.0\\.0\\.1:\\d+.*\\n'],
+    ['b.heapsnapshot', ''],
+  ]) {
     const args = ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)];
     const { code, stdout, stderr } = await runCommand(t, args);
     assert.equal(code, 0, stderr);

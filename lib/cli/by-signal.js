@@ -123,13 +123,23 @@ async function complete(target, dump, progress, signal) {
 }
 
 async function copy(dump, output, progress, signal) {
-  const source = fs.createReadStream(null, { fd: dump.fd, autoClose: false, start: 0 });
   try {
-    return await output.receive(source, (bytes) => progress.show(`${size(bytes)} copied`), signal);
+    return await output.receive(bytesOf(dump.fd), (bytes) => progress.show(`${size(bytes)} copied`), signal);
   } catch (error) {
     if (error instanceof Problem)
       error.message += `; the process' own copy stays: ${printable(path.join(dump.directory, dump.name))}`;
     throw error;
+  }
+}
+
+/** Not a ReadStream, which closes the descriptor on an error at a time of its own. */
+async function* bytesOf(fd) {
+  for (let position = 0; ;) {
+    const chunk = Buffer.allocUnsafe(1 << 18);
+    const read = fs.readSync(fd, chunk, 0, chunk.length, position);
+    if (read === 0) return;
+    position += read;
+    yield chunk.subarray(0, read);
   }
 }
 

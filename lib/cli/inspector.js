@@ -34,7 +34,8 @@ async function byInspector(target, output, progress, signal) {
   } finally {
     session?.close();
     // `inspector.close()` would close it, but Node.js 20 was seen to crash of that, once in six times.
-    if (opened) progress.say(`Its inspector stays open on ${port.host}:${port.port}, for this machine alone, until it ends.`);
+    if (opened)
+      progress.say(`Its inspector stays open on ${port.host}:${port.port}, for this machine alone, until it ends.`);
   }
 }
 

@@ -56,9 +56,8 @@ class Output {
         yield chunk;
       }
     };
-    const file = fs.createWriteStream(this.#temporary, { fd: this.#descriptor, autoClose: false });
     try {
-      await pipeline([await decoded(source), checked, ...this.#encode(), file], { signal });
+      await pipeline([await decoded(source), checked, ...this.#encode(), (chunks) => this.#write(chunks)], { signal });
       const counts = check.end();
       fs.fsyncSync(this.#descriptor);
       this.#checkName();
@@ -74,6 +73,16 @@ class Output {
       }
       const after = check.bytes > 0 ? `after ${check.bytes} bytes ` : '';
       throw new Problem(`the snapshot is not complete: ${after}${plainly(error)}`);
+    }
+  }
+
+  /** Not a WriteStream, which closes the descriptor on an error at a time of its own. */
+  async #write(chunks) {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length;) {
+        if (this.#descriptor === undefined) return;
+        at += fs.writeSync(this.#descriptor, chunk, at);
+      }
     }
   }
 
