@@ -182,6 +182,7 @@ fn request(
             output: Arc::new(output),
             options,
             listener: Box::new(listener),
+            record: None,
             cancelled: Arc::new(AtomicBool::new(false)),
             asked_at: Instant::now(),
         }),

@@ -185,6 +185,8 @@ pub(crate) fn arm_near_heap_limit(
         at_limit: AtLimit::from_name(&limit.at_limit),
         most: limit.most,
         announce: limit.announce,
+        about: limit.about.clone().unwrap_or_default(),
+        keep_record: limit.keep_record.unwrap_or(false),
     };
     Ok(arm(environment, settings, announce).err().map(Into::into))
 }

@@ -145,6 +145,10 @@ pub struct JsNearLimit {
     pub most: u32,
     /// A line on standard error says what is about to be done.
     pub announce: bool,
+    /// What the record says of the process besides: a JSON object.
+    pub about: Option<String>,
+    /// The record stays beside a complete snapshot.
+    pub keep_record: Option<bool>,
 }
 
 impl JsOptions {

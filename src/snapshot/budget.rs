@@ -34,6 +34,14 @@ pub(super) fn child_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
     Ok(budget)
 }
 
+/// What a child may allocate that only writes the record of a heap at its limit; `None` when that is too much as well.
+pub(super) fn record_budget(headroom: &Headroom) -> Option<u64> {
+    const SPARE: u64 = 8 * MIB;
+    // Where the kernel kills the group as one, what the two copy of each other's pages counts against the application.
+    let least = if headroom.oom_group { 64 * MIB } else { 2 * SPARE };
+    (headroom.available >= least).then(|| (headroom.available - SPARE) / 2)
+}
+
 /// Whether memory has become so scarce that a running child must go: its own limit does not see what the application
 /// allocates meanwhile.
 pub(super) fn must_end_child(headroom: &Headroom) -> bool {

@@ -1,9 +1,9 @@
 //! What a child is given, and its whole life.
 
-use super::budget::child_budget;
+use super::budget::{child_budget, record_budget};
 use super::inline::record_publish_failure;
 use super::writer::write_snapshot;
-use super::{Compression, NoSnapshot, Output, Request, name_buffers};
+use super::{Compression, NoSnapshot, Output, Record, Request, name_buffers};
 use crate::error::SnapshotError;
 use crate::process::{
     Child, ChildSetup, Failure, MemorySources, NameBuffers, Progress, Regions, SharedPage, Stage,
@@ -31,6 +31,9 @@ pub(super) struct Plan {
     wants_progress: bool,
     /// `None`: the child's V8 is left as it is.
     name_buffers: Option<&'static NameBuffers>,
+    record: Option<Arc<Record>>,
+    /// The record is all that is wanted.
+    record_alone: bool,
 }
 
 impl Plan {
@@ -38,7 +41,17 @@ impl Plan {
         let headroom = memory
             .headroom()
             .ok_or_else(|| NoSnapshot::CannotFork("there is no /proc".to_owned()))?;
-        let budget = child_budget(&headroom)?;
+        Plan::with_budget(request, child_budget(&headroom)?)
+    }
+
+    /// For a child that writes the record and takes no snapshot; `None` where even that is too much.
+    pub(super) fn make_for_record(request: &Request, memory: &MemorySources) -> Option<Plan> {
+        let budget = record_budget(&memory.headroom()?)?;
+        let plan = Plan::with_budget(request, budget).ok()?;
+        Some(Plan { record_alone: true, name_buffers: None, ..plan })
+    }
+
+    fn with_budget(request: &Request, budget: u64) -> Result<Plan, NoSnapshot> {
         let dev_null = Path::new("/dev/null");
         let temporary = request
             .output
@@ -59,6 +72,8 @@ impl Plan {
             budget,
             wants_progress: request.listener.wants_progress(),
             name_buffers: name_buffers(),
+            record: request.record.clone(),
+            record_alone: false,
         })
     }
 }
@@ -91,6 +106,13 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
     const FAILED: i32 = 1;
     let progress: &'static Progress = plan.progress.for_child();
     lift_heap_limit(isolate);
+    if let Some(record) = &plan.record {
+        record.begin_in_child(isolate);
+    }
+    if plan.record_alone {
+        progress.enter(Stage::Complete);
+        return COMPLETE;
+    }
     if let Some(name_buffers) = plan.name_buffers {
         progress.names_cut.store(true, Relaxed);
         progress.names_cut.store(name_buffers.install(), Relaxed);
@@ -116,6 +138,9 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
         return FAILED;
     }
     progress.enter(Stage::Complete);
+    if let Some(record) = &plan.record {
+        record.complete_in_child(progress.private_bytes.load(Relaxed));
+    }
     plan.output.sync_directory();
     COMPLETE
 }

@@ -10,7 +10,7 @@ use super::{Mode, NoSnapshot, Report, Request, THREAD_PATIENCE, keep_children_pl
 use crate::environment::{NotRun, When};
 use crate::error::SnapshotError;
 use crate::process::{ChildEnd, MemorySources, SharedPage, watch};
-use crate::v8::{Isolate, track_object_ids};
+use crate::v8::{Isolate, Platform, track_object_ids};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -41,10 +41,32 @@ pub(super) fn take_in_child(request: &mut Request) -> Result<Report, NoSnapshot>
         .platform()
         .map_err(|missing| NoSnapshot::CannotFork(missing.to_string()))?;
     let memory = MemorySources::find(Path::new("/"));
+    let taken = take_with(request, platform, &memory);
+    if taken.is_err() && request.pending.is_some() && request.record.is_some() {
+        leave_record(request, platform, &memory);
+    }
+    taken
+}
+
+/// No child was forked for the snapshot: a small one writes the record, because only a child may ask V8 for the profile. If
+/// it cannot, the record goes without.
+fn leave_record(request: &Request, platform: Platform, memory: &MemorySources) {
+    let Some(plan) = Plan::make_for_record(request, memory).map(Arc::new) else { return };
+    if let Ok(forked) = fork_once(request, platform, &plan) {
+        let mut supervisor = Supervisor::new(request, memory);
+        watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
+    }
+}
+
+fn take_with(
+    request: &mut Request,
+    platform: Platform,
+    memory: &MemorySources,
+) -> Result<Report, NoSnapshot> {
     let mut cost = Cost::default();
     let mut attempts_allowed = ATTEMPTS;
     for attempt in 1.. {
-        let plan = Arc::new(Plan::make(request, &memory)?);
+        let plan = Arc::new(Plan::make(request, memory)?);
         if request.options.stable_ids {
             cost.pause += give_stable_ids(request)?;
         }
@@ -53,7 +75,7 @@ pub(super) fn take_in_child(request: &mut Request) -> Result<Report, NoSnapshot>
         cost.add(&forked);
         // From here on the snapshot no longer depends on this process.
         request.pending = None;
-        let mut supervisor = Supervisor::new(request, &memory);
+        let mut supervisor = Supervisor::new(request, memory);
         let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
         let stopped_for = supervisor.stopped_for;
         match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {

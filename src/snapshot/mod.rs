@@ -14,6 +14,7 @@ mod fork;
 mod inline;
 mod near_limit;
 mod queue;
+mod record;
 mod report;
 mod start;
 #[cfg(target_os = "linux")]
@@ -24,6 +25,7 @@ mod writer;
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
+pub(crate) use record::{Record, remember_thresholds};
 pub(crate) use report::{Mode, ProgressReport, Report};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;
@@ -76,6 +78,8 @@ pub(crate) struct Request {
     pub(crate) output: Arc<Output>,
     pub(crate) options: RequestOptions,
     pub(crate) listener: Box<dyn Listener>,
+    /// Written by the child before its snapshot.
+    pub(crate) record: Option<Arc<Record>>,
     /// Set by the caller to end it.
     pub(crate) cancelled: Arc<AtomicBool>,
     pub(crate) asked_at: Instant,

@@ -1,21 +1,26 @@
 //! A snapshot because V8's heap is near its limit: the last moment at which there is one to take.
 //!
-//! V8 asks on the JavaScript thread, inside a garbage collection. The snapshot is an ordinary request of the queue; this
-//! thread only lends itself to it until the child is forked (or has ended, as chosen), and then answers V8.
+//! V8 asks on the JavaScript thread, inside a garbage collection, perhaps while it holds its safepoint: a recursive lock
+//! that names the thread by a number which a forked child has not. So V8 is given a little more, and the snapshot is taken in
+//! its next interrupt, microseconds later; only if it asks again before that, out of a long native call, at once. It is an
+//! ordinary request of the queue; this thread only lends itself to it until the child is forked (or has ended, as chosen).
 
 use super::{
-    Destination, Listener, QUEUE, Report, Request, RequestOptions, fork_unavailable,
+    Destination, Listener, QUEUE, Record, Report, Request, RequestOptions, fork_unavailable,
     open_destination,
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process;
-use crate::v8::{Isolate, NearHeapLimit, ask_near_heap_limit};
+use crate::v8::{
+    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, OnInterrupt, ask_near_heap_limit,
+    heap_statistics, stop_asking,
+};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// What the process does while and after the snapshot is taken.
@@ -25,8 +30,19 @@ pub(crate) enum AtLimit {
     Continue,
     /// Stands still until the file is complete, then goes on with a raised limit.
     Wait,
-    /// Stands still until the file is complete, then ends with status 1.
+    /// Stands still until the file is complete, then ends with status 1. A worker ends as one does that is out of
+    /// memory, and the process goes on.
     Exit,
+}
+
+impl AtLimit {
+    fn name(self) -> &'static str {
+        match self {
+            AtLimit::Continue => "continue",
+            AtLimit::Wait => "wait",
+            AtLimit::Exit => "exit",
+        }
+    }
 }
 
 /// What is to happen at the limit.
@@ -40,6 +56,10 @@ pub(crate) struct NearLimitSettings {
     pub(crate) most: u32,
     /// A line on standard error says what is about to be done.
     pub(crate) announce: bool,
+    /// What the record says of the process besides: a JSON object.
+    pub(crate) about: String,
+    /// The record stays beside a complete snapshot.
+    pub(crate) keep_record: bool,
 }
 
 /// Tells JavaScript of a snapshot, if it comes to run again.
@@ -58,24 +78,32 @@ pub(crate) fn arm(
     if let Some(reason) = fork_unavailable(environment) {
         return Err(SnapshotError::ForkUnavailable(reason));
     }
-    let near_limit = NearLimit {
+    let near_limit = Arc::new_cyclic(|myself| NearLimit {
+        myself: Weak::clone(myself),
         environment: Arc::clone(environment),
         settings,
         announce,
+        due: AtomicBool::new(false),
+        initial: AtomicUsize::new(0),
         taken: AtomicU32::new(0),
         raised: AtomicU32::new(0),
         running: Arc::new(AtomicBool::new(false)),
-    };
+    });
     Isolate::current()
-        .and_then(|isolate| ask_near_heap_limit(isolate, Arc::new(near_limit)))
+        .and_then(|isolate| ask_near_heap_limit(isolate, near_limit))
         .map_err(|missing| SnapshotError::ForkUnavailable(missing.to_string()))
 }
 
 /// Answers V8 for one environment.
 struct NearLimit {
+    myself: Weak<NearLimit>,
     environment: Arc<Environment>,
     settings: NearLimitSettings,
     announce: Announce,
+    /// A snapshot is to be taken in V8's next interrupt.
+    due: AtomicBool,
+    /// The limit before it was raised, for that interrupt.
+    initial: AtomicUsize,
     taken: AtomicU32,
     raised: AtomicU32,
     running: Arc<AtomicBool>,
@@ -87,19 +115,42 @@ const FORK_PATIENCE: Duration = Duration::from_secs(15);
 /// How long a process that waits for its file stands still at most.
 const FILE_PATIENCE: Duration = Duration::from_secs(600);
 
+/// Beyond what the heap has, when it is to end.
+const LAST_STEP: usize = 1 << 20;
+
 /// How often the limit is raised for one snapshot, each time by a tenth of the initial limit.
 const RAISES: u32 = 3;
 
 impl NearLimit {
-    /// Starts the snapshot and lends this thread to it; `false` when it could not even be started.
-    fn take(&self, number: u32) -> bool {
+    /// Takes the next snapshot; whether V8 is to ask again.
+    fn take_next(&self, heap: &AtHeapLimit) -> bool {
+        let number = self.taken.fetch_add(1, SeqCst) + 1;
+        self.raised.store(1, SeqCst);
+        self.take(heap, number);
+        match self.settings.at_limit {
+            AtLimit::Continue | AtLimit::Wait => true,
+            AtLimit::Exit if self.environment.is_main => process::exit_now(1),
+            AtLimit::Exit => false,
+        }
+    }
+
+    /// Takes the snapshot, or starts it, and lends this thread to it.
+    fn take(&self, heap: &AtHeapLimit, number: u32) {
         let path = numbered(&self.settings.first, number);
         if self.settings.announce {
             // As node-oom-heapdump says it.
             let _ = writeln!(io::stderr(), "Generating Heapdump to '{}' now...", path.display());
         }
+        let record = Arc::new(Record::at_limit(
+            heap,
+            &path,
+            self.settings.at_limit.name(),
+            &self.settings.about,
+            self.settings.keep_record,
+        ));
         let listener = NearLimitListener {
             announce: Arc::clone(&self.announce),
+            record: Arc::clone(&record),
             running: Arc::clone(&self.running),
         };
         let opened = open_destination(
@@ -111,7 +162,7 @@ impl NearLimit {
             Ok((output, _)) => output,
             Err(error) => {
                 Box::new(listener).done(Err(error));
-                return false;
+                return;
             }
         };
         self.running.store(true, SeqCst);
@@ -120,6 +171,7 @@ impl NearLimit {
             output: Arc::new(output),
             options: self.settings.options.clone(),
             listener: Box::new(listener),
+            record: Some(record),
             cancelled: Arc::new(AtomicBool::new(false)),
             asked_at: Instant::now(),
             urgent: true,
@@ -129,7 +181,7 @@ impl NearLimit {
             request.end(Err(SnapshotError::ForkUnavailable(format!(
                 "no thread can be started: {error}"
             ))));
-            return false;
+            return;
         }
         let environment = &self.environment;
         match self.settings.at_limit {
@@ -143,38 +195,69 @@ impl NearLimit {
                     .run_interrupting_jobs_until(FILE_PATIENCE, || !self.running.load(SeqCst));
             }
         }
-        true
     }
 }
 
 impl NearHeapLimit for NearLimit {
-    fn on_near_heap_limit(&self, current: usize, initial: usize) -> usize {
-        let step = initial / 10;
+    fn on_near_heap_limit(&self, heap: &AtHeapLimit) -> HeapLimitAnswer {
+        // One array may have taken the heap far beyond the limit, and V8 ends the process at once if what it has does not
+        // fit what we answer (`Heap::CollectGarbage`).
+        let least =
+            heap_statistics(heap.isolate).map_or(0, |statistics| statistics.old_generation());
+        let raised = |step| heap.current.max(least).saturating_add(step);
+        let go_on = HeapLimitAnswer { limit: raised(heap.initial / 10), leave: false };
+        // Whoever asked V8 before us is asked soon: Node's own callback ends a worker that is out of memory, and gives it
+        // 16 MB for that, which a heap that has grown on does not fit. Where there is nobody V8 ends the process.
+        let leave = HeapLimitAnswer { limit: raised(LAST_STEP), leave: true };
         if self.running.load(SeqCst) {
             // Nested, or the child is still at work.
-            let may_raise = self.raised.fetch_add(1, SeqCst) < RAISES;
-            return if may_raise { current + step } else { current };
+            return if self.raised.fetch_add(1, SeqCst) < RAISES { go_on } else { leave };
         }
-        let number = self.taken.fetch_add(1, SeqCst) + 1;
-        if number > self.settings.most {
-            return current;
+        if self.taken.load(SeqCst) >= self.settings.most {
+            return leave;
         }
-        self.raised.store(1, SeqCst);
-        let started = self.take(number);
-        if self.settings.at_limit == AtLimit::Exit {
-            process::exit_now(1);
+        let due = self.due.swap(true, SeqCst);
+        if let (false, Some(myself)) = (due, self.myself.upgrade()) {
+            self.initial.store(heap.initial, SeqCst);
+            self.environment.interrupt(myself);
+            return go_on;
         }
-        if started { current + step } else { current }
+        self.due.store(false, SeqCst);
+        if self.take_next(heap) { go_on } else { leave }
+    }
+}
+
+impl OnInterrupt for NearLimit {
+    fn on_interrupt(&self) {
+        if !self.due.swap(false, SeqCst) {
+            return;
+        }
+        let Ok(isolate) = Isolate::current() else { return };
+        let initial = self.initial.load(SeqCst);
+        if !self.take_next(&AtHeapLimit { isolate, current: initial, initial }) {
+            stop_asking::<NearLimit>(isolate);
+        }
     }
 }
 
 struct NearLimitListener {
     announce: Announce,
+    record: Arc<Record>,
     running: Arc<AtomicBool>,
 }
 
 impl Listener for NearLimitListener {
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {
+        let recorded = self.record.finish(&result);
+        if let Err(error) = &result {
+            // JavaScript may never run again to be told.
+            let record = if recorded {
+                format!("; what is known is in {}", self.record.path().display())
+            } else {
+                String::new()
+            };
+            let _ = writeln!(io::stderr(), "no heap snapshot at the heap limit: {error}{record}");
+        }
         (self.announce)(result);
         self.running.store(false, SeqCst);
     }

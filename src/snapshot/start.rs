@@ -103,6 +103,7 @@ pub(crate) fn start(
         output: Arc::new(order.output),
         options: order.options,
         listener: listener()?,
+        record: None,
         cancelled: order.cancelled,
         asked_at: order.asked_at,
         pending: Some(environment.begin_request()),

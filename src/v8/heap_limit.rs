@@ -7,9 +7,27 @@ use std::sync::Arc;
 
 /// What runs when the heap is near its limit.
 pub(crate) trait NearHeapLimit: Send + Sync + 'static {
-    /// Called on the isolate's thread inside a garbage collection: it must not enter JavaScript. Returns the limit in
-    /// bytes that holds from now on; `current` when nothing is to change, and then V8 ends the process.
-    fn on_near_heap_limit(&self, current: usize, initial: usize) -> usize;
+    /// Called on the isolate's thread inside a garbage collection: it must not enter JavaScript.
+    fn on_near_heap_limit(&self, heap: &AtHeapLimit) -> HeapLimitAnswer;
+}
+
+/// How things stand at the limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AtHeapLimit {
+    pub(crate) isolate: Isolate,
+    /// In bytes, as raised so far.
+    pub(crate) current: usize,
+    /// Before it was raised.
+    pub(crate) initial: usize,
+}
+
+/// What V8 is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeapLimitAnswer {
+    /// The limit in bytes from now on. Below what the heap takes already, V8 ends the process.
+    pub(crate) limit: usize,
+    /// Not to be asked again: the next time it is whoever asked V8 before, Node's own callback of a worker for instance.
+    pub(crate) leave: bool,
 }
 
 /// Lets V8 ask `target` for as long as the isolate lives. V8 asks the one that was added last; it restores the initial
@@ -49,18 +67,16 @@ pub(crate) fn lift_heap_limit(isolate: Isolate) {
     {
         // SAFETY: the isolate is alive and entered by this thread; V8 calls the callback added last, so no other one
         // runs in the child.
-        unsafe { add(isolate.as_ptr(), double_the_limit, std::ptr::null_mut()) };
+        unsafe { add(isolate.as_ptr(), lift, std::ptr::null_mut()) };
     }
 }
 
-const _: NearHeapLimitCallback = double_the_limit;
+const _: NearHeapLimitCallback = lift;
 
-unsafe extern "C" fn double_the_limit(
-    _data: *mut c_void,
-    current: usize,
-    _initial: usize,
-) -> usize {
-    current.saturating_mul(2)
+/// One array may have taken the heap far beyond its limit already, and V8 asks once in a garbage collection: so twice the
+/// limit is not enough.
+unsafe extern "C" fn lift(_data: *mut c_void, current: usize, _initial: usize) -> usize {
+    current.max(usize::MAX >> 24)
 }
 
 unsafe extern "C" fn near_heap_limit<T: NearHeapLimit>(
@@ -71,6 +87,27 @@ unsafe extern "C" fn near_heap_limit<T: NearHeapLimit>(
     // SAFETY: `data` is what `ask_near_heap_limit` leaked for this `T`.
     let target = unsafe { &*data.cast::<T>() };
     // A panic must not unwind into V8's C++ frames.
-    let asked = std::panic::AssertUnwindSafe(|| target.on_near_heap_limit(current, initial));
-    std::panic::catch_unwind(asked).unwrap_or(current)
+    let asked = std::panic::AssertUnwindSafe(|| {
+        let isolate = Isolate::current().ok()?;
+        let answer = target.on_near_heap_limit(&AtHeapLimit { isolate, current, initial });
+        if answer.leave {
+            stop_asking::<T>(isolate);
+        }
+        Some(answer.limit)
+    });
+    std::panic::catch_unwind(asked).ok().flatten().unwrap_or(current)
+}
+
+/// V8 asks the `T` no more that it was told first to ask; whoever asked before is asked again. Nothing happens where there
+/// is none.
+///
+/// Must be called on the thread that has entered `isolate`, and once at most for each [`ask_near_heap_limit`].
+pub(crate) fn stop_asking<T: NearHeapLimit>(isolate: Isolate) {
+    if let Some(remove) =
+        symbols::profiler().ok().and_then(|table| table.remove_near_heap_limit_callback)
+    {
+        // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit::<T>` is on its list (documented
+        // above), and may go inside its own call, as Node's does (env.cc). 0 leaves the limit alone.
+        unsafe { remove(isolate.as_ptr(), near_heap_limit::<T>, 0) };
+    }
 }

@@ -32,8 +32,19 @@ pub(super) struct ProfilerSymbols {
         Option<unsafe extern "C" fn(*mut c_void, InterruptCallback, *mut c_void)>,
     pub(super) add_near_heap_limit_callback:
         Option<unsafe extern "C" fn(*mut c_void, NearHeapLimitCallback, *mut c_void)>,
+    pub(super) remove_near_heap_limit_callback:
+        Option<unsafe extern "C" fn(*mut c_void, NearHeapLimitCallback, usize)>,
     pub(super) automatically_restore_initial_heap_limit:
         Option<unsafe extern "C" fn(*mut c_void, f64)>,
+    pub(super) heap_statistics: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
+    pub(super) number_of_heap_spaces: Option<unsafe extern "C" fn(*mut c_void) -> usize>,
+    pub(super) heap_space_statistics:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> bool>,
+    pub(super) allocation_profile: Option<unsafe extern "C" fn(*mut c_void) -> *mut c_void>,
+    /// `v8::String::Utf8Value`'s constructor: (place, isolate, value), and in Node 24 options, which the others, C
+    /// functions to the machine, do not look at.
+    pub(super) utf8_value:
+        Option<unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, c_int)>,
     /// `std::set_new_handler` of the C++ library that V8 allocates with.
     pub(super) set_new_handler:
         Option<unsafe extern "C" fn(Option<extern "C" fn()>) -> *mut c_void>,
@@ -135,7 +146,13 @@ fn load_profiler() -> Result<ProfilerSymbols, MissingSymbol> {
             start_tracking: find(names::START_TRACKING),
             request_interrupt: find(names::REQUEST_INTERRUPT),
             add_near_heap_limit_callback: find(names::ADD_NEAR_HEAP_LIMIT_CALLBACK),
+            remove_near_heap_limit_callback: find(names::REMOVE_NEAR_HEAP_LIMIT_CALLBACK),
             automatically_restore_initial_heap_limit: find(names::RESTORE_HEAP_LIMIT),
+            heap_statistics: find(names::HEAP_STATISTICS),
+            number_of_heap_spaces: find(names::NUMBER_OF_HEAP_SPACES),
+            heap_space_statistics: find(names::HEAP_SPACE_STATISTICS),
+            allocation_profile: find(names::ALLOCATION_PROFILE),
+            utf8_value: find(names::UTF8_VALUE),
             set_new_handler: find(names::SET_NEW_HANDLER),
         })
     }
@@ -233,8 +250,20 @@ mod names {
         &[c"_ZN2v87Isolate16RequestInterruptEPFvPS0_PvES2_"];
     pub(super) const ADD_NEAR_HEAP_LIMIT_CALLBACK: Names =
         &[c"_ZN2v87Isolate24AddNearHeapLimitCallbackEPFmPvmmES1_"];
+    pub(super) const REMOVE_NEAR_HEAP_LIMIT_CALLBACK: Names =
+        &[c"_ZN2v87Isolate27RemoveNearHeapLimitCallbackEPFmPvmmEm"];
     pub(super) const RESTORE_HEAP_LIMIT: Names =
         &[c"_ZN2v87Isolate36AutomaticallyRestoreInitialHeapLimitEd"];
+    pub(super) const HEAP_STATISTICS: Names =
+        &[c"_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE"];
+    pub(super) const NUMBER_OF_HEAP_SPACES: Names = &[c"_ZN2v87Isolate18NumberOfHeapSpacesEv"];
+    pub(super) const HEAP_SPACE_STATISTICS: Names =
+        &[c"_ZN2v87Isolate22GetHeapSpaceStatisticsEPNS_19HeapSpaceStatisticsEm"];
+    pub(super) const ALLOCATION_PROFILE: Names = &[c"_ZN2v812HeapProfiler20GetAllocationProfileEv"];
+    pub(super) const UTF8_VALUE: Names = &[
+        c"_ZN2v86String9Utf8ValueC1EPNS_7IsolateENS_5LocalINS_5ValueEEE",
+        c"_ZN2v86String9Utf8ValueC1EPNS_7IsolateENS_5LocalINS_5ValueEEENS0_12WriteOptionsE",
+    ];
     pub(super) const SET_NEW_HANDLER: Names = &[c"_ZSt15set_new_handlerPFvvE"];
     #[cfg(target_os = "linux")]
     pub(super) const LOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockC1Ev"];
@@ -287,7 +316,13 @@ mod names {
     pub(super) const REQUEST_INTERRUPT: Names =
         &[c"?RequestInterrupt@Isolate@v8@@QEAAXP6AXPEAV12@PEAX@Z1@Z"];
     pub(super) const ADD_NEAR_HEAP_LIMIT_CALLBACK: Names = &[];
+    pub(super) const REMOVE_NEAR_HEAP_LIMIT_CALLBACK: Names = &[];
     pub(super) const RESTORE_HEAP_LIMIT: Names = &[];
+    pub(super) const HEAP_STATISTICS: Names = &[];
+    pub(super) const NUMBER_OF_HEAP_SPACES: Names = &[];
+    pub(super) const HEAP_SPACE_STATISTICS: Names = &[];
+    pub(super) const ALLOCATION_PROFILE: Names = &[];
+    pub(super) const UTF8_VALUE: Names = &[];
     pub(super) const SET_NEW_HANDLER: Names = &[];
     pub(super) const GET_HEAP_STATISTICS: Names = &[];
     pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[];
