@@ -19,6 +19,19 @@ declare namespace oomHeapdump {
     addTimestamp?: boolean;
     /** Takes a snapshot at V8's heap limit and then ends the process with status 1. Default: true. */
     heapdumpOnOOM?: boolean;
+    /**
+     * Ours: what happens once the snapshot at V8's heap limit is taken. `'exit'` (default, as node-oom-heapdump): the
+     * process ends with status 1 when the file is complete; a worker ends as one does that is out of memory. `'wait'`: it
+     * goes on then, with a limit that is a tenth higher; `'continue'`: as soon as the child is forked. V8 restores the
+     * limit when the heap has shrunk.
+     */
+    atLimit?: 'exit' | 'wait' | 'continue';
+    /**
+     * Ours: when a small JSON record (`….heapsnapshot.json`: heap statistics by space, the top of V8's sampling heap
+     * profile if that is on, the last thresholds a monitor saw) is left beside the snapshot at the limit: `'failure'`
+     * (default) in its place only, or `'always'`.
+     */
+    record?: 'failure' | 'always';
     /** Accepted; there is one implementation. */
     OOMImplementation?: 'NATIVE_HOOK';
     /** Accepted and not used: no inspector is needed. */

@@ -4,19 +4,22 @@
 // one at V8's heap limit is taken by a forked child.
 
 const fs = require('node:fs/promises');
+const os = require('node:os');
 const path = require('node:path');
 const { debuglog } = require('node:util');
 const v8 = require('node:v8');
+const { isMainThread, threadId } = require('node:worker_threads');
 
 const { heap } = require('./native.js');
 const { normalize } = require('./options.js');
-const { toError } = require('./errors.js');
+const { toError, invalidValue } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
 const { writeSnapshot } = require('./promises.js');
 
 const BUSY = 'A CPU profile or heapdump is already being created, please retry later.';
 const LONGEST_NAME = 255;
 const SNAPSHOT = '.heapsnapshot';
+const AT_LIMIT = ['exit', 'wait', 'continue'];
 const debug = debuglog('heapdump');
 
 let instance;
@@ -33,9 +36,11 @@ class OomHeapdump {
   #cpuProfiles = new Set();
 
   constructor(options) {
-    const { heapdumpOnOOM = true, port, threshold, limit = 3 } = options;
+    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'failure' } = options;
+    if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
+    if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
     if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
-    if (heapdumpOnOOM) armAtLimit(snapshotPath(options));
+    if (heapdumpOnOOM) armAtLimit(snapshotPath(options), atLimit, record === 'always');
     if (threshold !== undefined) this.#watchThreshold(threshold, limit, snapshotPath(options));
   }
 
@@ -106,10 +111,11 @@ function isOver(percent) {
   return used > (limit * percent) / 100;
 }
 
-/** As its model: the process ends with status 1 once the file is complete. */
-function armAtLimit(file) {
+/** What happens after the snapshot: 'exit' is its model's. Where there can be none, a small record takes its place. */
+function armAtLimit(file, atLimit, keepRecord) {
   const native = normalize({ mode: 'auto', fallback: 'error' });
-  const limit = { path: Buffer.from(path.resolve(file)), atLimit: 'exit', most: 1, announce: true };
+  const about = JSON.stringify({ host: os.hostname(), node: process.version, thread: threadId });
+  const limit = { path: Buffer.from(path.resolve(file)), atLimit, most: 1, announce: true, about, keepRecord };
   const error = heap.armNearHeapLimit(limit, native, (event) => {
     if (event.error) publish('error', { error: toError(event.error) });
     else publish('end', { report: toReport(event.report) });
@@ -125,7 +131,8 @@ function armAtLimit(file) {
 
 /** `name` of the first version, `path` of the later ones. */
 function snapshotPath({ name, path: given, addTimestamp }) {
-  let file = given ?? name ?? `OoM-pid-${process.pid}`;
+  const own = isMainThread ? `OoM-pid-${process.pid}` : `OoM-pid-${process.pid}-thread-${threadId}`;
+  let file = given ?? name ?? own;
   if (file.endsWith(SNAPSHOT)) file = file.slice(0, -SNAPSHOT.length);
   if (addTimestamp) file += `-${timestamp(new Date())}`;
   const { dir, base } = path.parse(file);
