@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 
 import { startApp } from './support/app.mjs';
+import { makeControlGroup, mountTmpfs, needsRoot } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
@@ -30,6 +31,8 @@ const leak = async ({ args }) => {
 function startLeak(t, directory, args, options) {
   return startApp(t, leak, { cwd: directory.path, nodeOptions: SMALL, args: { options: {}, ...args }, ...options });
 }
+
+const readRecord = (directory, name) => JSON.parse(fs.readFileSync(directory.at(`${name}.heapsnapshot.json`), 'utf8'));
 
 for (const shape of ['objects', 'strings', 'arrays', 'closures']) {
   test(`a leak of ${shape} leaves a whole snapshot and status 1`, async (t) => {
@@ -106,6 +109,142 @@ test('continue: the child of a process that dies completes the file', async (t) 
   const { waitFor } = await import('./support/processes.mjs');
   await waitFor('the file', () => directory.names().includes('evidence.heapsnapshot'));
   await validateSnapshot(directory.at('evidence.heapsnapshot'));
+});
+
+test('one array far beyond the limit leaves a whole snapshot', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async () => {
+    require('../../lib/oom.js')({ path: 'evidence' });
+    // 80 MB; numbers, so that the file is small.
+    const kept = (globalThis.kept = [new Array(10e6).fill(0)]);
+    for (;;) kept.push({ a: kept.length });
+  }, { cwd: directory.path, nodeOptions: SMALL });
+  assert.equal((await app.ended()).code, 1);
+  assert.deepEqual(directory.names(), ['evidence.heapsnapshot']);
+  await validateSnapshot(directory.at('evidence.heapsnapshot'));
+});
+
+for (const atLimit of ['wait', 'continue']) {
+  test(`${atLimit}: a process that recovers goes on, with the limit that it had`, async (t) => {
+    const directory = makeTemporaryDirectory(t);
+    const app = startApp(t, async ({ args }) => {
+      const { existsSync, readdirSync } = require('node:fs');
+      const { getHeapStatistics } = require('node:v8');
+      require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit, record: 'always' });
+      const limit = () => getHeapStatistics().heap_size_limit;
+      const before = limit();
+      let kept = [];
+      // The output is opened at the limit.
+      while (readdirSync('.').length === 0) for (let i = 0; i < 100; i++) kept.push({ a: kept.length });
+      const raised = limit();
+      kept = undefined;
+      while (limit() > before) {
+        global.gc();
+        await new Promise(setImmediate);
+      }
+      while (!existsSync('evidence.heapsnapshot') || readdirSync('.').some((name) => name.endsWith('.tmp'))) {
+        await new Promise(setImmediate);
+      }
+      return { before, raised, after: limit() };
+    }, { cwd: directory.path, nodeOptions: [...SMALL, '--expose-gc'], args: { atLimit } });
+    const { before, raised, after } = await app.result();
+    assert.ok(raised > before && raised < before * 2, `${before}, then ${raised}`);
+    assert.equal(after, before);
+    await validateSnapshot(directory.at('evidence.heapsnapshot'));
+    const record = readRecord(directory, 'evidence');
+    assert.equal(record.complete, true);
+    assert.equal(record.error, null);
+    assert.equal(record.node, process.version);
+  });
+}
+
+test('a worker at its own limit leaves a snapshot and ends as Node.js ends it; the process goes on', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ worker, once }) => {
+    const thread = worker(
+      () => {
+        require('../../lib/oom.js')();
+        const kept = (globalThis.kept = []);
+        for (;;) kept.push({ a: kept.length });
+      },
+      {},
+      { resourceLimits: { maxOldGenerationSizeMb: 32 } },
+    ).removeAllListeners('error');
+    const exited = once(thread, 'exit');
+    const { code } = await once(thread, 'error');
+    return { code, status: await exited };
+    // V8's flag would win over the worker's own limit.
+  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=0'] });
+  assert.deepEqual(await app.result(), { code: 'ERR_WORKER_OUT_OF_MEMORY', status: 1 });
+  const name = `OoM-pid-${app.pid}-thread-1.heapsnapshot`;
+  assert.deepEqual(directory.names(), [name]);
+  await validateSnapshot(directory.at(name));
+});
+
+/** Fills most of a control group that has no room for a child, then runs into the limit. */
+const leakInGroup = async ({ args }) => {
+  const { heap } = require('../../lib/native.js');
+  if (args.sampled) {
+    const { Session } = require('node:inspector');
+    const session = new Session();
+    session.connect();
+    session.post('HeapProfiler.startSampling', { samplingInterval: 4096 });
+  }
+  heap.rememberThresholds(JSON.stringify({ rss: { value: 1, limit: 2 } }));
+  require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit });
+  const buffer = Buffer.alloc(args.buffer * 2 ** 20, 1);
+  const kept = (globalThis.kept = [buffer]);
+  function theLeak() {
+    for (let i = 0; i < 1000; i++) kept.push({ a: kept.length, text: `text ${i}` });
+  }
+  for (;;) theLeak();
+};
+
+for (const [atLimit, buffer, what] of [['exit', 110, 'has no room'], ['wait', 110, 'has no room'], ['exit', 20, 'has too little room']]) {
+  test(`in a control group where a child ${what} there is an error and a record, ${atLimit}`, async (t) => {
+    if (!needsRoot(t)) return;
+    const group = makeControlGroup(t, 'memory', { 'memory.limit_in_bytes': 320 << 20 });
+    if (group === undefined) return;
+    const directory = makeTemporaryDirectory(t);
+    const args = { atLimit, buffer, sampled: true };
+    const app = startApp(t, leakInGroup, { cwd: directory.path, nodeOptions: ['--max-old-space-size=64'], via: group.via, args });
+    const { stderr } = await app.ended();
+    assert.match(stderr, /^no heap snapshot at the heap limit: not enough memory .*evidence\.heapsnapshot\.json$/m);
+    assert.deepEqual(directory.names(), ['evidence.heapsnapshot.json']);
+    const record = readRecord(directory, 'evidence');
+    assert.equal(record.complete, false);
+    assert.equal(record.error.code, 'ERR_HEAPDUMP_NO_MEMORY');
+    assert.equal(record.pid, app.pid);
+    assert.deepEqual(record.thresholds, { rss: { value: 1, limit: 2 } });
+    assert.ok(record.heapUsed > 30e6 && record.heapTotal >= record.heapUsed, `${record.heapUsed} of ${record.heapTotal}`);
+    assert.ok(record.heapSpaces.find(({ name }) => name === 'old_space').used > 20e6);
+    assert.equal(record.allocationProfile[0].function, 'theLeak', JSON.stringify(record.allocationProfile));
+    assert.match(record.allocationProfile[0].script, /host\.cjs|^$/);
+  });
+}
+
+test('record: always leaves one beside a whole snapshot', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startLeak(t, directory, { shape: 'objects', options: { path: 'evidence', record: 'always' } });
+  assert.equal((await app.ended()).code, 1);
+  assert.deepEqual(directory.names(), ['evidence.heapsnapshot', 'evidence.heapsnapshot.json']);
+  const record = readRecord(directory, 'evidence');
+  const { nodes } = await validateSnapshot(directory.at('evidence.heapsnapshot'));
+  assert.deepEqual([record.complete, record.error, record.nodes], [true, null, nodes]);
+  assert.equal(record.snapshot, directory.at('evidence.heapsnapshot'));
+  assert.equal(record.allocationProfile, null);
+  assert.ok(record.pause > 0 && record.childPrivateMemory > 0, JSON.stringify(record));
+});
+
+test('a full disk leaves nothing, and no word of success', async (t) => {
+  if (!needsRoot(t)) return;
+  const directory = mountTmpfs(t, '1m');
+  const app = startLeak(t, directory, { shape: 'objects', options: { path: 'evidence' } });
+  const { code, stderr } = await app.ended();
+  assert.equal(code, 1);
+  assert.match(stderr, /^no heap snapshot at the heap limit: .*No space left on device/m);
+  assert.ok(!directory.names().includes('evidence.heapsnapshot'), `${directory.names()}`);
+  for (const name of directory.names()) assert.ok(fs.statSync(directory.at(name)).size > 0, name);
 });
 
 test('threshold: a snapshot when the heap after a garbage collection is over it, and no more than limit', async (t) => {
