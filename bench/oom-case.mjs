@@ -1,0 +1,172 @@
+// One process that runs out of memory, watched from outside: did a whole snapshot come, how long did it stand still for it,
+// how much memory did it take.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { validateSnapshot } from '../__test__/support/validate.mjs';
+import { root } from '../tools/run.mjs';
+
+const MB = 1024 * 1024;
+const TIME_LIMIT_MS = 300_000;
+const GROUPS = '/sys/fs/cgroup/memory';
+
+export const SHAPES = ['objects', 'strings', 'arrays', 'closures', 'sync', 'array160', 'smallbuffers', 'buffers', 'churn'];
+
+/**
+ * @param {object} options
+ * @param {string} options.node
+ * @param {'none' | 'core' | 'fork' | 'exit' | 'peer'} options.way
+ * @param {string} options.shape one of SHAPES
+ * @param {number} [options.limit] of V8's old space, in MB
+ * @param {string[]} [options.flags] of V8, besides or instead
+ * @param {string} [options.peer] node-oom-heapdump's directory
+ * @param {number} [options.group] MB of a memory control group (version 1) for it and its children
+ * @param {number} [options.cap] MB of RLIMIT_DATA: an uncapped case of a peer took 23 GB
+ */
+export async function runCase({ node, way, shape, limit, flags = [], peer = '', group, cap = 9000 }) {
+  const work = join(root, '.cache/oom');
+  mkdirSync(work, { recursive: true });
+  const directory = mkdtempSync(join(work, `${way}-${shape}-`));
+  const members = group === undefined ? undefined : makeGroup(group);
+  const v8Flags = [...(limit === undefined ? [] : [`--max-old-space-size=${limit}`]), ...flags];
+  if (way === 'core') v8Flags.push('--heapsnapshot-near-heap-limit=1');
+  const command = [node, ...v8Flags, join(root, 'bench/oom-subject.cjs'), way, shape, 'evidence', peer];
+  const enter = members ? 'echo $$ > "$0/cgroup.procs"; ' : '';
+  const shell = `${enter}ulimit -c 0; exec prlimit --data=${cap * MB} -- "$@"`;
+  const start = Date.now();
+  const subject = spawn('sh', ['-c', shell, members ?? 'sh', ...command], {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: '', NODE_HEAPDUMP_OPTIONS: '' },
+  });
+  const beats = collectBeats(subject.stdio[3]);
+  let said = '';
+  subject.stderr.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-20_000)));
+  const peak = new Peak(subject.pid);
+  const killer = setTimeout(() => subject.kill('SIGKILL'), TIME_LIMIT_MS);
+  const { code, signal } = await new Promise((resolve) => subject.once('exit', (code, signal) => resolve({ code, signal })));
+  const ended = Date.now();
+  clearTimeout(killer);
+  peak.stop();
+  // A child of ours goes on when its parent has died.
+  await waitForFile(directory);
+  const result = { way, shape, limit, code, signal, alive: ended - start, timedOut: ended - start >= TIME_LIMIT_MS, said };
+  const file = snapshotIn(directory);
+  result.files = readdirSync(directory);
+  result.empty = result.files.some((name) => statSync(join(directory, name)).size === 0);
+  result.peak = peak.bytes;
+  result.record = readRecord(directory);
+  result.children = result.record?.childPrivateMemory;
+  if (file !== undefined) {
+    const { birthtimeMs, size } = statSync(file);
+    result.size = size;
+    result.took = statSync(file).mtimeMs - birthtimeMs;
+    result.stop = silenceAround(beats, birthtimeMs, ended);
+    result.valid = await validateSnapshot(file).then(({ nodes }) => nodes > 0, (error) => ((result.why = error.message), false));
+  }
+  result.longest = longestSilence(beats);
+  await rm(directory, { recursive: true, force: true });
+  if (members) await removeGroup(members);
+  return result;
+}
+
+/** Times in milliseconds, as the subject wrote them. */
+function collectBeats(stream) {
+  const beats = [];
+  let rest = Buffer.alloc(0);
+  stream.on('data', (chunk) => {
+    rest = Buffer.concat([rest, chunk]);
+    const whole = rest.length - (rest.length % 8);
+    for (let at = 0; at < whole; at += 8) beats.push(rest.readDoubleLE(at));
+    rest = rest.subarray(whole);
+  });
+  stream.on('error', () => {});
+  return beats;
+}
+
+/** How long nothing came around `moment`; until `end` when nothing came any more. */
+function silenceAround(beats, moment, end) {
+  // A file's time of birth is that of the kernel's coarse clock, a tick of 4 ms behind at most.
+  const next = beats.findIndex((beat) => beat > moment + 4);
+  if (next === 0) return undefined;
+  const before = next === -1 ? beats.at(-1) : beats[next - 1];
+  return (next === -1 ? end : beats[next]) - before;
+}
+
+function longestSilence(beats) {
+  let longest = 0;
+  for (let index = 1; index < beats.length; index++) longest = Math.max(longest, beats[index] - beats[index - 1]);
+  return longest;
+}
+
+/** The largest VmHWM that was seen of a process, in bytes. */
+class Peak {
+  bytes = 0;
+  #timer;
+
+  constructor(pid) {
+    const look = () => {
+      try {
+        const line = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+        if (line) this.bytes = Math.max(this.bytes, Number(line[1]) * 1024);
+      } catch {
+        // It has ended.
+      }
+    };
+    this.#timer = setInterval(look, 10);
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Until no temporary file is left: the child renames or removes it. */
+async function waitForFile(directory) {
+  const deadline = Date.now() + TIME_LIMIT_MS;
+  const isAtWork = () => readdirSync(directory).some((name) => name.endsWith('.tmp'));
+  while (isAtWork() && Date.now() < deadline) await delay(50);
+  // The record comes last.
+  await delay(200);
+}
+
+const snapshotIn = (directory) => {
+  const name = readdirSync(directory).find((name) => name.endsWith('.heapsnapshot'));
+  return name && join(directory, name);
+};
+
+function readRecord(directory) {
+  const name = readdirSync(directory).find((name) => name.endsWith('.json'));
+  return name && JSON.parse(readFileSync(join(directory, name), 'utf8'));
+}
+
+/** Whether control groups of version 1 can be made here. */
+export function groupsAreWritable() {
+  try {
+    rmdirSync(makeGroup(64));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function makeGroup(megabytes) {
+  if (!existsSync(join(GROUPS, 'tasks'))) throw new Error('no memory control groups of version 1');
+  const own = /^\d+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+  const parent = existsSync(join(GROUPS, own)) ? join(GROUPS, own) : GROUPS;
+  const group = mkdtempSync(join(parent, 'heapdump-oom-'));
+  writeFileSync(join(group, 'memory.limit_in_bytes'), `${megabytes * MB}`);
+  return group;
+}
+
+async function removeGroup(group) {
+  for (let tries = 0; tries < 200; tries++) {
+    const removed = await rmdir(group).then(() => true, () => false);
+    if (removed) return;
+    await delay(50);
+  }
+}

@@ -1,0 +1,75 @@
+'use strict';
+
+// The process that runs out of memory. argv: the way to keep evidence, the shape of the leak. It writes the time to
+// descriptor 3 again and again, from the very thread that leaks: while it stands still nothing comes.
+
+const fs = require('node:fs');
+
+const MB = 1024 * 1024;
+/** Buffers alone never end the process by V8's limit: here they end by themselves. */
+const MOST_BUFFERS = 400 * MB;
+
+const [way, shape, evidence, peer] = process.argv.slice(2);
+
+const WAYS = {
+  none() {},
+  core() {},
+  // The drop-in with an option of ours: the process goes on once the child is forked.
+  fork: () => require('../lib/oom.js')({ path: evidence, atLimit: 'continue', record: 'always' }),
+  exit: () => require('../lib/oom.js')({ path: evidence, record: 'always' }),
+  peer: () => require(peer)({ path: evidence, heapdumpOnOOM: true }),
+};
+
+const kept = (globalThis.kept = []);
+let buffered = 0;
+
+/** Each call leaks (or churns) a little; false ends the program. */
+const SHAPES = {
+  objects: () => kept.push({ a: kept.length, b: { c: kept.length } }),
+  strings: () => kept.push(`${kept.length} `.repeat(2000).split('').join('')),
+  arrays: () => kept.push(new Array(1000).fill(kept.length + 0.5)),
+  closures: () => kept.push(((number) => () => number)(kept.length)),
+  sync: () => kept.push({ a: kept.length, b: { c: kept.length } }),
+  // 20 million references in one array, then whatever else is left to leak.
+  array160() {
+    if (kept.length === 0) kept.push(new Array(20e6).fill(kept));
+    kept.push(new Array(1000).fill(0.5));
+  },
+  buffers() {
+    kept.push(Buffer.alloc(MB, 1));
+    buffered += MB;
+    return buffered < MOST_BUFFERS;
+  },
+  // Their objects on V8's heap reach its limit at last.
+  smallbuffers: () => kept.push(Buffer.alloc(100, 1), new Uint8Array(100)),
+  churn() {
+    kept[buffered % 20_000] = { a: buffered, text: `text ${buffered}` };
+    return buffered++ < 6e6;
+  },
+};
+
+const time = new Float64Array(1);
+const bytes = new Uint8Array(time.buffer);
+function beat() {
+  time[0] = performance.timeOrigin + performance.now();
+  fs.writeSync(3, bytes);
+}
+
+const grow = SHAPES[shape];
+function batch() {
+  const end = performance.now() + 5;
+  do {
+    for (let i = 0; i < 20; i++) if (grow() === false) return false;
+  } while (performance.now() < end);
+  beat();
+  return true;
+}
+
+WAYS[way]();
+beat();
+if (shape === 'sync') {
+  while (batch());
+} else {
+  const turn = () => batch() && setImmediate(turn);
+  turn();
+}
