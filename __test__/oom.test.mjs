@@ -135,7 +135,7 @@ for (const atLimit of ['wait', 'continue']) {
       const before = limit();
       let kept = [];
       // The output is opened at the limit.
-      while (readdirSync('.').length === 0) for (let i = 0; i < 100; i++) kept.push({ a: kept.length });
+      while (readdirSync('.').length === 0) for (let i = 0; i < 10; i++) kept.push(new Array(1000).fill(kept.length + 0.5));
       const raised = limit();
       kept = undefined;
       while (limit() > before) {
@@ -165,7 +165,7 @@ test('a worker at its own limit leaves a snapshot and ends as Node.js ends it; t
       () => {
         require('../../lib/oom.js')();
         const kept = (globalThis.kept = []);
-        for (;;) kept.push({ a: kept.length });
+        for (;;) kept.push(new Array(1000).fill(kept.length + 0.5));
       },
       {},
       { resourceLimits: { maxOldGenerationSizeMb: 32 } },
@@ -225,7 +225,7 @@ for (const [atLimit, buffer, what] of [['exit', 110, 'has no room'], ['wait', 11
 
 test('record: always leaves one beside a whole snapshot', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const app = startLeak(t, directory, { shape: 'objects', options: { path: 'evidence', record: 'always' } });
+  const app = startLeak(t, directory, { shape: 'arrays', options: { path: 'evidence', record: 'always' } });
   assert.equal((await app.ended()).code, 1);
   assert.deepEqual(directory.names(), ['evidence.heapsnapshot', 'evidence.heapsnapshot.json']);
   const record = readRecord(directory, 'evidence');

@@ -149,11 +149,6 @@ impl Environment {
         inbox.jobs.len() < before
     }
 
-    /// Runs `target` on the JavaScript thread in V8's interrupt: soon, while it runs JavaScript.
-    pub(crate) fn interrupt<T: OnInterrupt>(&self, target: Arc<T>) {
-        self.interrupter.request(target);
-    }
-
     /// Runs what waits; on the JavaScript thread, between two turns of its event loop.
     pub(crate) fn run_jobs(&self) {
         self.run_jobs_that(|_| true);

@@ -1,9 +1,7 @@
 //! A snapshot because V8's heap is near its limit: the last moment at which there is one to take.
 //!
-//! V8 asks on the JavaScript thread, inside a garbage collection, perhaps while it holds its safepoint: a recursive lock
-//! that names the thread by a number which a forked child has not. So V8 is given a little more, and the snapshot is taken in
-//! its next interrupt, microseconds later; only if it asks again before that, out of a long native call, at once. It is an
-//! ordinary request of the queue; this thread only lends itself to it until the child is forked (or has ended, as chosen).
+//! V8 asks on the JavaScript thread, inside a garbage collection, and perhaps once only. The snapshot is an ordinary request of
+//! the queue; this thread only lends itself to it until the child is forked (or has ended, as chosen), and then answers V8.
 
 use super::{
     Destination, Listener, QUEUE, Record, Report, Request, RequestOptions, fork_unavailable,
@@ -13,14 +11,13 @@ use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process;
 use crate::v8::{
-    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, OnInterrupt, ask_near_heap_limit,
-    heap_statistics, stop_asking,
+    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, heap_statistics,
 };
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
 
 /// What the process does while and after the snapshot is taken.
@@ -78,32 +75,24 @@ pub(crate) fn arm(
     if let Some(reason) = fork_unavailable(environment) {
         return Err(SnapshotError::ForkUnavailable(reason));
     }
-    let near_limit = Arc::new_cyclic(|myself| NearLimit {
-        myself: Weak::clone(myself),
+    let near_limit = NearLimit {
         environment: Arc::clone(environment),
         settings,
         announce,
-        due: AtomicBool::new(false),
-        initial: AtomicUsize::new(0),
         taken: AtomicU32::new(0),
         raised: AtomicU32::new(0),
         running: Arc::new(AtomicBool::new(false)),
-    });
+    };
     Isolate::current()
-        .and_then(|isolate| ask_near_heap_limit(isolate, near_limit))
+        .and_then(|isolate| ask_near_heap_limit(isolate, Arc::new(near_limit)))
         .map_err(|missing| SnapshotError::ForkUnavailable(missing.to_string()))
 }
 
 /// Answers V8 for one environment.
 struct NearLimit {
-    myself: Weak<NearLimit>,
     environment: Arc<Environment>,
     settings: NearLimitSettings,
     announce: Announce,
-    /// A snapshot is to be taken in V8's next interrupt.
-    due: AtomicBool,
-    /// The limit before it was raised, for that interrupt.
-    initial: AtomicUsize,
     taken: AtomicU32,
     raised: AtomicU32,
     running: Arc<AtomicBool>,
@@ -216,27 +205,7 @@ impl NearHeapLimit for NearLimit {
         if self.taken.load(SeqCst) >= self.settings.most {
             return leave;
         }
-        let due = self.due.swap(true, SeqCst);
-        if let (false, Some(myself)) = (due, self.myself.upgrade()) {
-            self.initial.store(heap.initial, SeqCst);
-            self.environment.interrupt(myself);
-            return go_on;
-        }
-        self.due.store(false, SeqCst);
         if self.take_next(heap) { go_on } else { leave }
-    }
-}
-
-impl OnInterrupt for NearLimit {
-    fn on_interrupt(&self) {
-        if !self.due.swap(false, SeqCst) {
-            return;
-        }
-        let Ok(isolate) = Isolate::current() else { return };
-        let initial = self.initial.load(SeqCst);
-        if !self.take_next(&AtHeapLimit { isolate, current: initial, initial }) {
-            stop_asking::<NearLimit>(isolate);
-        }
     }
 }
 

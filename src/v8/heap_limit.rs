@@ -98,16 +98,13 @@ unsafe extern "C" fn near_heap_limit<T: NearHeapLimit>(
     std::panic::catch_unwind(asked).ok().flatten().unwrap_or(current)
 }
 
-/// V8 asks the `T` no more that it was told first to ask; whoever asked before is asked again. Nothing happens where there
-/// is none.
-///
-/// Must be called on the thread that has entered `isolate`, and once at most for each [`ask_near_heap_limit`].
-pub(crate) fn stop_asking<T: NearHeapLimit>(isolate: Isolate) {
+/// V8 asks the `T` no more; whoever asked before is asked again. Called while V8 asks it.
+fn stop_asking<T: NearHeapLimit>(isolate: Isolate) {
     if let Some(remove) =
         symbols::profiler().ok().and_then(|table| table.remove_near_heap_limit_callback)
     {
-        // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit::<T>` is on its list (documented
-        // above), and may go inside its own call, as Node's does (env.cc). 0 leaves the limit alone.
+        // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit::<T>` is on its list, because
+        // V8 asks it, and may go inside its own call, as Node's does (env.cc). 0 leaves the limit alone.
         unsafe { remove(isolate.as_ptr(), near_heap_limit::<T>, 0) };
     }
 }

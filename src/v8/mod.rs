@@ -25,7 +25,7 @@ pub(crate) use barrier::{Barrier, HOLD};
 #[cfg(target_os = "linux")]
 pub(crate) use collection_lock::CollectionLock;
 pub(crate) use heap_limit::{
-    AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, lift_heap_limit, stop_asking,
+    AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, lift_heap_limit,
 };
 pub(crate) use heap_statistics::{HeapStatistics, heap_statistics};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};

@@ -2,6 +2,7 @@
 
 use super::child::{ChildSetup, enter_child};
 use super::regions::Regions;
+use super::thread_number::ThreadNumber;
 use crate::process::monotonic;
 use crate::process::thread::{block_all_signals, restore_signals};
 use std::io;
@@ -34,6 +35,7 @@ pub(crate) fn fork_child(
     body: impl FnOnce() -> i32,
 ) -> io::Result<Child> {
     let mut body = Some(body);
+    let number = ThreadNumber::of_this_thread();
     let before = block_all_signals();
     let forked = regions.while_forkable(|| {
         let start = monotonic();
@@ -41,6 +43,9 @@ pub(crate) fn fork_child(
         // leave its allocator in order; V8's threads are parked at the barrier.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
+            if let Some(number) = &number {
+                number.keep_in_child();
+            }
             enter_child(setup, body.take().map(|body| move || body()));
         }
         let error = io::Error::last_os_error();

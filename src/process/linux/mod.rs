@@ -11,6 +11,7 @@ mod name_buffers;
 mod procfs;
 mod regions;
 mod shared;
+mod thread_number;
 mod watch;
 
 pub(crate) use child::{ChildSetup, private_memory};
