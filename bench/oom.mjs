@@ -99,7 +99,8 @@ function judge(runs) {
   if (ours.shape === 'churn' && ours.size !== undefined) problems.push('no file for what does not leak');
   if (runs.some(({ way, empty }) => (way === 'fork' || way === 'exit') && empty)) problems.push('no file of 0 bytes');
   for (const peer of peers) {
-    if (ours.stop === undefined || peer.stop === undefined) continue;
+    // One that gave up early stood still for nothing.
+    if (ours.stop === undefined || peer.stop === undefined || !peer.valid) continue;
     const note = `${(peer.stop / ours.stop).toFixed(0)}× shorter than ${peer.way === 'core' ? 'node' : 'node-oom-heapdump'}`;
     console.log(dim(`  stood still ${note}`));
     if (ours.stop > peer.stop * STOP && ours.stop > MEASURABLE_MS) problems.push(`a stop of 1/20 (${note})`);
