@@ -154,12 +154,6 @@ impl Heap {
         Ok(Monitor { monitor, missing })
     }
 
-    /// Keeps what a monitor saw last (JSON) for the record of a heap at its limit, all threads together.
-    #[napi(catch_unwind)]
-    pub fn remember_thresholds(&self, seen: String) {
-        snapshot::remember_thresholds(seen);
-    }
-
     /// Why no child can be forked, as far as can be told without trying.
     #[napi(catch_unwind)]
     pub fn fork_unavailable(&self) -> Option<String> {

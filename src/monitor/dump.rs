@@ -65,6 +65,7 @@ impl Monitor {
             asked_at: Instant::now(),
             urgent: false,
             pending: Some(self.environment.begin_request()),
+            record: None,
         };
         match QUEUE.submit(request) {
             Ok(()) => true,

@@ -19,6 +19,7 @@ use crate::process;
 use crate::snapshot::{AtLimit, NearLimitSettings, Report, RequestOptions};
 use crate::v8::{GcWatch, HeapFigures, Isolate, OnFullGc, heap_figures};
 use rules::{Growth, Threshold};
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -168,6 +169,9 @@ impl Monitor {
             at_limit,
             most: 1,
             announce: false,
+            about: serde_json::to_string(&self.settings.origin).unwrap_or_default(),
+            // The sidecar tells of a whole snapshot.
+            keep_record: false,
         };
         let monitor = Arc::clone(self);
         // On the thread that drove the request; the process waits for it where it was told to.
@@ -384,6 +388,12 @@ impl Watcher {
     /// Whether a snapshot was begun.
     fn answer(&mut self, monitor: &Arc<Monitor>, crossing: Crossing) -> bool {
         if crossing.is_new {
+            crate::snapshot::remember_threshold(json!({
+                "time": format!("{:?}", chrono::Utc::now()),
+                "reason": crossing.reason.name(),
+                "value": crossing.value,
+                "limit": crossing.limit,
+            }));
             (monitor.announce)(Told::Threshold(crossing));
         }
         let Settings { directory, cooldown, .. } = &monitor.settings;

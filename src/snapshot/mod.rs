@@ -25,7 +25,7 @@ mod writer;
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
-pub(crate) use record::{Record, remember_thresholds};
+pub(crate) use record::{Record, remember_threshold};
 pub(crate) use report::{Mode, ProgressReport, Report};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;

@@ -11,6 +11,7 @@ use crate::v8::{
     AtHeapLimit, HeapStatistics, Isolate, Sampled, heap_statistics, sampled_allocations,
 };
 use serde_json::{Map, Value, json};
+use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,12 +23,19 @@ const MOST_SAMPLED: usize = 25;
 /// The member that only a forked child can give.
 const PROFILE: &str = "allocationProfile";
 
-/// What a monitor saw last, as JSON.
-static THRESHOLDS: Mutex<Option<String>> = Mutex::new(None);
+/// Thresholds of monitors that a record tells of.
+const LAST_THRESHOLDS: usize = 8;
 
-/// Keeps what a monitor saw last (JSON) for the record of a heap at its limit.
-pub(crate) fn remember_thresholds(seen: String) {
-    *THRESHOLDS.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+/// What monitors saw last, the oldest first.
+static THRESHOLDS: Mutex<VecDeque<Value>> = Mutex::new(VecDeque::new());
+
+/// Keeps what a monitor saw (a JSON object) for the record of a heap at its limit.
+pub(crate) fn remember_threshold(seen: Value) {
+    let mut last = THRESHOLDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if last.len() == LAST_THRESHOLDS {
+        last.pop_front();
+    }
+    last.push_back(seen);
 }
 
 /// A record to be written; everything in it but the end was known at the limit.
@@ -67,8 +75,7 @@ impl Record {
         #[cfg(target_os = "linux")]
         add_memory(&mut facts);
         let thresholds = THRESHOLDS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let thresholds = thresholds.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        facts.insert("thresholds".to_owned(), thresholds.unwrap_or_default());
+        facts.insert("thresholds".to_owned(), Value::Array(thresholds.into()));
         Record { path: record_path(&snapshot), facts, keep }
     }
 
@@ -181,10 +188,10 @@ fn add_statistics(facts: &mut Map<String, Value>, heap: &HeapStatistics) {
             })
         })
         .collect();
-    facts.insert("heapUsed".to_owned(), json!(heap.used));
-    facts.insert("heapTotal".to_owned(), json!(heap.total));
-    facts.insert("external".to_owned(), json!(heap.external));
-    facts.insert("mallocedMemory".to_owned(), json!(heap.malloced));
+    facts.insert("heapUsed".to_owned(), json!(heap.figures.used));
+    facts.insert("heapTotal".to_owned(), json!(heap.figures.total));
+    facts.insert("external".to_owned(), json!(heap.figures.external));
+    facts.insert("mallocedMemory".to_owned(), json!(heap.figures.malloced));
     facts.insert("heapSpaces".to_owned(), json!(spaces));
 }
 

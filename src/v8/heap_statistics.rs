@@ -1,17 +1,24 @@
-//! How full V8's heap is, space by space.
+//! How full V8's heap is, in all and space by space.
 
 use super::{Isolate, MissingSymbol, symbols};
 use std::ffi::{CStr, c_char, c_void};
 
-/// Sizes in bytes.
+/// Sizes in bytes, of one isolate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HeapFigures {
+    /// What V8 has of the system for it.
+    pub(crate) total: u64,
+    pub(crate) used: u64,
+    pub(crate) limit: u64,
+    /// Memory outside the heap that objects on it hold, such as Buffers.
+    pub(crate) external: u64,
+    pub(crate) malloced: u64,
+}
+
+/// The same and what each space has of it.
 #[derive(Debug, Clone)]
 pub(crate) struct HeapStatistics {
-    pub(crate) used: usize,
-    /// What V8 has of the system for it.
-    pub(crate) total: usize,
-    /// Memory outside the heap that objects on it hold, such as Buffers.
-    pub(crate) external: usize,
-    pub(crate) malloced: usize,
+    pub(crate) figures: HeapFigures,
     pub(crate) spaces: Vec<HeapSpace>,
 }
 
@@ -38,19 +45,36 @@ pub(crate) struct HeapSpace {
 ///
 /// # Errors
 ///
+/// [`MissingSymbol`] where V8 lacks the function.
+pub(crate) fn heap_figures(isolate: Isolate) -> Result<HeapFigures, MissingSymbol> {
+    let read = symbols::profiler()?
+        .heap_statistics
+        .ok_or(MissingSymbol("v8::Isolate::GetHeapStatistics"))?;
+    let mut raw = RawHeapStatistics::default();
+    // SAFETY: the isolate is alive and entered by this thread (documented above); V8 only writes to `raw`, which is
+    // larger than its HeapStatistics in every version.
+    unsafe { read(isolate.as_ptr(), (&raw mut raw).cast::<c_void>()) };
+    let RawHeapStatistics { total, used, limit, malloced, external, .. } = raw;
+    let [total, used, limit, external, malloced] =
+        [total, used, limit, external, malloced].map(|size| size as u64);
+    Ok(HeapFigures { total, used, limit, external, malloced })
+}
+
+/// The same with every space.
+///
+/// Must be called on the thread that has entered `isolate`.
+///
+/// # Errors
+///
 /// [`MissingSymbol`] where V8 lacks one of the functions.
 pub(crate) fn heap_statistics(isolate: Isolate) -> Result<HeapStatistics, MissingSymbol> {
+    let figures = heap_figures(isolate)?;
     let table = symbols::profiler()?;
-    let heap = table.heap_statistics.ok_or(MissingSymbol("v8::Isolate::GetHeapStatistics"))?;
     let spaces =
         table.number_of_heap_spaces.ok_or(MissingSymbol("v8::Isolate::NumberOfHeapSpaces"))?;
     let space =
         table.heap_space_statistics.ok_or(MissingSymbol("v8::Isolate::GetHeapSpaceStatistics"))?;
-    let mut raw = RawHeapStatistics::default();
-    // SAFETY: the isolate is alive and entered by this thread (documented above); V8 only writes to `raw`, which is
-    // larger than its HeapStatistics in every version.
-    unsafe { heap(isolate.as_ptr(), (&raw mut raw).cast::<c_void>()) };
-    // SAFETY: as above.
+    // SAFETY: the isolate is alive and entered by this thread (documented above).
     let count = unsafe { spaces(isolate.as_ptr()) };
     let read = |index| {
         let mut raw = RawSpaceStatistics::default();
@@ -58,13 +82,7 @@ pub(crate) fn heap_statistics(isolate: Isolate) -> Result<HeapStatistics, Missin
         let found = unsafe { space(isolate.as_ptr(), (&raw mut raw).cast::<c_void>(), index) };
         found.then(|| raw.into_space())
     };
-    Ok(HeapStatistics {
-        used: raw.used,
-        total: raw.total,
-        external: raw.external,
-        malloced: raw.malloced,
-        spaces: (0..count).filter_map(read).collect(),
-    })
+    Ok(HeapStatistics { figures, spaces: (0..count).filter_map(read).collect() })
 }
 
 /// `v8::HeapStatistics` (`v8-statistics.h`), unchanged from Node 18 to 26 but for fields added at the end.
@@ -76,7 +94,7 @@ struct RawHeapStatistics {
     _physical: usize,
     _available: usize,
     used: usize,
-    _limit: usize,
+    limit: usize,
     malloced: usize,
     external: usize,
     _rest: [usize; 24],

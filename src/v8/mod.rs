@@ -10,6 +10,7 @@ mod abi;
 mod barrier;
 #[cfg(target_os = "linux")]
 mod collection_lock;
+mod gc_watch;
 mod heap_limit;
 mod heap_statistics;
 mod isolate;
@@ -17,17 +18,17 @@ mod isolate;
 mod names;
 mod platform;
 mod profiler;
-mod statistics;
 mod sampling;
 mod symbols;
 
 pub(crate) use barrier::{Barrier, HOLD};
 #[cfg(target_os = "linux")]
 pub(crate) use collection_lock::CollectionLock;
+pub(crate) use gc_watch::{GcWatch, OnFullGc};
 pub(crate) use heap_limit::{
     AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, lift_heap_limit,
 };
-pub(crate) use heap_statistics::{HeapStatistics, heap_statistics};
+pub(crate) use heap_statistics::{HeapFigures, HeapStatistics, heap_figures, heap_statistics};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub(crate) use names::{NameCode, name_code};
@@ -36,6 +37,5 @@ pub(crate) use profiler::{
     ChunkSink, HeapSnapshot, SnapshotOptions, exit_when_allocation_fails, profiler_available,
     take_heap_snapshot, track_object_ids,
 };
-pub(crate) use statistics::{GcWatch, HeapFigures, OnFullGc, heap_figures};
 pub(crate) use sampling::{Sampled, sampled_allocations};
 pub(crate) use symbols::MissingSymbol;

@@ -79,8 +79,7 @@ pub(super) struct PlatformSymbols {
 pub(super) type GcCallback = unsafe extern "C" fn(*mut c_void, c_int, c_int, *mut c_void);
 
 /// What a monitor needs.
-pub(super) struct StatisticsSymbols {
-    pub(super) get_heap_statistics: unsafe extern "C" fn(*mut c_void, *mut c_void),
+pub(super) struct GcCallbackSymbols {
     pub(super) add_gc_epilogue_callback:
         unsafe extern "C" fn(*mut c_void, GcCallback, *mut c_void, c_int),
     pub(super) remove_gc_epilogue_callback:
@@ -118,9 +117,9 @@ pub(super) fn collection_lock() -> Option<&'static CollectionLockSymbols> {
     TABLE.get_or_init(load).as_ref()
 }
 
-pub(super) fn statistics() -> Result<&'static StatisticsSymbols, MissingSymbol> {
-    static TABLE: OnceLock<Result<StatisticsSymbols, MissingSymbol>> = OnceLock::new();
-    TABLE.get_or_init(load_statistics).as_ref().map_err(|missing| *missing)
+pub(super) fn gc_callbacks() -> Result<&'static GcCallbackSymbols, MissingSymbol> {
+    static TABLE: OnceLock<Result<GcCallbackSymbols, MissingSymbol>> = OnceLock::new();
+    TABLE.get_or_init(load_gc_callbacks).as_ref().map_err(|missing| *missing)
 }
 
 fn load_profiler() -> Result<ProfilerSymbols, MissingSymbol> {
@@ -182,12 +181,10 @@ fn load_platform() -> Result<PlatformSymbols, MissingSymbol> {
     }
 }
 
-fn load_statistics() -> Result<StatisticsSymbols, MissingSymbol> {
+fn load_gc_callbacks() -> Result<GcCallbackSymbols, MissingSymbol> {
     // SAFETY: as in `load_profiler`.
     unsafe {
-        Ok(StatisticsSymbols {
-            get_heap_statistics: find(names::GET_HEAP_STATISTICS)
-                .ok_or(MissingSymbol("v8::Isolate::GetHeapStatistics"))?,
+        Ok(GcCallbackSymbols {
             add_gc_epilogue_callback: find(names::ADD_GC_EPILOGUE_CALLBACK)
                 .ok_or(MissingSymbol("v8::Isolate::AddGCEpilogueCallback"))?,
             remove_gc_epilogue_callback: find(names::REMOVE_GC_EPILOGUE_CALLBACK)
@@ -269,8 +266,6 @@ mod names {
     pub(super) const LOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockC1Ev"];
     #[cfg(target_os = "linux")]
     pub(super) const UNLOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockD1Ev"];
-    pub(super) const GET_HEAP_STATISTICS: Names =
-        &[c"_ZN2v87Isolate17GetHeapStatisticsEPNS_14HeapStatisticsE"];
     pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[
         c"_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
     ];
@@ -324,7 +319,6 @@ mod names {
     pub(super) const ALLOCATION_PROFILE: Names = &[];
     pub(super) const UTF8_VALUE: Names = &[];
     pub(super) const SET_NEW_HANDLER: Names = &[];
-    pub(super) const GET_HEAP_STATISTICS: Names = &[];
     pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[];
     pub(super) const REMOVE_GC_EPILOGUE_CALLBACK: Names = &[];
 

@@ -1,19 +1,9 @@
-//! What V8's heap holds, and when a full garbage collection has ended.
+//! When a full garbage collection has ended.
 
 use super::symbols::{self, GcCallback};
-use super::{Isolate, MissingSymbol};
+use super::{HeapFigures, Isolate, MissingSymbol, heap_figures};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
-
-/// Sizes in bytes, of one isolate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct HeapFigures {
-    pub(crate) total: u64,
-    pub(crate) used: u64,
-    pub(crate) limit: u64,
-    /// What objects hold outside of the heap: Buffers above all.
-    pub(crate) external: u64,
-}
 
 /// What runs when a full garbage collection has ended.
 pub(crate) trait OnFullGc: Send + Sync + 'static {
@@ -23,28 +13,6 @@ pub(crate) trait OnFullGc: Send + Sync + 'static {
 
 /// `v8::GCType` (v8-callbacks.h), unchanged from Node 18 to 26.
 const MARK_SWEEP_COMPACT: c_int = 1 << 2;
-
-/// `v8::HeapStatistics` (v8-statistics.h): words whose first eight are the same from Node 18 to 26, with room for more
-/// than any version has.
-#[repr(C)]
-struct HeapStatistics([usize; 64]);
-
-/// Reads the statistics of `isolate`, which this thread has entered.
-///
-/// # Errors
-///
-/// [`MissingSymbol`] where V8 lacks the function.
-pub(crate) fn heap_figures(isolate: Isolate) -> Result<HeapFigures, MissingSymbol> {
-    let read = symbols::statistics()?.get_heap_statistics;
-    // Zeros are what the constructor, which is not called, writes.
-    let mut statistics = HeapStatistics([0; 64]);
-    // SAFETY: the isolate is alive and entered by this thread; V8 writes a `HeapStatistics`, for which there is room.
-    unsafe { read(isolate.as_ptr(), (&raw mut statistics).cast()) };
-    let [total, _executable, _physical, _available, used, limit, _malloced, external, ..] =
-        statistics.0;
-    let [total, used, limit, external] = [total, used, limit, external].map(|size| size as u64);
-    Ok(HeapFigures { total, used, limit, external })
-}
 
 /// A target that V8 tells of full garbage collections.
 pub(crate) struct GcWatch<T: OnFullGc> {
@@ -58,7 +26,7 @@ impl<T: OnFullGc> GcWatch<T> {
     ///
     /// [`MissingSymbol`] where V8 lacks the function.
     pub(crate) fn start(isolate: Isolate, target: &Arc<T>) -> Result<GcWatch<T>, MissingSymbol> {
-        let add = symbols::statistics()?.add_gc_epilogue_callback;
+        let add = symbols::gc_callbacks()?.add_gc_epilogue_callback;
         // One reference for V8, given back by `stop` alone: without it V8 holds it until the isolate is gone.
         let data = Arc::into_raw(Arc::clone(target)).cast_mut().cast::<c_void>();
         // SAFETY: the isolate is alive and entered by this thread; `full_gc::<T>` reads `data` as the `T` that it is,
@@ -69,7 +37,7 @@ impl<T: OnFullGc> GcWatch<T> {
 
     /// Must be called on the thread that has entered the isolate it was started with.
     pub(crate) fn stop(self, isolate: Isolate) {
-        let Ok(table) = symbols::statistics() else { return };
+        let Ok(table) = symbols::gc_callbacks() else { return };
         let data = Arc::as_ptr(&self.target);
         // SAFETY: as in `start`; V8 forgets `data` here, so the reference that `start` gave it is free to go.
         unsafe {
