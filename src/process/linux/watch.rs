@@ -80,31 +80,48 @@ pub(crate) fn watch(
 struct Pulse {
     ticks: u64,
     bytes: u64,
+    writing: bool,
     since: Instant,
 }
 
 impl Pulse {
     fn new() -> Pulse {
-        Pulse { ticks: 0, bytes: 0, since: Instant::now() }
+        Pulse { ticks: 0, bytes: 0, writing: false, since: Instant::now() }
     }
 
     fn check(&mut self, pid: i32, progress: &SharedPage) -> Option<Ending> {
         let (state, ticks) = state_and_ticks(pid)?;
         let bytes = progress.bytes.load(Relaxed);
+        let writing = progress.writing.load(Relaxed);
+        let now = Pulse { ticks, bytes, writing, since: Instant::now() };
+        self.judge(state, now, || waits_for_nobody(pid).unwrap_or(false))
+    }
+
+    fn judge(
+        &mut self,
+        state: u8,
+        now: Pulse,
+        waits_for_nobody: impl FnOnce() -> bool,
+    ) -> Option<Ending> {
+        // A write(2) that has just ended is life, too: it may have slept there for long, which was no sin, and its state
+        // and bytes were read before it woke up.
+        let moved = (now.ticks, now.bytes, now.writing) != (self.ticks, self.bytes, self.writing);
         // D: the disk is busy. R: the processors are.
-        if ticks != self.ticks || bytes != self.bytes || matches!(state, b'R' | b'D' | b'Z') {
-            *self = Pulse { ticks, bytes, since: Instant::now() };
+        if moved || matches!(state, b'R' | b'D' | b'Z') {
+            *self = now;
             return None;
         }
         let stopped = matches!(state, b'T' | b't');
-        let (patience, ending) = if progress.writing.load(Relaxed) && !stopped {
+        let (patience, ending) = if now.writing && !stopped {
             (BLOCKED_AFTER, Ending::Blocked)
         } else {
             (HUNG_AFTER, Ending::Hung)
         };
-        let idle = self.since.elapsed();
-        let deadlocked = idle > DEADLOCKED_AFTER && waits_for_nobody(pid).unwrap_or(false);
-        (deadlocked || idle > patience).then_some(if deadlocked { Ending::Hung } else { ending })
+        let idle = now.since.duration_since(self.since);
+        if idle > DEADLOCKED_AFTER && waits_for_nobody() {
+            return Some(Ending::Hung);
+        }
+        (idle > patience).then_some(ending)
     }
 }
 
@@ -155,5 +172,57 @@ fn reap(pid: i32) -> Option<(Ending, u64)> {
         -1 => Some((Ending::Lost, 0)),
         _ if libc::WIFSIGNALED(status) => Some((Ending::Signalled(libc::WTERMSIG(status)), peak)),
         _ => Some((Ending::Exited(libc::WEXITSTATUS(status)), peak)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_wakes_up_from_a_long_write_is_not_taken_for_hung() {
+        let start = Instant::now();
+        let seen = |second, writing| Pulse {
+            ticks: 5,
+            bytes: 7,
+            writing,
+            since: start + Duration::from_secs(second),
+        };
+        let mut pulse = seen(0, true);
+        assert_eq!(pulse.judge(b'S', seen(100, true), || false), None);
+        // Asleep when its state was read, and out of write(2) by the time that was looked at.
+        assert_eq!(pulse.judge(b'S', seen(101, false), || false), None);
+        assert_eq!(pulse.judge(b'S', seen(103, false), || false), None);
+        assert_eq!(pulse.judge(b'S', seen(105, false), || false), Some(Ending::Hung));
+    }
+
+    #[test]
+    fn a_write_that_nobody_takes_ends_after_its_own_time() {
+        let start = Instant::now();
+        let seen = |second| Pulse {
+            ticks: 5,
+            bytes: 7,
+            writing: true,
+            since: start + Duration::from_secs(second),
+        };
+        let mut pulse = seen(0);
+        assert_eq!(pulse.judge(b'S', seen(119), || false), None);
+        assert_eq!(pulse.judge(b'S', seen(121), || false), Some(Ending::Blocked));
+        // A stopped one cannot write.
+        assert_eq!(pulse.judge(b'T', seen(4), || false), Some(Ending::Hung));
+    }
+
+    #[test]
+    fn a_child_that_waits_for_nobody_is_hung_at_once() {
+        let start = Instant::now();
+        let seen = |milliseconds| Pulse {
+            ticks: 5,
+            bytes: 7,
+            writing: false,
+            since: start + Duration::from_millis(milliseconds),
+        };
+        let mut pulse = seen(0);
+        assert_eq!(pulse.judge(b'S', seen(100), || true), None);
+        assert_eq!(pulse.judge(b'S', seen(400), || true), Some(Ending::Hung));
     }
 }
