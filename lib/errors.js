@@ -54,4 +54,17 @@ function accessDenied(resource) {
   return Object.assign(error, { code: 'ERR_ACCESS_DENIED', permission: 'FileSystemWrite', resource });
 }
 
-module.exports = { toError, abortError, invalidType, invalidValue, accessDenied };
+/** What a store, or the way to it, said; `cause` is its own error. */
+function exportFailed(exporter, cause, more) {
+  const error = new Error(`${exporter}: ${cause.message || cause.code || cause.name}`, { cause });
+  return Object.assign(error, { code: 'ERR_HEAPDUMP_EXPORT', exporter }, more);
+}
+
+/** An SDK that an exporter works with and that the application has not installed. */
+function missingPeer(exporter, packages) {
+  const list = packages.join(' ');
+  const error = new Error(`${exporter} needs what is not installed here: npm install ${list}`);
+  return Object.assign(error, { code: 'ERR_HEAPDUMP_MISSING_PEER', exporter, packages });
+}
+
+module.exports = { toError, abortError, invalidType, invalidValue, accessDenied, exportFailed, missingPeer };

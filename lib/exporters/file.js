@@ -1,0 +1,101 @@
+'use strict';
+
+// Into a directory. Files appear whole or not at all, and the oldest make room for the newest.
+
+const fs = require('node:fs/promises');
+const { createWriteStream } = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { pipeline } = require('node:stream/promises');
+
+const { invalidType, invalidValue } = require('../errors.js');
+const { Exporter } = require('./exporter.js');
+
+/** What retention removes: nothing else in the directory is touched. */
+const OURS = /\.(?:heapsnapshot|heapprofile|cpuprofile)(?:\.gz|\.zst)?$/;
+const TEMPORARY = /^\.heapdump-export-\d+-\d+\.tmp$/;
+/** Nothing is written so slowly: whoever wrote it has died. */
+const ABANDONED_MS = 3_600_000;
+
+class FileExporter extends Exporter {
+  #directory;
+  #keep;
+  #maxAge;
+  #fileMode;
+  #written = 0;
+
+  constructor({ directory, path: alias, keep, maxAge, fileMode = 0o600 } = {}) {
+    super();
+    const given = directory ?? alias ?? os.tmpdir();
+    if (typeof given !== 'string') throw invalidType('directory', 'a string', given);
+    if (keep !== undefined && !(Number.isInteger(keep) && keep > 0)) throw invalidValue('keep', 'a positive integer', keep);
+    if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) {
+      throw invalidValue('maxAge', 'a positive number of milliseconds', maxAge);
+    }
+    this.#directory = path.resolve(given);
+    this.#keep = keep ?? Infinity;
+    this.#maxAge = maxAge ?? Infinity;
+    this.#fileMode = fileMode;
+  }
+
+  async store(input, { name }) {
+    await fs.mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const target = path.join(this.#directory, name);
+    this.#written += 1;
+    const temporary = path.join(this.#directory, `.heapdump-export-${process.pid}-${Date.now()}${this.#written}.tmp`);
+    try {
+      await this.#write(input, temporary);
+      await fs.rename(temporary, target);
+    } catch (error) {
+      await fs.rm(temporary, { force: true });
+      throw error;
+    }
+    await syncDirectory(this.#directory);
+    await this.#makeRoom(name);
+    return target;
+  }
+
+  async #write(input, file) {
+    const handle = await fs.open(file, 'wx', this.#fileMode);
+    try {
+      await handle.chmod(this.#fileMode);
+      await pipeline(input.open(), createWriteStream(file, { fd: handle, autoClose: false }));
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** The file just written stays in any case. What cannot be removed now is tried again next time. */
+  async #makeRoom(newest) {
+    if (this.#keep === Infinity && this.#maxAge === Infinity) return;
+    const now = Date.now();
+    const found = [];
+    for (const name of await fs.readdir(this.#directory)) {
+      const file = path.join(this.#directory, name);
+      if (name === newest || !(OURS.test(name) || TEMPORARY.test(name))) continue;
+      const stats = await fs.lstat(file).catch(() => undefined);
+      if (!stats?.isFile()) continue;
+      if (!TEMPORARY.test(name)) found.push({ file, time: stats.mtimeMs });
+      else if (now - stats.mtimeMs > ABANDONED_MS) await fs.rm(file, { force: true }).catch(() => {});
+    }
+    found.sort((a, b) => b.time - a.time || (a.file < b.file ? 1 : -1));
+    for (const [index, { file, time }] of found.entries()) {
+      const stays = index < this.#keep - 1 && now - time <= this.#maxAge;
+      if (!stays) await fs.rm(file, { force: true }).catch(() => {});
+    }
+  }
+}
+
+/** Windows has no such thing. */
+async function syncDirectory(directory) {
+  if (process.platform === 'win32') return;
+  const handle = await fs.open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+module.exports = { FileExporter };
