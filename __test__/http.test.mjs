@@ -127,7 +127,6 @@ test('every refusal: no token, wrong token, GET, a foreign Host, a foreign page'
     [403, { headers: { ...AUTHORIZATION, host: 'rebound.example' } }],
     [403, { headers: { ...AUTHORIZATION, host: `localhost.rebound.example:${port}` } }],
     [403, { headers: { ...AUTHORIZATION, host: `rebound.example@localhost` } }],
-    [403, { headers: { ...AUTHORIZATION, host: '' } }],
     [403, { headers: { ...AUTHORIZATION, origin: 'https://elsewhere.example' } }],
     [403, { headers: { ...AUTHORIZATION, origin: 'null' } }],
     [403, { headers: { ...AUTHORIZATION, 'sec-fetch-site': 'cross-site' } }],
@@ -263,7 +262,7 @@ test('a slow client holds the child back', async (t) => {
   const response = await ask(port);
   // Nothing is read, and the child still has most of it to write.
   const child = await snapshotChildOf(app);
-  await waitFor('it sleeps in write(2)', () => fs.readFileSync(`/proc/${child.pid}/wchan`, 'utf8').includes('pipe'));
+  await waitFor('it has begun to write', () => /^wchar: [1-9]\d{5}/m.test(fs.readFileSync(`/proc/${child.pid}/io`, 'utf8')));
   const before = memoryOf(app.pid);
   await validateStream(response);
   await goneAfter(child);

@@ -130,6 +130,12 @@ impl Heap {
         js::install_signal(&self.environment, &self.options, permission, listener)
     }
 
+    /// Whether another part of the application answers the signal, so that this package is not to.
+    #[napi(catch_unwind)]
+    pub fn hand_over_signal(&self, to_another: bool) {
+        signal::hand_over(to_another);
+    }
+
     /// Takes a snapshot when V8's heap comes near its limit. Returns why that cannot be arranged.
     #[napi(catch_unwind)]
     pub fn arm_near_heap_limit(

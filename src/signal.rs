@@ -77,6 +77,14 @@ pub(crate) fn while_accepting<T>(act: impl FnOnce() -> T) -> Option<T> {
     accepting.then(act)
 }
 
+/// Whether somebody else in the process dumps for the signal: ours would be a second file.
+static HANDED_OVER: AtomicBool = AtomicBool::new(false);
+
+/// The signal is answered by another (`true`), or by this package again.
+pub(crate) fn hand_over(to_another: bool) {
+    HANDED_OVER.store(to_another, SeqCst);
+}
+
 /// The first environment's settings hold for the process, as its signal does.
 static SETTINGS: OnceLock<EnvironmentOptions> = OnceLock::new();
 static TARGETS: Mutex<Vec<Target>> = Mutex::new(Vec::new());
@@ -117,7 +125,7 @@ fn on_signal() {
     let Some(settings) = SETTINGS.get() else { return };
     // Held until the requests are in the queue: whoever stops it then finds all that were accepted there.
     let accepting = ACCEPTING.read().unwrap_or_else(PoisonError::into_inner);
-    if !*accepting {
+    if !*accepting || HANDED_OVER.load(SeqCst) {
         return;
     }
     let mut targets = lock_targets().clone();

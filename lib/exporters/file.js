@@ -3,10 +3,8 @@
 // Into a directory. Files appear whole or not at all, and the oldest make room for the newest.
 
 const fs = require('node:fs/promises');
-const { createWriteStream } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { pipeline } = require('node:stream/promises');
 
 const { invalidType, invalidValue } = require('../errors.js');
 const { Exporter } = require('./exporter.js');
@@ -59,7 +57,7 @@ class FileExporter extends Exporter {
     const handle = await fs.open(file, 'wx', this.#fileMode);
     try {
       await handle.chmod(this.#fileMode);
-      await pipeline(input.open(), createWriteStream(file, { fd: handle, autoClose: false }));
+      await handle.writeFile(input.open());
       await handle.sync();
     } finally {
       await handle.close();

@@ -41,7 +41,7 @@ class Input {
     this.bytes = 0;
     this.sha256 = undefined;
     this.error = undefined;
-    const stream = this.#openSource();
+    const stream = this.#openSource((error) => (this.error = error));
     const meter = this.#createMeter();
     // Its own failure, rather than that of whoever reads.
     stream.once('error', (error) => {
@@ -59,12 +59,17 @@ class Input {
     this.#meter?.destroy();
   }
 
-  #openSource() {
+  #openSource(failed) {
     if (isPath(this.#source)) return fs.createReadStream(this.#source, { highWaterMark: 1 << 18 });
     if (typeof this.#source !== 'function') return this.#source;
-    const stream = this.#source();
-    if (!(stream instanceof Readable)) throw invalidType('source', 'a function that gives a Readable', stream);
-    return stream;
+    try {
+      const stream = this.#source();
+      if (!(stream instanceof Readable)) throw invalidType('source', 'a function that gives a Readable', stream);
+      return stream;
+    } catch (error) {
+      failed(error);
+      throw error;
+    }
   }
 
   #createMeter() {
