@@ -1,0 +1,257 @@
+// Every store: a snapshot of several parts arrives whole and private without a temporary file, and what ends half-way
+// leaves neither an object nor parts of one.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import http from 'node:http';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { spawn } from 'node:child_process';
+
+import { ROOT, startProgram } from '../support/app.mjs';
+import { atEndOf, makeTemporaryDirectory } from '../support/files.mjs';
+import { childrenOf, goneAfter, snapshotChildOf, waitFor } from '../support/processes.mjs';
+import { validateStream } from '../support/validate.mjs';
+
+const CACHE = process.env.EXPORTERS_CACHE;
+const PYTHON = path.join(CACHE, 'python/bin/python');
+const require = createRequire(path.join(CACHE, 'app.cjs'));
+const COUNT = 120_000;
+/** Less than the snapshot, more than one part. */
+const CUT_AT = 12 << 20;
+
+const stores = [s3(), azure(), gcs()];
+const directory = makeTemporaryDirectory();
+
+for (const store of stores) {
+  describe(store.kind, () => {
+    before(() => store.start(), { timeout: 120_000 });
+    after(() => store.stop());
+
+    test('a snapshot of several parts arrives whole and private, and nothing lands on disk', async (t) => {
+      const temporary = makeTemporaryDirectory(t);
+      const app = exportFrom(t, store, { call: { name: 'a.heapsnapshot' } }, { env: { TMPDIR: temporary.path }, cwd: temporary.path });
+      const { location, bytes, sha256, report } = await app.returned();
+      assert.equal(location, store.locationOf('a.heapsnapshot'));
+      assert.ok(bytes > 2 * CUT_AT, `${bytes} bytes`);
+      const hash = createHash('sha256');
+      const object = await store.read('a.heapsnapshot');
+      object.on('data', (chunk) => hash.update(chunk));
+      const counts = await validateStream(object);
+      assert.deepEqual([counts.bytes, counts.nodes, counts.edges], [bytes, report.nodes, report.edges]);
+      assert.equal(hash.digest('hex'), sha256);
+      assert.deepEqual(temporary.names(), []);
+      await store.checkPrivate('a.heapsnapshot');
+    });
+
+    test('a compressed one, smaller than a part', async (t) => {
+      const app = exportFrom(t, store, { count: 100, call: { compress: 'gzip', name: 'b.heapsnapshot.gz' } });
+      const { bytes } = await app.returned();
+      assert.ok(bytes < 5 << 20);
+      await validateStream(await store.read('b.heapsnapshot.gz'), { extension: 'gz' });
+    });
+
+    test('a child that dies half-way leaves no object and no part of one', async (t) => {
+      const app = exportFrom(t, store, { cutAt: CUT_AT, call: { name: 'c.heapsnapshot' } });
+      assert.equal((await app.returned()).code, 'ERR_HEAPDUMP_CHILD_KILLED');
+      await store.checkAbsent('c.heapsnapshot');
+    });
+
+    test('an aborted export ends the child and leaves nothing', async (t) => {
+      const app = exportFrom(t, store, { call: { name: 'd.heapsnapshot' } });
+      const child = await snapshotChildOf(app);
+      app.kill('SIGHUP');
+      assert.equal((await app.returned()).code, 'ABORT_ERR');
+      await goneAfter(child);
+      await store.checkAbsent('d.heapsnapshot');
+      assert.deepEqual(childrenOf(app.pid), []);
+    });
+
+    test('what the store refuses is ERR_HEAPDUMP_EXPORT', async (t) => {
+      const app = exportFrom(t, store, { count: 100, options: store.missing, call: { name: 'e.heapsnapshot' } });
+      const { code, message, cause } = await app.returned();
+      assert.equal(code, 'ERR_HEAPDUMP_EXPORT', message);
+      assert.equal(message, `${store.kind}: ${cause}`);
+      t.diagnostic(message);
+    });
+
+    test('a part that fails on the way is sent again', { skip: store.withPort === undefined }, async (t) => {
+      const proxy = await startProxy(t, store.port, (request, count) => request.method === 'PUT' && count <= 2);
+      const app = exportFrom(t, store, { options: store.withPort(proxy.port), call: { name: 'f.heapsnapshot' } });
+      const { bytes } = await app.returned();
+      assert.equal(proxy.failed(), 2);
+      assert.equal((await validateStream(await store.read('f.heapsnapshot'))).bytes, bytes);
+    });
+  });
+}
+
+after(() => directory.remove());
+
+function exportFrom(t, store, { options = store.options, count = COUNT, ...rest }, more) {
+  const job = JSON.stringify({ root: ROOT, kind: store.kind, options, count, ...rest });
+  return startProgram(t, [process.execPath, '--max-old-space-size=512', path.join(CACHE, 'app.cjs'), job], more);
+}
+
+/** Passes everything on, but answers 503 to what `fails(request, count)` picks. */
+async function startProxy(t, target, fails) {
+  let count = 0;
+  let failed = 0;
+  const server = http.createServer((request, response) => {
+    if (fails(request, count + 1)) {
+      count += 1;
+      failed += 1;
+      request.resume().once('end', () => response.writeHead(503).end());
+      return;
+    }
+    const { method, url, headers } = request;
+    const onward = http.request({ host: '127.0.0.1', port: target, method, path: url, headers, agent: false }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  atEndOf(t, () => {
+    server.closeAllConnections();
+    return new Promise((resolve) => server.close(resolve));
+  });
+  return { port: server.address().port, failed: () => failed };
+}
+
+/** A server of its own process, on a free port, once it answers. */
+async function startServer(command, args, env = {}) {
+  const server = spawn(command, args, { stdio: 'ignore', cwd: directory.path, env: { ...process.env, ...env } });
+  return server;
+}
+
+async function freePort() {
+  const server = http.createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const answers = (port) =>
+  waitFor(`a server on port ${port}`, () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false), 100_000);
+
+function s3() {
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+  const bucket = 'dumps';
+  let server;
+  let client;
+  return {
+    kind: 'S3Exporter',
+    async start() {
+      this.port = await freePort();
+      server = await startServer(PYTHON, ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(this.port)]);
+      await answers(this.port);
+      this.options = this.withPort(this.port);
+      this.missing = { ...this.options, bucket: 'no-such-bucket' };
+      const { S3Client, CreateBucketCommand } = require('@aws-sdk/client-s3');
+      client = new S3Client(this.options.clientOptions);
+      await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    },
+    stop() {
+      client.destroy();
+      server.kill();
+    },
+    withPort: (port) => ({
+      bucket,
+      prefix: 'app/',
+      partSize: 5 << 20,
+      clientOptions: { region: 'us-east-1', endpoint: `http://127.0.0.1:${port}`, forcePathStyle: true, credentials },
+    }),
+    locationOf: (name) => `s3://${bucket}/app/${name}`,
+    async read(name) {
+      const { GetObjectCommand, HeadObjectCommand } = require('@aws-sdk/client-s3');
+      const key = { Bucket: bucket, Key: `app/${name}` };
+      const head = await client.send(new HeadObjectCommand({ ...key, ChecksumMode: 'ENABLED' }));
+      assert.ok(head.ChecksumSHA256, 'the server knows a checksum');
+      return (await client.send(new GetObjectCommand(key))).Body;
+    },
+    async checkPrivate(name) {
+      const { GetObjectAclCommand } = require('@aws-sdk/client-s3');
+      const { Grants } = await client.send(new GetObjectAclCommand({ Bucket: bucket, Key: `app/${name}` }));
+      assert.deepEqual(Grants.map(({ Grantee }) => Grantee.Type), ['CanonicalUser']);
+    },
+    async checkAbsent(name) {
+      const { ListMultipartUploadsCommand, ListObjectsV2Command } = require('@aws-sdk/client-s3');
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+      assert.ok(!Contents.some(({ Key }) => Key.endsWith(name)));
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+      assert.deepEqual(Uploads, []);
+    },
+  };
+}
+
+function azure() {
+  const account = 'devstoreaccount1';
+  // Azurite's well-known key, the same everywhere.
+  const key = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+  let server;
+  let container;
+  const connect = (port) =>
+    `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=http://127.0.0.1:${port}/${account};`;
+  return {
+    kind: 'AzureBlobExporter',
+    async start() {
+      this.port = await freePort();
+      const script = path.join(CACHE, 'node_modules/azurite/dist/src/blob/main.js');
+      const args = ['--blobPort', String(this.port), '--silent', '--disableTelemetry', '--skipApiVersionCheck', '-l', directory.path];
+      server = await startServer(process.execPath, [script, ...args]);
+      await answers(this.port);
+      this.options = this.withPort(this.port);
+      this.missing = { ...this.options, container: 'missing' };
+      const { BlobServiceClient } = require('@azure/storage-blob');
+      container = BlobServiceClient.fromConnectionString(connect(this.port)).getContainerClient('dumps');
+      await container.create();
+    },
+    stop: () => server.kill(),
+    withPort: (port) => ({ connectionString: connect(port), container: 'dumps', prefix: 'app/', blockSize: 5 << 20 }),
+    locationOf(name) {
+      return `http://127.0.0.1:${this.port}/${account}/dumps/app/${name}`;
+    },
+    async read(name) {
+      const { readableStreamBody, contentMD5, metadata, blobContentMD5 } = await container.getBlobClient(`app/${name}`).download();
+      assert.ok(contentMD5 ?? blobContentMD5, 'the blob has a checksum');
+      assert.match(metadata.sha256, /^[\da-f]{64}$/);
+      return readableStreamBody;
+    },
+    async checkPrivate(name) {
+      assert.ok((await fetch(this.locationOf(name))).status >= 400);
+    },
+    async checkAbsent(name) {
+      assert.equal(await container.getBlobClient(`app/${name}`).exists(), false);
+    },
+  };
+}
+
+function gcs() {
+  const bucket = 'dumps';
+  let server;
+  let storage;
+  return {
+    kind: 'GCSExporter',
+    async start() {
+      this.port = await freePort();
+      const args = ['-m', 'gcp_storage_emulator', 'start', '--host', '127.0.0.1', '--port', String(this.port)];
+      server = await startServer(PYTHON, [...args, '--in-memory', '--quiet', '--default-bucket', bucket]);
+      await answers(this.port);
+      const storageOptions = { projectId: 'test', apiEndpoint: `http://127.0.0.1:${this.port}` };
+      this.options = { bucket, prefix: 'app/', storageOptions, chunkSize: 5 << 20 };
+      this.missing = { ...this.options, bucket: 'no-such-bucket' };
+      const { Storage } = require('@google-cloud/storage');
+      storage = new Storage(storageOptions);
+    },
+    stop: () => server.kill(),
+    locationOf: (name) => `gs://${bucket}/app/${name}`,
+    read: async (name) => storage.bucket(bucket).file(`app/${name}`).createReadStream(),
+    async checkPrivate() {},
+    async checkAbsent(name) {
+      assert.deepEqual(await storage.bucket(bucket).file(`app/${name}`).exists(), [false]);
+    },
+  };
+}
