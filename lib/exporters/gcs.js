@@ -32,7 +32,9 @@ class GCSExporter extends Exporter {
     const file = this.#storage.bucket(bucket).file(prefix + name);
     const metadata = { contentType: contentType(name), cacheControl: 'no-store' };
     const uri = await beginPrivately(file, metadata);
-    await pipeline(input.open(), file.createWriteStream({ uri, resumable: true, validation: 'crc32c', chunkSize, metadata }));
+    // It has just begun: the client need not ask how far it is.
+    const upload = { uri, offset: 0, resumable: true, validation: 'crc32c', chunkSize, metadata };
+    await pipeline(input.open(), file.createWriteStream(upload));
     return `gs://${bucket}/${prefix}${name}`;
   }
 }

@@ -12,11 +12,7 @@ const { invalidType } = require('../errors.js');
 function adapt(answer) {
   return async function heapdump(first, second) {
     // Hono on Node.js: a context whose environment holds both.
-    if (first?.env?.incoming && first.env.outgoing) {
-      await answer(first.env.incoming, first.env.outgoing);
-      // @hono/node-server's own sign that there is nothing left to send (its RESPONSE_ALREADY_SENT).
-      return new Response(null, { headers: { 'x-hono-already-sent': 'true' } });
-    }
+    if (first?.env?.incoming && first.env.outgoing) return answerHono(answer, first.env);
     // Koa: a context that holds both.
     if (isRequest(first?.req) && isResponse(first.res)) {
       first.respond = false;
@@ -30,6 +26,19 @@ function adapt(answer) {
     if (isRequest(first) && isResponse(second)) return answer(first, second);
     throw invalidType('request', 'of node:http, Express, Fastify, Koa, or Hono on @hono/node-server', first);
   };
+}
+
+async function answerHono(answer, { incoming, outgoing }) {
+  if (incoming.method === 'HEAD') {
+    // Hono makes a Response of its own from what it gets here, and sends that.
+    const head = {};
+    await answer(incoming, { writeHead: (status, headers) => Object.assign(head, { status, headers }), end() {} });
+    return new Response(null, head);
+  }
+  await answer(incoming, outgoing);
+  // @hono/node-server's own sign that there is nothing left to send (its RESPONSE_ALREADY_SENT). A clone, since the server
+  // replaces Response and looks for no such header in what comes from its own class.
+  return new Response(null, { headers: { 'x-hono-already-sent': 'true' } }).clone();
 }
 
 function sendJson(request, response, status, body, headers = {}) {
