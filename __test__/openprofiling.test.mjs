@@ -10,8 +10,6 @@ import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, waitFor } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
-const SEED = '/work/shared/spec/seeds/openprofiling-inspector-heapsnapshot.md';
-
 /** Waits for that many whole files; a file appears under its name when it is complete. */
 const filesOf = (directory, count, pattern = /^[^.]/) =>
   waitFor(`${count} files`, () => {
@@ -98,12 +96,6 @@ test("upstream's second example: a heap and a CPU profiler with one session", as
   const { nodes, samples } = JSON.parse(fs.readFileSync(output.at(profile), 'utf8'));
   assert.ok(nodes.length > 0 && Array.isArray(samples));
   assert.equal(app.stderr, '');
-});
-
-test('the examples are those of the guide', { skip: !fs.existsSync(SEED) }, () => {
-  const blocks = [...fs.readFileSync(SEED, 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, block]) => block.trim());
-  const ours = (source) => source.trim().replaceAll('heapdump-rs/openprofiling', '@').replace(/, InspectorCPUProfiler }/, ' }');
-  assert.deepEqual(blocks.map((block) => block.replace(/@openprofiling\/[\w-]+/g, '@')), [FIRST, SECOND].map(ours));
 });
 
 test("the package's own handler leaves the signal to the trigger, and has it back after stop()", async (t) => {
