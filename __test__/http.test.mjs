@@ -227,7 +227,7 @@ test("another snapshot of the process is not waited for, and a child's failure h
 test('a client that goes away half-way: the child ends, and nothing is left', async (t) => {
   const directory = makeTemporaryDirectory(t);
   for (const options of [{}, { directory: directory.path }]) {
-    const { app, port } = await startServer(t, { count: 100_000, options }, { env: { TMPDIR: directory.path } });
+    const { app, port } = await startServer(t, { count: 50_000, options }, { env: { TMPDIR: directory.path } });
     const client = net.connect(port, '127.0.0.1');
     client.write(`POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`);
     const child = await snapshotChildOf(app);

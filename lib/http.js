@@ -128,6 +128,8 @@ function healthHandler(options = {}) {
   });
 }
 
+const GONE = new Set(['ABORT_ERR', 'ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE']);
+
 const HEADERS = {
   'Cache-Control': 'no-store, no-transform',
   'X-Content-Type-Options': 'nosniff',
@@ -172,7 +174,8 @@ async function whileClientStays(response, body) {
   try {
     return await body(controller.signal);
   } catch (error) {
-    if (controller.signal.aborted) throw Object.assign(error, { clientGone: true });
+    // A failed answer is closed as well: what the client's leaving does to a snapshot has names of its own.
+    if (controller.signal.aborted && GONE.has(error.code)) throw Object.assign(error, { clientGone: true });
     throw error;
   } finally {
     response.removeListener('close', closed);
