@@ -201,7 +201,7 @@ test("upstream's trigger, profilers and exporters plug into our agent", async (t
   }, { args: { directory: directory.path } });
   assert.deepEqual(await app.result(), [
     'level 2', 'triggered 1 true', true, 'openprofiling: the profiler failed: of a profiler',
-    'trigger off', 'profiler off', 'exporter off',
+    'trigger off', 'profiler off', 'trigger off', 'exporter off',
   ]);
   assert.deepEqual(directory.names(), []);
 });
