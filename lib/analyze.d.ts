@@ -127,6 +127,8 @@ export interface LeaksReport {
 export interface ObjectReport {
   object: ObjectRef;
   location: SourcePlace | null;
+  /** The functions that allocated it, the innermost first; only in a snapshot made while allocations were tracked. */
+  allocatedBy?: Array<{ function: string; script: string; scriptId: number; line: number; column: number }>;
   dominator: ObjectRef;
   referenceCount: number;
   references: Reference[];

@@ -71,6 +71,7 @@ mod snapshot;
 mod source;
 mod strings;
 pub mod suspects;
+mod traces;
 mod types;
 
 pub use analysis::classes::{Class, ClassIndex, ClassKey, Classes};
@@ -83,4 +84,5 @@ pub use load::extras::{Location, Sample, TraceFunction, TraceNode};
 pub use section::Section;
 pub use snapshot::{Edge, Snapshot};
 pub use strings::StringTable;
+pub use traces::Frame;
 pub use types::{Detachedness, EdgeIndex, EdgeKind, NodeId, NodeKind, NodeOrdinal, StringIndex};

@@ -116,7 +116,10 @@ impl Snapshot {
     /// The name of the script that a function is in.
     fn script_of(&self, closure: NodeOrdinal) -> Option<String> {
         let shared = self.internal(closure, "shared")?;
-        let script = self.internal(shared, "script")?;
+        // Up to Node 20 the field is shared with the debugger's own data.
+        let script = self
+            .internal(shared, "script")
+            .or_else(|| self.internal(shared, "script_or_debug_info"))?;
         let name = self.name(script);
         (!name.is_empty() && !name.starts_with("system / ")).then(|| name.into_owned())
     }
@@ -134,11 +137,7 @@ impl Snapshot {
             .iter()
             .rposition(|step| step.edge.kind == EdgeKind::Context && self.is_context(step.from));
         if let Some(at) = variable {
-            // The variable of the outermost of a row of contexts is the one that somebody declared.
-            let script = path[..=at].iter().rev().find_map(|step| {
-                let closure = self.kind(step.from) == NodeKind::Closure;
-                closure.then(|| self.source_place(step.from)?.script).flatten()
-            });
+            let script = self.script_of_context(&path[..at], path[at].from);
             return (at, script.map_or(String::new(), |name| format!("{}: ", file_name(&name))));
         }
         let global = path
@@ -166,6 +165,28 @@ impl Snapshot {
         self.strings
             .raw(self.name_index(node))
             .is_some_and(|name| name.starts_with(b"system / Context"))
+    }
+
+    /// The name of the script that declares a context's variables. `path` leads to the context.
+    fn script_of_context(&self, path: &[Step], context: NodeOrdinal) -> Option<String> {
+        // A row of contexts is of one script, which the function that it begins at is in.
+        let entry = path.iter().rev().find(|step| !self.is_context(step.from));
+        let holder = entry.map(|step| step.from).filter(|&node| self.is_of_function(node));
+        // A generator and a suspended async function are not functions, but know theirs.
+        let of = |node| {
+            self.script_of(node).or_else(|| self.script_of(self.internal(node, "function")?))
+        };
+        holder.and_then(of).or_else(|| {
+            // What V8's own table of top-level variables holds, some function uses.
+            let owners = self.retainers(context).map(|edge| self.edge_owner(edge.index));
+            owners
+                .filter(|&node| self.kind(node) == NodeKind::Closure)
+                .find_map(|node| self.script_of(node))
+        })
+    }
+
+    fn is_of_function(&self, node: NodeOrdinal) -> bool {
+        matches!(self.kind(node), NodeKind::Closure | NodeKind::Object)
     }
 
     /// What an edge is called in words; `None` for V8's own links.

@@ -37,6 +37,15 @@ fn write(report: &ObjectReport, session: &mut Session<'_>) -> Result<()> {
         );
         writeln!(out, "location    {script}:{}:{}", place.line, place.column)?;
     }
+    if !report.allocated_by.is_empty() {
+        writeln!(out)?;
+        text::title(out, "Allocated by")?;
+        for frame in &report.allocated_by {
+            let function = text::name(&frame.function);
+            let script = text::escape(&frame.script);
+            writeln!(out, "  {function} {script}:{}:{}", frame.line, frame.column)?;
+        }
+    }
     writeln!(out)?;
     text::title(out, &format!("References ({})", text::number(report.reference_count)))?;
     writeln!(out, "{}", references(&report.references))?;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use heapsnapshot::paths::{SourcePlace, Step};
-use heapsnapshot::{Edge, NodeOrdinal, Snapshot};
+use heapsnapshot::{Edge, Frame, NodeOrdinal, Snapshot};
 use serde::Serialize;
 
 use super::{ObjectRef, Rows};
@@ -29,6 +29,9 @@ pub struct ObjectReport {
     pub object: ObjectRef,
     /// Where its constructor, or the function itself, is.
     pub location: Option<SourcePlace>,
+    /// The functions that allocated it, the innermost first, if allocations were tracked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allocated_by: Vec<Frame>,
     /// The object that all ways to it lead through.
     pub dominator: ObjectRef,
     /// How many references it holds.
@@ -76,6 +79,7 @@ pub fn inspect(snapshot: &Snapshot, node: NodeOrdinal, rows: &Rows) -> ObjectRep
     ObjectReport {
         object: ObjectRef::new(snapshot, node),
         location: snapshot.source_place(node),
+        allocated_by: snapshot.allocation_stack(node),
         dominator: ObjectRef::new(snapshot, snapshot.dominator(node)),
         reference_count: edges.len() as u64,
         references,

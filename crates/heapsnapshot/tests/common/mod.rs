@@ -5,9 +5,12 @@
 pub const META: &str = r#"{"node_fields":["type","name","id","self_size","edge_count","detachedness"],"node_types":[["hidden","array","string","object","code","closure","regexp","number","native","synthetic","concatenated string","sliced string","symbol","bigint","object shape"],"string","number","number","number","number"],"edge_fields":["type","name_or_index","to_node"],"edge_types":[["context","element","property","internal","hidden","shortcut","weak"],"string_or_number","node"],"location_fields":["object_index","script_id","line","column"]}"#;
 
 pub const OBJECT: u32 = 3;
+pub const CODE: u32 = 4;
+pub const CLOSURE: u32 = 5;
 pub const NATIVE: u32 = 8;
 pub const SYNTHETIC: u32 = 9;
 
+pub const CONTEXT: u32 = 0;
 pub const ELEMENT: u32 = 1;
 pub const PROPERTY: u32 = 2;
 pub const INTERNAL: u32 = 3;
