@@ -16,6 +16,7 @@ else {
   await checkNodes();
   checkClasses();
   checkStatistics();
+  checkStacks();
 }
 process.stdout.write(differences ? `  ${differences} differences\n` : '');
 process.exit(differences ? 1 : 0);
@@ -82,6 +83,26 @@ function checkStatistics() {
   };
   for (const [what, theirs] of Object.entries(pairs)) {
     if (ours[what] !== theirs) differ(`statistics: ${what}`, ours[what], theirs);
+  }
+}
+
+// Who allocated an object: of a few objects, since each takes a command of its own.
+function checkStacks() {
+  if (!base.profile.snapshot.trace_function_count) return;
+  const traced = [];
+  const node = base.createNode(0);
+  for (let ordinal = 0; ordinal < base.nodeCount; ordinal++) {
+    node.nodeIndex = ordinal * base.nodeFieldCount;
+    if (node.traceNodeId() && node.name() === 'Account') traced.push(ordinal);
+  }
+  if (!traced.length) differ('objects with a stack', '?', 'none');
+  for (const ordinal of [traced.at(0), traced.at(-1)]) {
+    node.nodeIndex = ordinal * base.nodeFieldCount;
+    const frames = base.allocationStack(node.nodeIndex);
+    const theirs = frames.map((f) => `${f.functionName} ${f.scriptName} ${f.scriptId}:${f.line}:${f.column}`);
+    const ours = run(['inspect-object', file, '--object-id', `${node.id()}`, '--json']).allocatedBy
+      .map((f) => `${f.function} ${f.script} ${f.scriptId}:${f.line}:${f.column}`);
+    if (ours.join() !== theirs.join()) differ(`stack of @${node.id()}`, ours.join('\n'), theirs.join('\n'));
   }
 }
 

@@ -2,6 +2,7 @@
 // the heap comes and goes before that is written.
 'use strict';
 const fs = require('node:fs');
+const { Session } = require('node:inspector');
 const v8 = require('node:v8');
 const vm = require('node:vm');
 
@@ -58,18 +59,40 @@ function holey() {
 const options = {};
 if (kind.endsWith('+internals')) options.exposeInternals = true;
 if (kind.endsWith('+numbers')) options.exposeNumericValues = true;
-const make = kinds[kind.replace(/\+.*/, '')];
-globalThis.held = Array.from({ length: 200 }, (_, i) => make(i));
-write(first);
-if (second) {
-  globalThis.held.splice(10, 50);
-  globalThis.held.push(...Array.from({ length: 120 }, (_, i) => make(i + 1000)));
-  write(second);
+// A recording of allocations on a timeline, as DevTools makes it: stacks and samples are in the file.
+const recording = kind.endsWith('+traces') ? new Session() : undefined;
+main();
+
+async function main() {
+  recording?.connect();
+  if (recording) await post('HeapProfiler.startTrackingHeapObjects', { trackAllocations: true });
+  const make = kinds[kind.replace(/\+.*/, '')];
+  globalThis.held = Array.from({ length: 200 }, (_, i) => make(i));
+  await write(first);
+  if (second) {
+    globalThis.held.splice(10, 50);
+    globalThis.held.push(...Array.from({ length: 120 }, (_, i) => make(i + 1000)));
+    await write(second);
+  }
+  recording?.disconnect();
 }
 
-function write(file) {
+async function write(file) {
   const stream = fs.openSync(file, 'w');
-  const snapshot = v8.getHeapSnapshot(options);
-  for (let chunk; (chunk = snapshot.read()) !== null;) fs.writeSync(stream, chunk);
+  if (recording) {
+    const write = ({ params }) => fs.writeSync(stream, params.chunk);
+    recording.on('HeapProfiler.addHeapSnapshotChunk', write);
+    await post('HeapProfiler.takeHeapSnapshot');
+    recording.off('HeapProfiler.addHeapSnapshotChunk', write);
+  } else {
+    const snapshot = v8.getHeapSnapshot(options);
+    for (let chunk; (chunk = snapshot.read()) !== null;) fs.writeSync(stream, chunk);
+  }
   fs.closeSync(stream);
+}
+
+function post(method, options) {
+  return new Promise((resolve, reject) => {
+    recording.post(method, options, (error) => (error ? reject(error) : resolve()));
+  });
 }

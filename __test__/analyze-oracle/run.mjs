@@ -12,7 +12,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-oracle');
 const kinds = [
   'plain', 'classes', 'closures', 'weak', 'typed', 'strings', 'external', 'contexts', 'arrays', 'maps',
-  'misc', 'plain+internals', 'plain+numbers', 'weak+internals',
+  'misc', 'plain+internals', 'plain+numbers', 'weak+internals', 'classes+traces',
 ];
 const versions = process.argv.length > 2 ? process.argv.slice(2) : ['18', '20', '22', '24', '26'];
 

@@ -60,8 +60,8 @@ impl Snapshot {
             function: text(function.name).into_owned(),
             script: text(function.script_name).into_owned(),
             script_id: small(function.script_id),
-            line: small(function.line.wrapping_add(1)),
-            column: small(function.column.wrapping_add(1)),
+            line: small(function.line),
+            column: small(function.column),
         }
     }
 }

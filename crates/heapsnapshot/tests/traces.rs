@@ -32,7 +32,7 @@ fn tracked(functions: &str, tree: &str) -> String {
     )
 }
 
-const FUNCTIONS: &str = "0,0,0,0,0,0, 7,3,5,81,9,4, 9,4,5,81,-1,-1";
+const FUNCTIONS: &str = "0,0,0,0,0,0, 7,3,5,81,9,4, 9,4,5,81,0,0";
 const TREE: &str = "1,0,0,0,[2,1,3,60,[4,2,1,10,[]],3,1,1,20,[]]";
 
 #[test]
@@ -41,7 +41,7 @@ fn the_stack_of_an_object_is_told_innermost_first() {
     let stack = snapshot.allocation_stack(NodeOrdinal(2));
     let frames: Vec<_> =
         stack.iter().map(|f| (&*f.function, &*f.script, f.line, f.column)).collect();
-    assert_eq!(frames, [("b", "c", 0, 0), ("a", "c", 10, 5), ("", "", 1, 1)]);
+    assert_eq!(frames, [("b", "c", 0, 0), ("a", "c", 9, 4), ("", "", 0, 0)]);
     assert_eq!(snapshot.allocation_stack(NodeOrdinal(3)).len(), 2);
     assert!(snapshot.allocation_stack(NodeOrdinal(4)).is_empty());
     assert_eq!(snapshot.trace_node_id(NodeOrdinal(2)), Some(4));

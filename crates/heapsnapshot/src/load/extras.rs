@@ -36,9 +36,9 @@ pub struct TraceFunction {
     pub script_name: u64,
     /// V8's number of the script.
     pub script_id: u64,
-    /// The line, counted from 0.
+    /// The line, counted from 1; 0 if V8 does not know it.
     pub line: u64,
-    /// The column, counted from 0.
+    /// The column, counted from 1; 0 if V8 does not know it.
     pub column: u64,
 }
 
