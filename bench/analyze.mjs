@@ -3,14 +3,16 @@
 // sizes, in a process of its own, one after the other. Figures are only to be compared within one run.
 //
 // PROTOTYPE=path adds another program that takes the file as its only argument.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { heapSnapshotTool } from './heap-snapshot-tool.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '..');
+const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
 const cache = path.join(root, '.cache/bench-analyze');
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [20, 200, 1000];
 const LIMIT_SECONDS = 300;
@@ -30,7 +32,8 @@ for (const megabytes of sizes) {
     ours ??= best?.user;
     process.stdout.write(`| ${tool.name} | ${row(best, ours)} |\n`);
   }
-  compareTwo(file);
+  // Two of the large ones would take the most time of all, and say nothing else.
+  cores(file, megabytes > 250 ? file : snapshot(megabytes * 1.05));
 }
 
 function row(figures, ours) {
@@ -61,13 +64,27 @@ function measure([command, ...args]) {
   return { user, system, wall, rss: kilobytes / 1000 };
 }
 
-function compareTwo(file) {
-  const binary = path.join(root, 'target/release/heapdump-rs');
-  const one = measure([binary, 'dominators', file, '--limit', '1']);
-  const two = measure([binary, 'compare', file, file, '--limit', '1']);
-  if (one && two) {
-    process.stdout.write(`compare of two: ${(two.user / one.user).toFixed(1)} times one load\n`);
+// Our commands with one core and with two: what they do beside each other, and that they say the same.
+function cores(file, later) {
+  const binary = path.join(target, 'release/heapdump-rs');
+  const commands = {
+    'dominators': ['dominators', file, '--limit', '1'],
+    'summary': ['summary', file, '--limit', '1'],
+    'compare': ['compare', file, later, '--limit', '1'],
+  };
+  if (spawnSync('gzip', ['-1', '-k', '-f', file]).status === 0) {
+    commands['dominators, of the .gz'] = ['dominators', `${file}.gz`, '--limit', '1'];
   }
+  process.stdout.write('\n| command | user CPU s | wall s, one core | wall s, two |\n|---|---|---|---|\n');
+  for (const [name, args] of Object.entries(commands)) {
+    const one = measure(['taskset', '-c', '0', binary, ...args]);
+    const two = measure([binary, ...args]);
+    if (one && two) {
+      const numbers = [one.user, one.wall, two.wall].map((number) => number.toFixed(2));
+      process.stdout.write(`| ${name} | ${numbers.join(' | ')} |\n`);
+    }
+  }
+  fs.rmSync(`${file}.gz`, { force: true });
 }
 
 function snapshot(megabytes) {
@@ -88,10 +105,20 @@ function prepare() {
   install({ memlab: '^2' });
   const big = ['--max-old-space-size=12000'];
   const found = [
-    { name: 'heapdump-rs', runs: 3, command: (file) => [path.join(root, 'target/release/examples/timing'), file] },
+    { name: 'heapdump-rs', runs: 3, command: (file) => [path.join(target, 'release/examples/timing'), file] },
     { name: "Chrome DevTools' worker", command: (file) => [process.execPath, ...big, path.join(here, 'analyze-devtools.mjs'), file] },
     { name: 'memlab', command: (file) => [process.execPath, ...big, path.join(here, 'analyze-memlab.cjs'), file] },
   ];
+  const tool = heapSnapshotTool(cache);
+  if (tool) {
+    // It has no command for dominators alone: the summary shows retained sizes, and little else.
+    found.push({ name: '@heap-snapshot/tool', command: (file) => [...tool, 'summary', file] });
+  }
+  const parser = path.join(here, 'v8-heap-parser');
+  const own = path.join(cache, 'v8-heap-parser');
+  const build = ['build', '--release', '--quiet', '--target-dir', own];
+  execFileSync('cargo', build, { cwd: parser, stdio: 'inherit' });
+  found.push({ name: 'v8-heap-parser', command: (file) => [path.join(own, 'release/bench-v8-heap-parser'), file] });
   if (process.env.PROTOTYPE) {
     found.splice(1, 0, { name: 'the prototype', runs: 3, command: (file) => [process.env.PROTOTYPE, file] });
   }

@@ -1,11 +1,11 @@
 //! What a command runs in: where its answer goes, and how it loads a snapshot.
 
-use std::fs::File;
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::path::Path;
 
 use heapsnapshot::{LoadOptions, Snapshot};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::error::{Error, Result};
 
@@ -22,33 +22,69 @@ impl<'a> Session<'a> {
 
     /// Loads a file; says on `err` what is missing from one that is salvaged.
     pub(crate) fn load(&mut self, path: &Path, salvage: bool) -> Result<Snapshot> {
-        let options = LoadOptions::new().salvage(salvage);
-        let failed = |source| Error::Snapshot { path: path.to_owned(), source };
-        let snapshot = match self.bar(path) {
-            Some((bar, file)) => {
-                let snapshot = options.read(bar.wrap_read(file)).map_err(failed);
-                bar.finish_and_clear();
-                snapshot?
-            }
-            None => options.open(path).map_err(failed)?,
-        };
-        for problem in snapshot.missing() {
-            writeln!(self.err, "heapdump-rs: {}: salvaged: {problem}", path.display())?;
-        }
+        let bars = self.progress.then(MultiProgress::new);
+        let snapshot = open(path, salvage, bars.as_ref())?;
+        self.tell_missing(path, &snapshot)?;
         Ok(snapshot)
     }
 
-    fn bar(&self, path: &Path) -> Option<(ProgressBar, File)> {
-        if !self.progress {
-            return None;
+    /// Loads several files, two at a time where there are two cores, and computes what comparing
+    /// them will ask for.
+    pub(crate) fn load_all(&mut self, paths: &[&Path], salvage: bool) -> Result<Vec<Snapshot>> {
+        let bars = self.progress.then(MultiProgress::new);
+        let work = |path: &Path| {
+            let snapshot = open(path, salvage, bars.as_ref())?;
+            let _ = snapshot.total_size();
+            Ok(snapshot)
+        };
+        let two = std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1);
+        let mut snapshots = Vec::with_capacity(paths.len());
+        for pair in paths.chunks(if two { 2 } else { 1 }) {
+            let loaded: Vec<Result<Snapshot>> = match pair {
+                [one, other] => std::thread::scope(|scope| {
+                    let other = scope.spawn(|| work(other));
+                    let one = work(one);
+                    let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                    vec![one, other]
+                }),
+                single => single.iter().map(|path| work(path)).collect(),
+            };
+            for (path, snapshot) in pair.iter().zip(loaded) {
+                let snapshot = snapshot?;
+                self.tell_missing(path, &snapshot)?;
+                snapshots.push(snapshot);
+            }
         }
-        let file = File::open(path).ok()?;
-        let bar = ProgressBar::new(file.metadata().ok()?.len());
-        let style = "{spinner} {msg} {bar:30} {bytes}/{total_bytes}";
-        bar.set_style(ProgressStyle::with_template(style).ok()?);
-        bar.set_message(path.file_name()?.to_string_lossy().into_owned());
-        Some((bar, file))
+        Ok(snapshots)
     }
+
+    fn tell_missing(&mut self, path: &Path, snapshot: &Snapshot) -> Result<()> {
+        for problem in snapshot.missing() {
+            writeln!(self.err, "heapdump-rs: {}: salvaged: {problem}", path.display())?;
+        }
+        Ok(())
+    }
+}
+
+fn open(path: &Path, salvage: bool, bars: Option<&MultiProgress>) -> Result<Snapshot> {
+    let mut options = LoadOptions::new().salvage(salvage);
+    let bar = bars.and_then(|bars| bar(path, bars));
+    if let Some(bar) = bar.clone() {
+        options = options.on_progress(move |bytes| bar.set_position(bytes));
+    }
+    let snapshot = options.open(path);
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    snapshot.map_err(|source| Error::Snapshot { path: path.to_owned(), source })
+}
+
+fn bar(path: &Path, bars: &MultiProgress) -> Option<ProgressBar> {
+    let bar = ProgressBar::new(path.metadata().ok()?.len());
+    let style = "{spinner} {msg} {bar:30} {bytes}/{total_bytes}";
+    bar.set_style(ProgressStyle::with_template(style).ok()?);
+    bar.set_message(path.file_name()?.to_string_lossy().into_owned());
+    Some(bars.add(bar))
 }
 
 /// Passes on what is written without colours.

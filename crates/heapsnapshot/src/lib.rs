@@ -57,6 +57,7 @@
 //! A loaded snapshot takes about 17 bytes a node and 8 bytes an edge, and its strings as they are in the
 //! file. Dominators take about as much again while they are computed, and 12 bytes a node afterwards.
 
+mod ahead;
 mod analysis;
 mod column;
 pub mod compare;

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use crate::ahead;
 use crate::analysis::classes::Classes;
 use crate::analysis::distances::{self, Distances};
 use crate::analysis::dominators::{self, Dominators};
@@ -294,6 +295,23 @@ impl Snapshot {
     /// The distance as DevTools has it: -5 for a node that nothing leads to.
     pub(crate) fn raw_distance(&self, node: NodeOrdinal) -> i32 {
         self.distances().distance.get(node.index()).copied().unwrap_or(distances::NONE)
+    }
+
+    /// Computes what does not need each other at the same time. In small snapshots it would take
+    /// longer to start a thread.
+    pub(crate) fn compute_dominators_and_distances(&self) {
+        const LARGE: usize = 100_000;
+        let none = self.dominators.get().is_none() && self.distances.get().is_none();
+        if none && self.node_count() >= LARGE {
+            ahead::both(
+                || {
+                    self.distances();
+                },
+                || {
+                    self.dominators();
+                },
+            );
+        }
     }
 
     pub(crate) fn distances(&self) -> &Distances {

@@ -6,9 +6,11 @@
 //! and no page of the file counts against the process.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::ahead::{self, Ahead};
 use crate::{Error, Result, Section};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -27,50 +29,93 @@ pub(crate) struct Source<'a> {
     pub(crate) limit: u64,
 }
 
-pub(crate) fn open(path: &Path, limit: Option<u64>) -> Result<Source<'static>> {
-    let file = File::open(path).map_err(|source| Error::Io { offset: 0, source })?;
-    let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-    sniff(file, length, limit)
+/// What a file is packed with.
+#[derive(Clone, Copy)]
+enum Packing {
+    Gzip,
+    Zstd,
 }
 
-pub(crate) fn from_reader<'a>(reader: impl Read + 'a, limit: Option<u64>) -> Result<Source<'a>> {
-    sniff(reader, None, limit)
-}
+/// Told how many bytes of the file have been read.
+pub(crate) type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
-fn sniff<'a>(
-    reader: impl Read + 'a,
-    length: Option<u64>,
+pub(crate) fn open(
+    path: &Path,
     limit: Option<u64>,
-) -> Result<Source<'a>> {
-    let mut head = [0; 4];
-    let mut reader = reader;
-    let got = fill(&mut reader, &mut head).map_err(|source| Error::Io { offset: 0, source })?;
-    let rest = io::Cursor::new(head).take(got as u64).chain(reader);
-    let packed = BufReader::with_capacity(128 << 10, rest);
+    progress: Option<Progress>,
+) -> Result<Source<'static>> {
+    let failed = |source| Error::Io { offset: 0, source };
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+    let (packing, reader) = sniff(Watched { reader: file, read: 0, progress })?;
+    let Some(packing) = packing else {
+        let limit = limit.unwrap_or(u64::MAX);
+        return Ok(Source { reader: Box::new(reader), length, limit });
+    };
     let expanded = length.map_or(u64::MAX, |length| {
         length.saturating_mul(EXPANSION_LIMIT).saturating_add(EXPANSION_FLOOR)
     });
-    if head[..2] == GZIP_MAGIC && got >= 2 {
-        let reader = Box::new(flate2::bufread::MultiGzDecoder::new(packed));
-        Ok(Source { reader, length: None, limit: limit.unwrap_or(expanded) })
-    } else if head == ZSTD_MAGIC && got == 4 {
-        let reader = zstd(packed)?;
-        Ok(Source { reader, length: None, limit: limit.unwrap_or(expanded) })
+    // To unpack takes about as long as to parse: each has a core. To read ahead what is not packed
+    // gains nothing.
+    let reader: Box<dyn Read> = if ahead::has_two_cores() {
+        Box::new(Ahead::start(move || unpack(packing, reader)).map_err(failed)?)
     } else {
-        // The first bytes come from `head`, all others straight from the reader: the lexer has a
-        // buffer of its own.
-        Ok(Source {
-            reader: Box::new(packed.into_inner()),
-            length,
-            limit: limit.unwrap_or(u64::MAX),
-        })
-    }
+        unpack(packing, reader).map_err(failed)?
+    };
+    Ok(Source { reader, length: None, limit: limit.unwrap_or(expanded) })
 }
 
-fn zstd<'a>(packed: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
-    match zstd::stream::read::Decoder::with_buffer(packed) {
-        Ok(decoder) => Ok(Box::new(decoder)),
-        Err(source) => Err(Error::Io { offset: 0, source }),
+pub(crate) fn from_reader<'a>(reader: impl Read + 'a, limit: Option<u64>) -> Result<Source<'a>> {
+    let (packing, reader) = sniff(reader)?;
+    let reader = match packing {
+        Some(packing) => {
+            unpack(packing, reader).map_err(|source| Error::Io { offset: 0, source })?
+        }
+        None => Box::new(reader),
+    };
+    Ok(Source { reader, length: None, limit: limit.unwrap_or(u64::MAX) })
+}
+
+/// Finds out what a file is packed with. The first bytes come back from memory, all others straight
+/// from the reader: the lexer has a buffer of its own.
+fn sniff<R: Read>(mut reader: R) -> Result<(Option<Packing>, Sniffed<R>)> {
+    let mut head = [0; 4];
+    let got = fill(&mut reader, &mut head).map_err(|source| Error::Io { offset: 0, source })?;
+    let packing = if got >= 2 && head[..2] == GZIP_MAGIC {
+        Some(Packing::Gzip)
+    } else if got == 4 && head == ZSTD_MAGIC {
+        Some(Packing::Zstd)
+    } else {
+        None
+    };
+    Ok((packing, io::Cursor::new(head).take(got as u64).chain(reader)))
+}
+
+type Sniffed<R> = io::Chain<io::Take<io::Cursor<[u8; 4]>>, R>;
+
+fn unpack<'a>(packing: Packing, reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let packed = BufReader::with_capacity(128 << 10, reader);
+    Ok(match packing {
+        Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Packing::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(packed)?),
+    })
+}
+
+/// A file whose reading is watched.
+struct Watched {
+    reader: File,
+    read: u64,
+    progress: Option<Progress>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        if let Some(progress) = &self.progress {
+            self.read += count as u64;
+            progress(self.read);
+        }
+        Ok(count)
     }
 }
 

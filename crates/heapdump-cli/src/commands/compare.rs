@@ -7,11 +7,12 @@ use crate::reporters::{json, text};
 use crate::session::Session;
 
 pub(crate) fn run(args: &Compare, session: &mut Session<'_>) -> Result<u8> {
-    let base = session.load(&args.base, args.output.salvage)?;
-    let target = session.load(&args.target, args.output.salvage)?;
+    let files = [args.base.as_path(), args.target.as_path()];
+    let snapshots = session.load_all(&files, args.output.salvage)?;
+    let [base, target] = snapshots.as_slice() else { return Ok(crate::EXIT_FINE) };
     let rows = super::rows(&args.listing, args.sort);
     let matching = super::matching(args.matching);
-    let report = report::compare(&base, &target, matching, &rows, args.objects);
+    let report = report::compare(base, target, matching, &rows, args.objects);
     if args.output.json {
         json::write(session.out, "compare", &report)?;
     } else {

@@ -15,10 +15,8 @@ use crate::session::Session;
 
 pub(crate) fn run(args: &FindLeaks, session: &mut Session<'_>) -> Result<u8> {
     let files = files(args)?;
-    let mut snapshots = Vec::with_capacity(files.len());
-    for file in &files {
-        snapshots.push(session.load(file, args.output.salvage)?);
-    }
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let snapshots = session.load_all(&paths, args.output.salvage)?;
     let snapshots: Vec<&Snapshot> = snapshots.iter().collect();
     let options =
         LeakOptions { matching: super::matching(args.matching), ..LeakOptions::default() };

@@ -126,6 +126,7 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
         by_kind: [u32::MAX; NodeKind::NAMED.len()],
         classes: Vec::new(),
     };
+    snapshot.compute_dominators_and_distances();
     let of_interface = interfaces::apply(snapshot, &definitions);
     builder.by_interface =
         definitions.iter().map(|definition| builder.class(definition.name.clone(), None)).collect();

@@ -8,8 +8,10 @@ pub(crate) mod input;
 mod nodes;
 mod resolve;
 
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use self::edges::EdgeReader;
 use self::extras::Extras;
@@ -32,10 +34,11 @@ use crate::{Error, Result, Section, Snapshot};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct LoadOptions {
     salvage: bool,
     limit: Option<u64>,
+    progress: Option<source::Progress>,
 }
 
 impl LoadOptions {
@@ -61,12 +64,20 @@ impl LoadOptions {
         self
     }
 
+    /// What is told, now and then, how many bytes of a file [`LoadOptions::open`] has read: of the
+    /// file as it is, compressed or not.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        self.progress = Some(Arc::new(progress));
+        self
+    }
+
     /// Reads a `.heapsnapshot` file, which may be compressed with gzip or zstd.
     ///
     /// # Errors
     /// When the file cannot be read or is not a whole snapshot.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Snapshot> {
-        self.load(source::open(path.as_ref(), self.limit)?)
+        self.load(source::open(path.as_ref(), self.limit, self.progress.clone())?)
     }
 
     /// Reads a snapshot, which may be compressed, from any reader.
@@ -91,6 +102,14 @@ impl LoadOptions {
             Err(error) => return Err(error),
         }
         resolve::resolve(parts, self.salvage)
+    }
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoadOptions { salvage, limit, progress: _ } = self;
+        let mut options = f.debug_struct("LoadOptions");
+        options.field("salvage", salvage).field("limit", limit).finish_non_exhaustive()
     }
 }
 
