@@ -13,12 +13,12 @@ const cache = path.resolve(here, '../../.cache/analyze-leaks');
 const versions = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', '24', '26'];
 const REQUESTS = 200;
 
-// What the first suspect's path must name.
+// How the first suspect's path must begin: the script and the variable, as somebody would look for them.
 const kinds = {
-  globalCache: /\bcache\b/,
-  eventListeners: /\bdataStream\b/,
-  connections: /\bpool\b/,
-  timers: /\buserSessions\b|\bTimeout\b/,
+  globalCache: /^server\.cjs: cache → /,
+  eventListeners: /^server\.cjs: dataStream → /,
+  connections: /^server\.cjs: pool → /,
+  timers: /^server\.cjs: userSessions → /,
 };
 
 fs.mkdirSync(cache, { recursive: true });

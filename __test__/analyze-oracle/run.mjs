@@ -1,5 +1,5 @@
 // Compares the analyzer with Chrome DevTools' own worker on snapshots of Node 18 to 26, node for node:
-// `node __test__/analyze-oracle/run.mjs [VERSION...]`. Fetches what it needs from the npm registry.
+// `node __test__/analyze-oracle/run.mjs [--quick] [VERSION...]`. Fetches what it needs from the npm registry.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,11 +10,15 @@ import { analyzerBinary, nodeBinary } from './nodes.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-oracle');
-const kinds = [
+const quick = process.argv.includes('--quick');
+const all = [
   'plain', 'classes', 'closures', 'weak', 'typed', 'strings', 'external', 'contexts', 'arrays', 'maps',
   'misc', 'plain+internals', 'plain+numbers', 'weak+internals', 'classes+traces',
 ];
-const versions = process.argv.length > 2 ? process.argv.slice(2) : ['18', '20', '22', '24', '26'];
+// What differs most from the rest, for every change; all of them when the analyzer itself is worked on.
+const kinds = quick ? ['classes', 'weak', 'contexts', 'plain+internals', 'classes+traces'] : all;
+const named = process.argv.slice(2).filter((argument) => argument !== '--quick');
+const versions = named.length ? named : ['18', '20', '22', '24', '26'];
 
 fs.mkdirSync(cache, { recursive: true });
 await devtoolsWorker();
