@@ -31,16 +31,11 @@ function load() {
       try {
         return require(name);
       } catch (error) {
-        tried.push(`  ${name}: ${error.message.split('\n', 1)[0]}`);
+        tried.push({ name, error });
       }
     }
   }
-  const error = new Error(
-    `heapdump-rs has no binary that loads on ${platform} with Node.js ${process.versions.node}. Tried:\n` +
-      `${tried.join('\n')}\nIf your platform is supported, reinstall without --omit=optional (npm) or ` +
-      '--no-optional (yarn, pnpm) and delete lock files made on another platform; otherwise build it from source.',
-  );
-  throw Object.assign(error, { code: 'ERR_HEAPDUMP_NO_BINARY' });
+  throw require('./no-binary.js').noBinary(platform, tried);
 }
 
 module.exports = { addon, heap, nextId: () => ++lastId, isExiting: () => exiting };

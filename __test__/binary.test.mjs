@@ -1,0 +1,138 @@
+// Which binary is loaded, what is told where none is, and that the packages of npm/ agree with package.json.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { ROOT, startProgram } from './support/app.mjs';
+import { makeTemporaryDirectory } from './support/files.mjs';
+
+const readJson = (...names) => JSON.parse(fs.readFileSync(path.join(ROOT, ...names), 'utf8'));
+
+/** A package whose loader is ours and whose binaries are these: each a package's name and its JavaScript. */
+function makeInstallation(t, binaries) {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('lib'));
+  for (const name of ['native.js', 'no-binary.js']) fs.copyFileSync(path.join(ROOT, 'lib', name), directory.at('lib', name));
+  for (const [name, source] of Object.entries(binaries)) {
+    fs.mkdirSync(directory.at('node_modules', name), { recursive: true });
+    fs.writeFileSync(directory.at('node_modules', name, 'index.js'), source);
+  }
+  return directory;
+}
+
+/** Loads it as on that platform: what it threw, or the addon's `name`. */
+async function load(t, directory, { platform, arch, versions = {} }) {
+  const source = `
+    Object.defineProperty(process, 'platform', { value: ${JSON.stringify(platform)} });
+    Object.defineProperty(process, 'arch', { value: ${JSON.stringify(arch)} });
+    const versions = { ...process.versions, ...${JSON.stringify(versions)} };
+    Object.defineProperty(process, 'versions', { value: versions });
+    try {
+      console.log(JSON.stringify({ name: require('./lib/native.js').addon.name }));
+    } catch ({ code, message }) {
+      console.log(JSON.stringify({ code, message }));
+    }`;
+  const { stdout, stderr } = await startProgram(t, [process.execPath, '-e', source], { cwd: directory.path }).ended();
+  assert.equal(stderr, '');
+  return JSON.parse(stdout);
+}
+
+const working = (name) => `exports.name = '${name}'; exports.Heap = class { flush() {} resume() {} };`;
+const BROKEN = "throw Object.assign(new Error('libc.so.6: cannot open shared object file\\nRequire stack'), { code: 'ERR_DLOPEN_FAILED' });";
+
+test('gnu or musl is what loads', async (t) => {
+  const linux = { platform: 'linux', arch: 'arm64' };
+  const gnu = 'heapdump-rs-linux-arm64-gnu';
+  const musl = 'heapdump-rs-linux-arm64-musl';
+  const name = async (binaries) => (await load(t, makeInstallation(t, binaries), linux)).name;
+  assert.equal(await name({ [gnu]: working('gnu'), [musl]: BROKEN }), 'gnu');
+  assert.equal(await name({ [gnu]: BROKEN, [musl]: working('musl') }), 'musl');
+  assert.equal(await name({ [musl]: working('musl') }), 'musl');
+});
+
+test('one for each other platform', async (t) => {
+  for (const [name, platform, arch] of [
+    ['heapdump-rs-darwin-x64', 'darwin', 'x64'],
+    ['heapdump-rs-darwin-arm64', 'darwin', 'arm64'],
+    ['heapdump-rs-win32-x64-msvc', 'win32', 'x64'],
+    ['heapdump-rs-win32-arm64-msvc', 'win32', 'arm64'],
+  ]) {
+    const loaded = await load(t, makeInstallation(t, { [name]: working(name) }), { platform, arch });
+    assert.deepEqual(loaded, { name });
+  }
+});
+
+test('without the package: the platform, what was tried, how to install it', async (t) => {
+  const { code, message } = await load(t, makeInstallation(t, {}), { platform: 'linux', arch: 'x64' });
+  assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
+  assert.match(message, new RegExp(`no binary that loads on linux-x64 with Node\\.js ${process.versions.node}\\.`));
+  for (const name of [
+    '../heapdump-rs.linux-x64-gnu.node',
+    'heapdump-rs-linux-x64-gnu',
+    '../heapdump-rs.linux-x64-musl.node',
+    'heapdump-rs-linux-x64-musl',
+  ]) {
+    assert.ok(message.includes(`  ${name}: Cannot find module '${name}'`), message);
+  }
+  assert.match(message, /--omit=optional/);
+  assert.doesNotMatch(message, /does not load/);
+});
+
+test('a binary that does not load: the reason', async (t) => {
+  const directory = makeInstallation(t, { 'heapdump-rs-linux-x64-gnu': BROKEN });
+  const { code, message } = await load(t, directory, { platform: 'linux', arch: 'x64' });
+  assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
+  assert.match(message, /heapdump-rs-linux-x64-gnu: libc\.so\.6: cannot open shared object file\n/);
+  assert.match(message, /is there but does not load/);
+  assert.doesNotMatch(message, /--omit=optional/);
+});
+
+test('a platform that there is no binary for: those that there are', async (t) => {
+  const { code, message } = await load(t, makeInstallation(t, {}), { platform: 'freebsd', arch: 'ppc64' });
+  assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
+  assert.match(message, /no binary that loads on freebsd-ppc64/);
+  for (const [, platform] of platforms()) assert.ok(message.includes(platform), message);
+});
+
+test('another runtime is called by its name', async (t) => {
+  const linux = { platform: 'linux', arch: 'x64' };
+  for (const [versions, said] of [
+    [{ bun: '1.2.3' }, 'with Bun 1.2.3.'],
+    [{ deno: '2.3.4' }, 'with Deno 2.3.4.'],
+    [{ electron: '40.0.0' }, 'with Electron 40.0.0.'],
+  ]) {
+    const { message } = await load(t, makeInstallation(t, {}), { ...linux, versions });
+    assert.ok(message.includes(said), message);
+  }
+});
+
+/** Of each directory of npm/: its name and the platform in it. */
+const platforms = () => fs.readdirSync(path.join(ROOT, 'npm')).map((name) => [name, name.split('-', 2).join('-')]);
+
+test('the packages of npm/ are those of package.json, for the platform that their name says', () => {
+  const main = readJson('package.json');
+  const names = platforms().map(([name]) => `heapdump-rs-${name}`);
+  assert.deepEqual(Object.keys(main.optionalDependencies).sort(), names.sort());
+  assert.equal(main.napi.targets.length, names.length);
+  for (const [name] of platforms()) {
+    const [os, cpu, abi] = name.split('-');
+    const binary = `heapdump-rs.${name}.node`;
+    const expected = {
+      name: `heapdump-rs-${name}`,
+      version: main.optionalDependencies[`heapdump-rs-${name}`],
+      os: [os],
+      cpu: [cpu],
+      libc: { gnu: ['glibc'], musl: ['musl'] }[abi],
+      main: binary,
+      files: [binary],
+      engines: main.engines,
+      scripts: undefined,
+    };
+    const there = readJson('npm', name, 'package.json');
+    for (const [key, value] of Object.entries(expected)) assert.deepEqual(there[key], value, `${name}: ${key}`);
+    assert.equal(there.version, main.version);
+  }
+  for (const script of ['preinstall', 'install', 'postinstall']) assert.equal(main.scripts[script], undefined);
+});
