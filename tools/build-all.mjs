@@ -1,0 +1,159 @@
+// npm run build:all: the binaries that are published, into prebuilt/. `-- TARGET…` builds only some. With `--twice` each
+// is built a second time, from a clone elsewhere, and must be the same.
+//
+// On Linux zig (PyPI) compiles and links for Linux and macOS, mingw for Windows; on macOS and Windows their own tools do.
+
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { faultsOf } from './binaries.mjs';
+import { Problem, bold, dim, green, main, root, run, seconds } from './run.mjs';
+import { PREBUILT, TARGETS, binaryOf, buildable } from './targets.mjs';
+
+/** Two compilers make two binaries, so it is named here. */
+const RUST = '1.95.0';
+
+const CROSS = join(root, '.cache/cross');
+
+await main(async () => {
+  const words = process.argv.slice(2);
+  const twice = words.includes('--twice');
+  const named = words.filter((word) => word !== '--twice');
+  for (const name of named) {
+    if (!buildable().includes(name)) throw new Problem(`${name} is none of those built here: ${buildable().join(', ')}`);
+  }
+  const names = named.length > 0 ? named : buildable();
+  await prepare(names);
+  mkdirSync(PREBUILT, { recursive: true });
+  for (const name of names) {
+    const start = performance.now();
+    const file = await build(name, root);
+    check(file, name);
+    if (twice) await buildElsewhere(name, file);
+    keep(file, binaryOf(name));
+    const { bytes, digest } = describe(binaryOf(name));
+    const size = `${(bytes / 1024 / 1024).toFixed(2)} MB`;
+    const same = twice ? ', twice the same' : '';
+    console.log(`${green('✓')} ${bold(name)} ${size}${same}, sha256 ${digest} ${dim(seconds(performance.now() - start))}`);
+  }
+});
+
+/** Compilers and linkers that these targets need and that can be installed without asking. */
+async function prepare(names) {
+  const rustup = await run('rustup', ['--version'], { capture: true });
+  if (rustup.code !== 0) throw new Problem('rustup is not on the PATH: see https://rustup.rs');
+  const triples = names.map((name) => TARGETS[name].triple);
+  await quietly('rustup', ['toolchain', 'install', RUST, '--profile', 'minimal', '--no-self-update']);
+  await quietly('rustup', ['target', 'add', '--toolchain', RUST, ...triples]);
+  if (names.some((name) => tool(name) === 'zig')) await installZig();
+  if (names.some((name) => tool(name) === 'mingw')) {
+    const { code } = await run('x86_64-w64-mingw32-gcc', ['--version'], { capture: true });
+    if (code !== 0) throw new Problem('mingw is missing: on Debian and Ubuntu `apt-get install gcc-mingw-w64-x86-64`.');
+    makeNodeStub();
+  }
+}
+
+/** What builds a target on this system. */
+function tool(name) {
+  return process.platform === 'linux' ? TARGETS[name].by : 'cargo';
+}
+
+async function installZig() {
+  const wanted = readFileSync(join(root, 'tools/cross/requirements.txt'), 'utf8');
+  const installed = join(CROSS, 'requirements.txt');
+  if (existsSync(installed) && readFileSync(installed, 'utf8') === wanted) return;
+  console.log(`Installing zig and cargo-zigbuild (${dim('pip, into .cache/cross')}) …`);
+  rmSync(CROSS, { recursive: true, force: true });
+  await quietly('python3', ['-m', 'venv', CROSS]);
+  const requirements = join(root, 'tools/cross/requirements.txt');
+  await quietly(join(CROSS, 'bin/pip'), ['install', '--quiet', '--require-hashes', '-r', requirements]);
+  writeFileSync(installed, wanted);
+}
+
+/**
+ * napi's build script insists on a libnode.dll to link with for Windows-gnu. Nothing of it is used: napi looks its
+ * functions up in the running process (its feature `dyn-symbols`). An archive without members satisfies the linker.
+ */
+function makeNodeStub() {
+  mkdirSync(join(CROSS, 'node'), { recursive: true });
+  writeFileSync(join(CROSS, 'node/libnode.dll'), '');
+  writeFileSync(join(CROSS, 'node/libnode.dll.a'), '!<arch>\n');
+}
+
+/** Builds in `directory`; gives the file. */
+async function build(name, directory) {
+  const { triple, glibc } = TARGETS[name];
+  const zig = tool(name) === 'zig';
+  const output = join(directory, 'target/prebuilt');
+  const args = [zig ? 'zigbuild' : 'build', '--release', '--locked', '--lib', '--manifest-path', join(directory, 'Cargo.toml')];
+  args.push('--target', zig && glibc ? `${triple}.${glibc}` : triple, '--target-dir', output);
+  console.log(dim(`cargo ${args.join(' ')}`));
+  const { code, output: log } = await run('cargo', args, { capture: true, env: environment(name, directory) });
+  if (code !== 0) throw new Problem(`${name} does not build:\n${log}`);
+  const file = { linux: 'libheapdump_rs.so', darwin: 'libheapdump_rs.dylib', win32: 'heapdump_rs.dll' }[name.split('-')[0]];
+  return join(output, triple, 'release', file);
+}
+
+/** Where this machine keeps its sources must not show in the binary, and nothing of its settings may. */
+function environment(name, directory) {
+  const { triple, flags = [] } = TARGETS[name];
+  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo');
+  const rustupHome = process.env.RUSTUP_HOME ?? join(homedir(), '.rustup');
+  const places = { [rustupHome]: '/rustup', [cargoHome]: '/cargo', [directory]: '/heapdump-rs' };
+  const remapped = Object.entries(places);
+  const rust = [...remapped.map(([from, to]) => `--remap-path-prefix=${from}=${to}`), ...flags];
+  const { CARGO_BUILD_RUSTFLAGS, CARGO_TARGET_DIR, RUSTFLAGS, ...inherited } = process.env;
+  const env = {
+    ...inherited,
+    CARGO_ENCODED_RUSTFLAGS: rust.join('\x1f'),
+    CARGO_INCREMENTAL: '0',
+    LIBNODE_PATH: join(CROSS, 'node'),
+    PATH: `${join(CROSS, 'bin')}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`,
+    RUSTUP_TOOLCHAIN: RUST,
+    SOURCE_DATE_EPOCH: '0',
+  };
+  if (!triple.endsWith('msvc')) {
+    env[`CFLAGS_${triple.replaceAll('-', '_')}`] = remapped.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`).join(' ');
+  }
+  return env;
+}
+
+async function buildElsewhere(name, first) {
+  const directory = mkdtempSync(join(tmpdir(), 'heapdump-rs-'));
+  try {
+    for (const part of ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates']) {
+      cpSync(join(root, part), join(directory, part), { recursive: true });
+    }
+    const second = await build(name, directory);
+    if (readFileSync(first).equals(readFileSync(second))) return;
+    const [a, b] = [first, second].map((file, i) => join(PREBUILT, `${i}.${name}.differs`));
+    cpSync(first, a);
+    cpSync(second, b);
+    throw new Problem(`${name} is not reproducible: compare ${a} and ${b}`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function check(file, name) {
+  const faults = faultsOf(file, name, TARGETS[name]);
+  if (faults.length > 0) throw new Problem(`${name}: ${faults.join('; ')}`);
+}
+
+/** By rename, because a process may have the old one mapped. */
+function keep(file, place) {
+  cpSync(file, `${place}.tmp`);
+  renameSync(`${place}.tmp`, place);
+}
+
+function describe(file) {
+  const bytes = readFileSync(file);
+  return { bytes: bytes.length, digest: createHash('sha256').update(bytes).digest('hex') };
+}
+
+async function quietly(command, args) {
+  const { code, output } = await run(command, args, { capture: true });
+  if (code !== 0) throw new Problem(`${command} ${args.join(' ')} failed:\n${output}`);
+}
