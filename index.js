@@ -29,7 +29,9 @@ const permission = special ? require('./lib/signal.js').prepare(heap.options()) 
 const installed = Symbol.for('heapdump-rs.signal');
 if (signal !== undefined && process[installed] === undefined) {
   Object.defineProperty(process, installed, { value: signal });
-  heap.installSignal((event) => require('./lib/signal.js').announce(signal, event), permission);
+  // Both are called Node.js-compatible and have no libuv: Bun even ends the process when it is called.
+  if (process.versions.bun || process.versions.deno) require('./lib/signal.js').warnOfRuntime(signal);
+  else heap.installSignal((event) => require('./lib/signal.js').announce(signal, event), permission);
 }
 
 module.exports = { writeSnapshot, writeSnapshotSync, createSnapshotStream, getStatus };

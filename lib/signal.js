@@ -45,4 +45,14 @@ function announce(signal, event) {
   }
 }
 
-module.exports = { prepare, announce };
+/** Says that the signal does nothing here, before somebody sends it and it ends the process. */
+function warnOfRuntime(signal) {
+  const { bun, deno } = process.versions;
+  process.emitWarning(
+    `${bun ? `Bun ${bun}` : `Deno ${deno}`} has no libuv to watch ${signal} with, so that signal takes no snapshot; ` +
+      'calls take it in process. NODE_HEAPDUMP_OPTIONS=nosignal silences this.',
+    { type: 'HeapdumpWarning' },
+  );
+}
+
+module.exports = { prepare, announce, warnOfRuntime };

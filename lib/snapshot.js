@@ -130,7 +130,8 @@ function begin(name, options, end) {
 
 function startNative(id, bytes, native, listener) {
   const profilerMissing = heap.profilerUnavailable();
-  if (profilerMissing) {
+  // Where that is not allowed, the addon tells why it cannot fork.
+  if (profilerMissing && (native.inProcess || native.fallbackInline)) {
     const error = native.inProcess ? undefined : heap.tooLittleMemory();
     return error ? { end: { error } } : writeByV8(bytes, native, profilerMissing);
   }

@@ -38,7 +38,7 @@ class SnapshotStream extends Readable {
     }
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
     publish('start', { mode: native.inProcess ? 'inline' : 'fork' });
-    if (native.inProcess || heap.profilerUnavailable()) {
+    if (native.inProcess || (native.fallbackInline && heap.profilerUnavailable())) {
       this.#readInProcess(native);
       return;
     }
