@@ -53,6 +53,8 @@ const older = ([major, minor], [wantedMajor, wantedMinor]) =>
   Number(major) < Number(wantedMajor) || (Number(major) === Number(wantedMajor) && Number(minor) < Number(wantedMinor));
 
 async function compilerWorks() {
+  // Rust finds Microsoft's by itself, wherever it is.
+  if (process.platform === 'win32') return true;
   const { code } = await run(process.env.CC ?? 'cc', ['--version'], { capture: true });
   return code === 0;
 }

@@ -38,9 +38,7 @@ function stage(name, binary, directory) {
 
 async function npmPack(directories, destination) {
   const args = ['pack', ...directories, '--json', '--silent', '--pack-destination', destination];
-  // npm is a script for a shell on Windows.
-  const [command, ...rest] = process.platform === 'win32' ? ['cmd', '/c', 'npm', ...args] : ['npm', ...args];
-  const { code, output } = await run(command, rest, { capture: true });
+  const { code, output } = await run('npm', args, { capture: true });
   if (code !== 0) throw new Problem(`npm pack failed:\n${output}`);
   const packed = JSON.parse(output.slice(output.search(/^[[{]/m)));
   // An array; from npm 12 on an object by name.

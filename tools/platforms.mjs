@@ -1,6 +1,8 @@
 // npm run test:platforms: the binaries of prebuilt/ (npm run build:all) at work on Node.js of their platform: musl, arm64
 // under qemu, Windows under wine; and Bun and Deno. `-- NAME…` runs those whose names contain NAME. Debian or Ubuntu x64.
 //
+// `-- --here TARGET MODE` does the same with the Node.js that runs this, on any system: CI's runners for macOS and Windows.
+//
 // Each takes snapshots one after the other, which must be valid, and in the mode that the platform supports.
 
 import { spawn } from 'node:child_process';
@@ -152,23 +154,32 @@ function runIn(cwd, [command, ...args], env = {}) {
 }
 
 await main(async () => {
-  if (process.platform !== 'linux' || process.arch !== 'x64') throw new Problem('this needs Linux x64');
   const words = process.argv.slice(2);
+  if (words[0] === '--here') return show(`${words[1]}, ${process.version}`, platformHere(words[1], words[2]));
+  if (process.platform !== 'linux' || process.arch !== 'x64') throw new Problem('this needs Linux x64');
   const titles = Object.keys(PLATFORMS).filter((title) => words.length === 0 || words.some((word) => title.includes(word)));
   if (titles.length === 0) throw new Problem(`none of ${Object.keys(PLATFORMS).join('; ')}`);
   if (titles.some((title) => title.startsWith('win32'))) await makeWinePrefix();
-  for (const title of titles) {
-    const start = performance.now();
-    try {
-      const result = await take(PLATFORMS[title]);
-      console.log(`${green('✓')} ${bold(title)}: ${result} ${dim(seconds(performance.now() - start))}`);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      console.log(`${red('✗')} ${bold(title)}: ${error.message}`);
-      process.exitCode = 1;
-    }
-  }
+  for (const title of titles) await show(title, PLATFORMS[title]);
 });
+
+function platformHere(target, mode) {
+  const expected = { fork: forked, inline: inProcess }[mode];
+  if (!target || !expected) throw new Problem('--here wants a target and a mode: linux-x64-gnu fork');
+  return { target, start: async () => [process.execPath], ...expected };
+}
+
+async function show(title, platform) {
+  const start = performance.now();
+  try {
+    const result = await take(platform);
+    console.log(`${green('✓')} ${bold(title)}: ${result} ${dim(seconds(performance.now() - start))}`);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    console.log(`${red('✗')} ${bold(title)}: ${error.message}`);
+    process.exitCode = 1;
+  }
+}
 
 /** Once and before anything else: the first start of wine writes its settings, and tells of it. */
 async function makeWinePrefix() {
