@@ -27,18 +27,29 @@ await main(async () => {
   const names = named.length > 0 ? named : buildable();
   await prepare(names);
   mkdirSync(PREBUILT, { recursive: true });
+  const failed = [];
   for (const name of names) {
-    const start = performance.now();
-    const file = await build(name, root);
-    check(file, name);
-    if (twice) await buildElsewhere(name, file);
-    keep(file, binaryOf(name));
-    const { bytes, digest } = describe(binaryOf(name));
-    const size = `${(bytes / 1024 / 1024).toFixed(2)} MB`;
-    const same = twice ? ', twice the same' : '';
-    console.log(`${green('✓')} ${bold(name)} ${size}${same}, sha256 ${digest} ${dim(seconds(performance.now() - start))}`);
+    try {
+      await make(name, twice);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      failed.push(error.message);
+    }
   }
+  if (failed.length > 0) throw new Problem(failed.join('\n\n'));
 });
+
+/** One binary, from its sources to prebuilt/. */
+async function make(name, twice) {
+  const start = performance.now();
+  const file = await build(name, root);
+  check(file, name);
+  if (twice) await buildElsewhere(name, file);
+  keep(file, binaryOf(name));
+  const { bytes, digest } = describe(binaryOf(name));
+  const size = `${(bytes / 1024 / 1024).toFixed(2)} MB${twice ? ', twice the same' : ''}`;
+  console.log(`${green('✓')} ${bold(name)} ${size}, sha256 ${digest} ${dim(seconds(performance.now() - start))}`);
+}
 
 /** Compilers and linkers that these targets need and that can be installed without asking. */
 async function prepare(names) {
@@ -92,6 +103,8 @@ async function build(name, directory) {
   console.log(dim(`cargo ${args.join(' ')}`));
   const { code, output: log } = await run('cargo', args, { capture: true, env: environment(name, directory) });
   if (code !== 0) throw new Problem(`${name} does not build:\n${log}`);
+  const warnings = log.match(/^warning: (?!`).*(\n.+)*/gm);
+  if (warnings) console.log(warnings.join('\n\n'));
   const file = { linux: 'libheapdump_rs.so', darwin: 'libheapdump_rs.dylib', win32: 'heapdump_rs.dll' }[name.split('-')[0]];
   return join(output, triple, 'release', file);
 }
