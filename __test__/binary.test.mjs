@@ -7,6 +7,7 @@ import { test } from 'node:test';
 
 import { ROOT, startProgram } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
+import { validateSnapshot } from './support/validate.mjs';
 
 const readJson = (...names) => JSON.parse(fs.readFileSync(path.join(ROOT, ...names), 'utf8'));
 
@@ -106,6 +107,25 @@ test('another runtime is called by its name', async (t) => {
     const { message } = await load(t, makeInstallation(t, {}), { ...linux, versions });
     assert.ok(message.includes(said), message);
   }
+});
+
+test('a runtime without libuv: a warning about the signal, no watcher, snapshots in process', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const source = `
+    Object.defineProperty(process, 'versions', { value: { ...process.versions, bun: '1.2.3' } });
+    const { heap } = require(${JSON.stringify(path.join(ROOT, 'lib/native.js'))});
+    heap.installSignal = () => console.log('installed');
+    heap.profilerUnavailable = () => 'no profiler';
+    const { writeSnapshot } = require(${JSON.stringify(ROOT)});
+    writeSnapshot('a.heapsnapshot', (error, filename, { mode, fallbackReason }) => {
+      console.log(JSON.stringify({ error, filename, mode, fallbackReason }));
+    });`;
+  const run = (env) => startProgram(t, [process.execPath, '-e', source], { cwd: directory.path, env }).ended();
+  const { stdout, stderr } = await run();
+  assert.deepEqual(JSON.parse(stdout), { error: null, filename: 'a.heapsnapshot', mode: 'inline', fallbackReason: 'no profiler' });
+  await validateSnapshot(directory.at('a.heapsnapshot'));
+  assert.match(stderr, /HeapdumpWarning: Bun 1\.2\.3 has no libuv to watch SIGUSR2 with/);
+  assert.equal((await run({ NODE_HEAPDUMP_OPTIONS: 'nosignal' })).stderr, '');
 });
 
 /** Of each directory of npm/: its name and the platform in it. */
