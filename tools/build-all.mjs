@@ -141,7 +141,7 @@ async function buildElsewhere(name, first) {
     }
     const second = await build(name, directory);
     if (readFileSync(first).equals(readFileSync(second))) return;
-    const [a, b] = [first, second].map((file, i) => join(PREBUILT, `${i}.${name}.differs`));
+    const [a, b] = [first, second].map((file, i) => join(PREBUILT, `differs-${i}.${name}.node`));
     cpSync(first, a);
     cpSync(second, b);
     throw new Problem(`${name} is not reproducible: compare ${a} and ${b}`);
