@@ -6,7 +6,7 @@
 // Each takes snapshots one after the other, which must be valid, and in the mode that the platform supports.
 
 import { spawn } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -139,18 +139,21 @@ function summary(reports) {
   return `${reports.length} valid, mode ${mode}${why}${retried}; pause at most ${most('pause')} ms, barrier ${most('barrierWait')} ms`;
 }
 
+/** Its output goes through a file: the sockets that Node.js makes for its children are nothing that wine knows. */
 function runIn(cwd, [command, ...args], env = {}) {
+  const { NODE_OPTIONS, NODE_HEAPDUMP_OPTIONS, ...inherited } = process.env;
+  const file = join(cwd, 'output.txt');
+  const output = openSync(file, 'w');
   return new Promise((resolve, reject) => {
-    const { NODE_OPTIONS, NODE_HEAPDUMP_OPTIONS, ...inherited } = process.env;
-    const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
+    const stdio = ['ignore', output, output];
+    const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio, timeout: LIMIT_MS });
     child.on('error', reject);
-    child.on('close', (code, signal) => {
-      if (code === 0) resolve(output);
-      else reject(new Problem(`${command} ended with ${code ?? signal}:\n${output}`));
+    child.on('exit', (code, signal) => {
+      const text = readFileSync(file, 'utf8');
+      if (code === 0) resolve(text);
+      else reject(new Problem(`${command} ended with ${code ?? signal}:\n${text}`));
     });
-  });
+  }).finally(() => closeSync(output));
 }
 
 await main(async () => {
