@@ -183,15 +183,19 @@ test('a worker at its own limit leaves a snapshot and ends as Node.js ends it; t
 });
 
 /** Fills most of a control group that has no room for a child, then runs into the limit. */
-const leakInGroup = async ({ args }) => {
-  const { heap } = require('../../lib/native.js');
+const leakInGroup = async ({ args, stayAlive }) => {
   if (args.sampled) {
     const { Session } = require('node:inspector');
     const session = new Session();
     session.connect();
     session.post('HeapProfiler.startSampling', { samplingInterval: 4096 });
   }
-  heap.rememberThresholds(JSON.stringify({ rss: { value: 1, limit: 2 } }));
+  // A monitor sees something before.
+  const alive = stayAlive();
+  const monitor = require('../../lib/monitor.js').monitor({ rss: 1, dir: args.elsewhere, interval: 10 });
+  await new Promise((resolve) => monitor.once('snapshot', resolve).once('error', resolve));
+  monitor.stop();
+  clearTimeout(alive);
   require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit });
   const buffer = Buffer.alloc(args.buffer * 2 ** 20, 1);
   const kept = (globalThis.kept = [buffer]);
@@ -207,7 +211,7 @@ for (const [atLimit, buffer, what] of [['exit', 110, 'has no room'], ['wait', 11
     const group = makeControlGroup(t, 'memory', { 'memory.limit_in_bytes': 320 << 20 });
     if (group === undefined) return;
     const directory = makeTemporaryDirectory(t);
-    const args = { atLimit, buffer, sampled: true };
+    const args = { atLimit, buffer, sampled: true, elsewhere: makeTemporaryDirectory(t).path };
     const app = startApp(t, leakInGroup, { cwd: directory.path, nodeOptions: ['--max-old-space-size=64'], via: group.via, args });
     const { stderr } = await app.ended();
     assert.match(stderr, /^no heap snapshot at the heap limit: not enough memory .*evidence\.heapsnapshot\.json$/m);
@@ -216,7 +220,7 @@ for (const [atLimit, buffer, what] of [['exit', 110, 'has no room'], ['wait', 11
     assert.equal(record.complete, false);
     assert.equal(record.error.code, 'ERR_HEAPDUMP_NO_MEMORY');
     assert.equal(record.pid, app.pid);
-    assert.deepEqual(record.thresholds, { rss: { value: 1, limit: 2 } });
+    assert.deepEqual(record.thresholds.map(({ reason, limit }) => ({ reason, limit })), [{ reason: 'rss', limit: 1 }]);
     assert.ok(record.heapUsed > 30e6 && record.heapTotal >= record.heapUsed, `${record.heapUsed} of ${record.heapTotal}`);
     assert.ok(record.heapSpaces.find(({ name }) => name === 'old_space').used > 20e6);
     assert.equal(record.allocationProfile[0].function, 'theLeak', JSON.stringify(record.allocationProfile));

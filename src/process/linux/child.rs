@@ -85,11 +85,13 @@ fn reset_signals() {
         for signal in 1..=64 {
             libc::signal(signal, libc::SIG_DFL);
         }
-        // The signals that ask for dumps are meant for the parent, whose name and command line this process has too.
+        // The signals that ask for dumps are meant for the parent, whose name and command line this process has too, and a
+        // process manager that interrupts the whole tree means the application (PM2).
         let ignored = [
             libc::SIGPIPE,
             libc::SIGXFSZ,
             libc::SIGHUP,
+            libc::SIGINT,
             libc::SIGQUIT,
             libc::SIGUSR1,
             libc::SIGUSR2,
