@@ -235,7 +235,7 @@ test('a client that goes away half-way: the child ends, and nothing is left', as
     await goneAfter(child);
     await app.says(/log .*"status":499/);
     await waitFor('the directory is empty', () => directory.names().length === 0);
-    assert.deepEqual(childrenOf(app.pid), []);
+    await waitFor('no child', () => childrenOf(app.pid).length === 0);
     // The next one is served.
     const next = await waitFor('a free handler', async () => {
       const response = await ask(port);
