@@ -15,9 +15,10 @@ try {
 }
 
 function register() {
-  require('../index.js');
   const { heap } = require('./native.js');
-  const { automatic, directory, compress, fallbackInline } = heap.options();
+  const { automatic, directory, compress, fallbackInline, unrecognized } = heap.options();
+  // As the main entry says it, which is not loaded here: it alone installs the signal.
+  if (isMainThread) for (const option of unrecognized) process.stderr.write(`node-heapdump: unrecognized option: ${option}\n`);
   if (automatic.length === 0) return;
   const { monitor } = require('./monitor.js');
   const options = { dir: directory, compress, fallback: fallbackInline ? 'inline' : 'error' };
