@@ -54,6 +54,31 @@ test('a loop that never turns the event loop leaves one too', async (t) => {
   await validateSnapshot(directory.at(directory.names()[0]));
 });
 
+test('leaks beside V8 threads that compile leave whole snapshots', async (t) => {
+  // Such a thread may wait for the very collection in which V8 asks.
+  const apps = [1, 2, 3].map(() => {
+    const directory = makeTemporaryDirectory(t);
+    const app = startApp(t, async () => {
+      require('../../lib/oom.js')({ path: 'evidence' });
+      const kept = (globalThis.kept = []);
+      for (let round = 0; ; round++) {
+        // A function that V8 has not seen, hot at once.
+        const steps = Array.from({ length: 40 }, (_, step) => `s = (s * ${step + 31} + i + ${round}) | 0;`);
+        const hot = new Function('n', `let s = ${round}; for (let i = 0; i < n; i++) { ${steps.join('\n')} } return s;`);
+        for (let i = 0; i < 3; i++) hot(3000);
+        for (let i = 0; i < 10_000; i++) kept.push({ a: i, b: [i] });
+      }
+    }, { cwd: directory.path, nodeOptions: SMALL });
+    return { app, directory };
+  });
+  for (const { app, directory } of apps) {
+    const { code, stderr } = await app.ended();
+    assert.equal(code, 1, stderr);
+    assert.deepEqual(directory.names(), ['evidence.heapsnapshot'], stderr);
+    await validateSnapshot(directory.at('evidence.heapsnapshot'));
+  }
+});
+
 test('names: path before name, a time stamp, and never over 255 characters', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const options = { name: 'x'.repeat(300), addTimestamp: false };

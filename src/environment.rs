@@ -22,7 +22,7 @@ pub(crate) struct Environment {
     arrived: Condvar,
     wake: Mutex<Option<Box<dyn Fn() + Send>>>,
     pending: AtomicUsize,
-    inside_v8: AtomicBool,
+    inside_collection: AtomicBool,
 }
 
 struct Inbox {
@@ -71,7 +71,7 @@ impl Environment {
             arrived: Condvar::new(),
             wake: Mutex::new(None),
             pending: AtomicUsize::new(0),
-            inside_v8: AtomicBool::new(false),
+            inside_collection: AtomicBool::new(false),
         }
     }
 
@@ -178,16 +178,31 @@ impl Environment {
         self.serve(limit, |_| true, done);
     }
 
-    /// On the JavaScript thread, inside V8: runs what may run there until `done`, for `limit` at most.
+    /// On the JavaScript thread, in V8's interrupt: runs what may run there until `done`, for `limit` at most.
     pub(crate) fn run_interrupting_jobs_until(&self, limit: Duration, done: impl Fn() -> bool) {
-        self.inside_v8.store(true, SeqCst);
         self.serve(limit, |job| job.when == When::Anytime, done);
-        self.inside_v8.store(false, SeqCst);
     }
 
-    /// Whether this thread's jobs run inside V8, maybe in a collection.
-    pub(crate) fn is_inside_v8(&self) -> bool {
-        self.inside_v8.load(SeqCst)
+    /// The same inside a garbage collection.
+    pub(crate) fn run_jobs_in_collection_until(&self, limit: Duration, done: impl Fn() -> bool) {
+        self.inside_collection.store(true, SeqCst);
+        self.run_interrupting_jobs_until(limit, done);
+        self.inside_collection.store(false, SeqCst);
+    }
+
+    /// Whether this thread's jobs run inside a garbage collection.
+    pub(crate) fn is_inside_collection(&self) -> bool {
+        self.inside_collection.load(SeqCst)
+    }
+
+    /// Runs `job` on the JavaScript thread as soon as it may be interrupted, or when its event loop turns.
+    pub(crate) fn interrupt(
+        self: &Arc<Self>,
+        job: impl FnOnce() + Send + 'static,
+    ) -> Result<(), NotRun> {
+        self.post(When::Anytime, Box::new(job))?;
+        self.interrupter.request(Arc::clone(self));
+        Ok(())
     }
 
     fn serve(&self, limit: Duration, may_run: impl Fn(&Job) -> bool, done: impl Fn() -> bool) {

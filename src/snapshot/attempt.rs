@@ -158,7 +158,7 @@ fn fork_at_barrier(
 ) -> Result<Option<(Child, Duration)>, NoSnapshot> {
     let start = Instant::now();
     // Before the barrier is made to last: the collection that holds it may need the workers.
-    let lock = if environment.is_inside_v8() { None } else { CollectionLock::acquire() };
+    let lock = if environment.is_inside_collection() { None } else { CollectionLock::acquire() };
     if !barrier.begin_fork() {
         return Ok(None);
     }

@@ -75,6 +75,7 @@ fn take_with(
         cost.add(&forked);
         // From here on the snapshot no longer depends on this process.
         request.pending = None;
+        request.listener.forked();
         let mut supervisor = Supervisor::new(request, memory);
         let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
         let stopped_for = supervisor.stopped_for;

@@ -96,6 +96,9 @@ pub(crate) trait Listener: Send {
         false
     }
 
+    /// A child has been forked: the snapshot depends on the JavaScript thread no longer, unless that child hangs or crashes.
+    fn forked(&self) {}
+
     /// Called many times a second, if wanted.
     fn progress(&self, _report: ProgressReport) {}
 

@@ -2,6 +2,10 @@
 //!
 //! V8 asks on the JavaScript thread, inside a garbage collection, and perhaps once only. The snapshot is an ordinary request of
 //! the queue; this thread only lends itself to it until the child is forked (or has ended, as chosen), and then answers V8.
+//!
+//! V8 may ask while it holds its safepoint (`Heap::CollectAllAvailableGarbage`). A worker thread that has to pass it, at the
+//! end of a compilation for instance, then waits for the collection and is never parked, so the barrier is never full. The
+//! collection is allowed to end for that, with a raised limit, and the thread lends itself again in V8's next interrupt.
 
 use super::{
     Destination, Listener, QUEUE, Record, Report, Request, RequestOptions, fork_unavailable,
@@ -81,7 +85,7 @@ pub(crate) fn arm(
         announce,
         taken: AtomicU32::new(0),
         raised: AtomicU32::new(0),
-        running: Arc::new(AtomicBool::new(false)),
+        at_work: Arc::default(),
     };
     Isolate::current()
         .and_then(|isolate| ask_near_heap_limit(isolate, Arc::new(near_limit)))
@@ -95,11 +99,36 @@ struct NearLimit {
     announce: Announce,
     taken: AtomicU32,
     raised: AtomicU32,
-    running: Arc<AtomicBool>,
+    at_work: Arc<AtWork>,
 }
 
-/// A child is forked within milliseconds; where it cannot be, the process must get on with dying.
-const FORK_PATIENCE: Duration = Duration::from_secs(15);
+/// How far the snapshot is that was asked for last.
+#[derive(Default)]
+struct AtWork {
+    /// From its beginning until it has been told how it ended.
+    running: AtomicBool,
+    /// Its child does the rest.
+    forked: AtomicBool,
+}
+
+impl AtWork {
+    fn is_running(&self) -> bool {
+        self.running.load(SeqCst)
+    }
+
+    /// No child has been forked for it yet.
+    fn needs_this_thread(&self) -> bool {
+        self.is_running() && !self.forked.load(SeqCst)
+    }
+
+    /// Whether the process may go on, or end.
+    fn lets_go(&self, at_limit: AtLimit) -> bool {
+        !self.is_running() || (at_limit == AtLimit::Continue && !self.needs_this_thread())
+    }
+}
+
+/// A child is forked within milliseconds, 0.6 s for the largest heaps; longer, and a worker thread waits for the safepoint.
+const FORK_PATIENCE: Duration = Duration::from_millis(700);
 
 /// How long a process that waits for its file stands still at most.
 const FILE_PATIENCE: Duration = Duration::from_secs(600);
@@ -115,16 +144,24 @@ impl NearLimit {
     fn take_next(&self, heap: &AtHeapLimit) -> bool {
         let number = self.taken.fetch_add(1, SeqCst) + 1;
         self.raised.store(1, SeqCst);
-        self.take(heap, number);
+        if self.start(heap, number) {
+            self.lend();
+        }
+        self.is_asked_again()
+    }
+
+    /// Whether V8 is to ask again after the thread has lent itself.
+    fn is_asked_again(&self) -> bool {
         match self.settings.at_limit {
             AtLimit::Continue | AtLimit::Wait => true,
+            AtLimit::Exit if self.at_work.needs_this_thread() => true,
             AtLimit::Exit if self.environment.is_main => process::exit_now(1),
             AtLimit::Exit => false,
         }
     }
 
-    /// Takes the snapshot, or starts it, and lends this thread to it.
-    fn take(&self, heap: &AtHeapLimit, number: u32) {
+    /// Starts the snapshot; whether it depends on this thread now.
+    fn start(&self, heap: &AtHeapLimit, number: u32) -> bool {
         let path = numbered(&self.settings.first, number);
         if self.settings.announce {
             // As node-oom-heapdump says it.
@@ -140,7 +177,7 @@ impl NearLimit {
         let listener = NearLimitListener {
             announce: Arc::clone(&self.announce),
             record: Arc::clone(&record),
-            running: Arc::clone(&self.running),
+            at_work: Arc::clone(&self.at_work),
         };
         let opened = open_destination(
             Destination::Named(path),
@@ -151,10 +188,11 @@ impl NearLimit {
             Ok((output, _)) => output,
             Err(error) => {
                 Box::new(listener).done(Err(error));
-                return;
+                return false;
             }
         };
-        self.running.store(true, SeqCst);
+        self.at_work.forked.store(false, SeqCst);
+        self.at_work.running.store(true, SeqCst);
         let request = Request {
             environment: Arc::clone(&self.environment),
             output: Arc::new(output),
@@ -170,20 +208,32 @@ impl NearLimit {
             request.end(Err(SnapshotError::ForkUnavailable(format!(
                 "no thread can be started: {error}"
             ))));
+            return false;
+        }
+        true
+    }
+
+    /// Lends this thread to the snapshot; where a worker thread waits for the collection to end, a second time after it.
+    fn lend(&self) {
+        let (environment, at_work) = (Arc::clone(&self.environment), Arc::clone(&self.at_work));
+        let at_limit = self.settings.at_limit;
+        let given_up_at = Instant::now() + FORK_PATIENCE;
+        environment.run_jobs_in_collection_until(FILE_PATIENCE, || {
+            at_work.lets_go(at_limit)
+                || (at_work.needs_this_thread() && Instant::now() > given_up_at)
+        });
+        if at_limit == AtLimit::Continue || !at_work.needs_this_thread() {
+            // The fork interrupts by itself.
             return;
         }
-        let environment = &self.environment;
-        match self.settings.at_limit {
-            AtLimit::Continue => {
-                environment.run_interrupting_jobs_until(FORK_PATIENCE, || {
-                    !environment.has_pending_requests()
-                });
+        let standing = Arc::clone(&environment);
+        // What is closed cannot be forked either.
+        let _ = environment.interrupt(move || {
+            standing.run_interrupting_jobs_until(FILE_PATIENCE, || at_work.lets_go(at_limit));
+            if at_limit == AtLimit::Exit && standing.is_main {
+                process::exit_now(1);
             }
-            AtLimit::Wait | AtLimit::Exit => {
-                environment
-                    .run_interrupting_jobs_until(FILE_PATIENCE, || !self.running.load(SeqCst));
-            }
-        }
+        });
     }
 }
 
@@ -198,9 +248,14 @@ impl NearHeapLimit for NearLimit {
         // Whoever asked V8 before us is asked soon: Node's own callback ends a worker that is out of memory, and gives it
         // 16 MB for that, which a heap that has grown on does not fit. Where there is nobody V8 ends the process.
         let leave = HeapLimitAnswer { limit: raised(LAST_STEP), leave: true };
-        if self.running.load(SeqCst) {
-            // Nested, or the child is still at work.
-            return if self.raised.fetch_add(1, SeqCst) < RAISES { go_on } else { leave };
+        if self.at_work.is_running() {
+            if self.raised.fetch_add(1, SeqCst) >= RAISES {
+                return leave;
+            }
+            if self.at_work.needs_this_thread() {
+                self.lend();
+            }
+            return if self.is_asked_again() { go_on } else { leave };
         }
         if self.taken.load(SeqCst) >= self.settings.most {
             return leave;
@@ -212,10 +267,14 @@ impl NearHeapLimit for NearLimit {
 struct NearLimitListener {
     announce: Announce,
     record: Arc<Record>,
-    running: Arc<AtomicBool>,
+    at_work: Arc<AtWork>,
 }
 
 impl Listener for NearLimitListener {
+    fn forked(&self) {
+        self.at_work.forked.store(true, SeqCst);
+    }
+
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {
         let recorded = self.record.finish(&result);
         if let Err(error) = &result {
@@ -228,7 +287,7 @@ impl Listener for NearLimitListener {
             let _ = writeln!(io::stderr(), "no heap snapshot at the heap limit: {error}{record}");
         }
         (self.announce)(result);
-        self.running.store(false, SeqCst);
+        self.at_work.running.store(false, SeqCst);
     }
 }
 
