@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { startApp } from './support/app.mjs';
 import { makeControlGroup, mountTmpfs, needsRoot } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
-import { childrenOf, goneAfter } from './support/processes.mjs';
+import { childrenOf, goneAfter, waitFor } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
 const SMALL = ['--max-old-space-size=32'];
@@ -32,6 +32,11 @@ function startLeak(t, directory, args, options) {
   return startApp(t, leak, { cwd: directory.path, nodeOptions: SMALL, args: { options: {}, ...args }, ...options });
 }
 
+/** A snapshot and what is said of it. */
+const WHOLE = ['evidence.heapsnapshot', 'evidence.heapsnapshot.json'];
+
+const snapshotsIn = (directory) => directory.names().filter((name) => name.endsWith('.heapsnapshot'));
+
 const readRecord = (directory, name) => JSON.parse(fs.readFileSync(directory.at(`${name}.heapsnapshot.json`), 'utf8'));
 
 for (const shape of ['objects', 'strings', 'arrays', 'closures']) {
@@ -41,7 +46,7 @@ for (const shape of ['objects', 'strings', 'arrays', 'closures']) {
     const { code, stderr } = await app.ended();
     assert.equal(code, 1);
     assert.match(stderr, /^Generating Heapdump to '.*evidence\.heapsnapshot' now\.\.\.$/m);
-    assert.deepEqual(directory.names(), ['evidence.heapsnapshot']);
+    assert.deepEqual(directory.names(), WHOLE);
     assert.ok((await validateSnapshot(directory.at('evidence.heapsnapshot'))).nodes > 10_000);
   });
 }
@@ -50,8 +55,9 @@ test('a loop that never turns the event loop leaves one too', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startLeak(t, directory, { shape: 'objects', synchronous: true });
   assert.equal((await app.ended()).code, 1);
-  assert.deepEqual(directory.names(), [`OoM-pid-${app.pid}.heapsnapshot`]);
-  await validateSnapshot(directory.at(directory.names()[0]));
+  const name = `OoM-pid-${app.pid}.heapsnapshot`;
+  assert.deepEqual(directory.names(), [name, `${name}.json`]);
+  await validateSnapshot(directory.at(name));
 });
 
 test('leaks beside V8 threads that compile leave whole snapshots', async (t) => {
@@ -74,7 +80,7 @@ test('leaks beside V8 threads that compile leave whole snapshots', async (t) => 
   for (const { app, directory } of apps) {
     const { code, stderr } = await app.ended();
     assert.equal(code, 1, stderr);
-    assert.deepEqual(directory.names(), ['evidence.heapsnapshot'], stderr);
+    assert.deepEqual(directory.names(), WHOLE, stderr);
     await validateSnapshot(directory.at('evidence.heapsnapshot'));
   }
 });
@@ -83,10 +89,10 @@ test('names: path before name, a time stamp, and never over 255 characters', asy
   const directory = makeTemporaryDirectory(t);
   const options = { name: 'x'.repeat(300), addTimestamp: false };
   assert.equal((await startLeak(t, directory, { shape: 'objects', options }).ended()).code, 1);
-  assert.deepEqual(directory.names(), [`${'x'.repeat(255 - '.heapsnapshot'.length)}.heapsnapshot`]);
+  assert.deepEqual(snapshotsIn(directory), [`${'x'.repeat(255 - '.heapsnapshot'.length)}.heapsnapshot`]);
   const stamped = makeTemporaryDirectory(t);
   await startLeak(t, stamped, { shape: 'objects', options: { path: 'a', name: 'b', addTimestamp: true } }).ended();
-  assert.match(stamped.names().join(), /^a-\d{8}T\d{6}\.heapsnapshot$/);
+  assert.match(snapshotsIn(stamped).join(), /^a-\d{8}T\d{6}\.heapsnapshot$/);
 });
 
 test('churn that does not leak gives no file', async (t) => {
@@ -121,7 +127,8 @@ test('continue: the child of a process that dies completes the file', async (t) 
   const app = startApp(t, async () => {
     const { heap } = require('../../lib/native.js');
     const options = require('../../lib/options.js').normalize({ fallback: 'error' });
-    const limit = { path: Buffer.from('evidence.heapsnapshot'), atLimit: 'continue', most: 1, announce: false };
+    const about = { host: 'h', node: process.version, thread: 0, keepRecord: true };
+    const limit = { path: Buffer.from('evidence.heapsnapshot'), atLimit: 'continue', most: 1, announce: false, ...about };
     heap.armNearHeapLimit(limit, options, () => {});
     const kept = (globalThis.kept = []);
     for (;;) kept.push({ a: kept.length });
@@ -131,9 +138,11 @@ test('continue: the child of a process that dies completes the file', async (t) 
   if (child) await goneAfter(child);
   const { stderr } = await app.ended();
   assert.match(stderr, /JavaScript heap out of memory/);
-  const { waitFor } = await import('./support/processes.mjs');
   await waitFor('the file', () => directory.names().includes('evidence.heapsnapshot'));
-  await validateSnapshot(directory.at('evidence.heapsnapshot'));
+  const { nodes } = await validateSnapshot(directory.at('evidence.heapsnapshot'));
+  // Nobody was left to correct what the child wrote.
+  const record = await waitFor('the record', () => [readRecord(directory, 'evidence')].find(({ complete }) => complete));
+  assert.equal(record.report.nodes, nodes);
 });
 
 test('one array far beyond the limit leaves a whole snapshot', async (t) => {
@@ -145,7 +154,7 @@ test('one array far beyond the limit leaves a whole snapshot', async (t) => {
     for (;;) kept.push({ a: kept.length });
   }, { cwd: directory.path, nodeOptions: SMALL });
   assert.equal((await app.ended()).code, 1);
-  assert.deepEqual(directory.names(), ['evidence.heapsnapshot']);
+  assert.deepEqual(directory.names(), WHOLE);
   await validateSnapshot(directory.at('evidence.heapsnapshot'));
 });
 
@@ -155,7 +164,7 @@ for (const atLimit of ['wait', 'continue']) {
     const app = startApp(t, async ({ args }) => {
       const { existsSync, readdirSync } = require('node:fs');
       const { getHeapStatistics } = require('node:v8');
-      require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit, record: 'always' });
+      require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit });
       const limit = () => getHeapStatistics().heap_size_limit;
       const before = limit();
       let kept = [];
@@ -178,7 +187,7 @@ for (const atLimit of ['wait', 'continue']) {
     await validateSnapshot(directory.at('evidence.heapsnapshot'));
     const record = readRecord(directory, 'evidence');
     assert.equal(record.complete, true);
-    assert.equal(record.error, null);
+    assert.equal(record.error, undefined);
     assert.equal(record.node, process.version);
   });
 }
@@ -207,7 +216,8 @@ test('a worker at its own limit leaves a snapshot and ends as Node.js ends it; t
   }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=0'] });
   assert.deepEqual(await app.result(), { code: 'ERR_WORKER_OUT_OF_MEMORY', status: 1 });
   const name = `OoM-pid-${app.pid}-thread-1.heapsnapshot`;
-  assert.deepEqual(directory.names(), [name]);
+  assert.deepEqual(directory.names(), [name, `${name}.json`]);
+  assert.equal(readRecord(directory, name.replace('.heapsnapshot', '')).thread, 1);
   await validateSnapshot(directory.at(name));
 });
 
@@ -250,24 +260,29 @@ for (const [atLimit, buffer, what] of [['exit', 110, 'has no room'], ['wait', 11
     assert.equal(record.error.code, 'ERR_HEAPDUMP_NO_MEMORY');
     assert.equal(record.pid, app.pid);
     assert.deepEqual(record.thresholds.map(({ reason, limit }) => ({ reason, limit })), [{ reason: 'rss', limit: 1 }]);
-    assert.ok(record.heapUsed > 30e6 && record.heapTotal >= record.heapUsed, `${record.heapUsed} of ${record.heapTotal}`);
+    const { rss, heapUsed, heapTotal, heapLimit, cgroupLimit } = record.memory;
+    assert.ok(heapUsed > 30e6 && heapTotal >= heapUsed && rss > heapUsed, JSON.stringify(record.memory));
+    assert.deepEqual([heapLimit >= 64 << 20, heapLimit < 80 << 20, cgroupLimit], [true, true, 320 << 20]);
     assert.ok(record.heapSpaces.find(({ name }) => name === 'old_space').used > 20e6);
     assert.equal(record.allocationProfile[0].function, 'theLeak', JSON.stringify(record.allocationProfile));
     assert.match(record.allocationProfile[0].script, /host\.cjs|^$/);
   });
 }
 
-test('record: always leaves one beside a whole snapshot', async (t) => {
+test('a whole snapshot has a record beside it, unless only failures are wanted', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const app = startLeak(t, directory, { shape: 'arrays', options: { path: 'evidence', record: 'always' } });
+  const app = startLeak(t, directory, { shape: 'arrays', options: { path: 'evidence' } });
   assert.equal((await app.ended()).code, 1);
-  assert.deepEqual(directory.names(), ['evidence.heapsnapshot', 'evidence.heapsnapshot.json']);
+  assert.deepEqual(directory.names(), WHOLE);
   const record = readRecord(directory, 'evidence');
   const { nodes } = await validateSnapshot(directory.at('evidence.heapsnapshot'));
-  assert.deepEqual([record.complete, record.error, record.nodes], [true, null, nodes]);
-  assert.equal(record.snapshot, directory.at('evidence.heapsnapshot'));
+  assert.deepEqual([record.version, record.reason, record.complete, record.error], [1, 'oom', true, undefined]);
+  assert.deepEqual([record.snapshot, record.report.nodes], ['evidence.heapsnapshot', nodes]);
   assert.equal(record.allocationProfile, null);
-  assert.ok(record.pause > 0 && record.childPrivateMemory > 0, JSON.stringify(record));
+  assert.ok(record.report.pause > 0 && record.report.childPrivateMemory > 0, JSON.stringify(record));
+  const without = makeTemporaryDirectory(t);
+  await startLeak(t, without, { shape: 'arrays', options: { path: 'evidence', record: 'failure' } }).ended();
+  assert.deepEqual(without.names(), ['evidence.heapsnapshot']);
 });
 
 test('a full disk leaves nothing, and no word of success', async (t) => {
@@ -302,7 +317,13 @@ test('threshold: a snapshot when the heap after a garbage collection is over it,
   }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=200', '--expose-gc'] });
   await app.says(/done/);
   await app.ended();
-  assert.deepEqual(directory.names().sort(), ['my_heapdump-2.heapsnapshot', 'my_heapdump.heapsnapshot']);
+  assert.deepEqual(snapshotsIn(directory).sort(), ['my_heapdump-2.heapsnapshot', 'my_heapdump.heapsnapshot']);
+  for (const name of ['my_heapdump', 'my_heapdump-2']) {
+    const { reason, threshold, complete, snapshot, report } = readRecord(directory, name);
+    assert.deepEqual([reason, complete, snapshot], ['used', true, `${name}.heapsnapshot`]);
+    assert.equal(report.nodes, (await validateSnapshot(directory.at(snapshot))).nodes);
+    assert.ok(threshold.value > threshold.limit && threshold.limit > 20e6, JSON.stringify(threshold));
+  }
 });
 
 test('the API: paths, one at a time, deletions, CPU profiles, a singleton', async (t) => {

@@ -60,7 +60,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
   result.empty = result.files.some((name) => statSync(join(directory, name)).size === 0);
   result.peak = peak.bytes;
   result.record = readRecord(directory);
-  result.children = result.record?.childPrivateMemory;
+  result.children = result.record?.report?.childPrivateMemory;
   if (file !== undefined) {
     const { birthtimeMs, size } = statSync(file);
     result.size = size;

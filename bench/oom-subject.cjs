@@ -15,8 +15,8 @@ const WAYS = {
   none() {},
   core() {},
   // The drop-in with an option of ours: the process goes on once the child is forked.
-  fork: () => require('../lib/oom.js')({ path: evidence, atLimit: 'continue', record: 'always' }),
-  exit: () => require('../lib/oom.js')({ path: evidence, record: 'always' }),
+  fork: () => require('../lib/oom.js')({ path: evidence, atLimit: 'continue' }),
+  exit: () => require('../lib/oom.js')({ path: evidence }),
   peer: () => require(peer)({ path: evidence, heapdumpOnOOM: true }),
 };
 

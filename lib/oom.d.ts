@@ -27,9 +27,10 @@ declare namespace oomHeapdump {
      */
     atLimit?: 'exit' | 'wait' | 'continue';
     /**
-     * Ours: when a small JSON record (`….heapsnapshot.json`: heap statistics by space, the top of V8's sampling heap
-     * profile if that is on, the last thresholds a monitor saw) is left beside the snapshot at the limit: `'failure'`
-     * (default) in its place only, or `'always'`.
+     * Ours: when a small JSON record (`….heapsnapshot.json`: time, process, memory, limits, whether the snapshot is
+     * complete and what it cost; heap statistics by space, the top of V8's sampling heap profile if that is on, the last
+     * thresholds a monitor saw) is left: beside each snapshot at the limit (`'always'`, the default) or only in the place
+     * of one that failed (`'failure'`).
      */
     record?: 'failure' | 'always';
     /** Accepted; there is one implementation. */

@@ -36,7 +36,7 @@ class OomHeapdump {
   #cpuProfiles = new Set();
 
   constructor(options) {
-    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'failure' } = options;
+    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always' } = options;
     if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
     if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
     if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
@@ -87,35 +87,69 @@ class OomHeapdump {
   }
 
   /** The first version's option: used heap after a full garbage collection, in percent of V8's limit. */
-  #watchThreshold(percent, limit, file) {
+  #watchThreshold(percent, most, file) {
     const { PerformanceObserver, constants } = require('node:perf_hooks');
     let taken = 0;
     let running = false;
     const observer = new PerformanceObserver(async (list) => {
       const full = list.getEntries().some((entry) => entry.detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR);
-      if (!full || running || !isOver(percent)) return;
+      if (!full || running) return;
+      const { used_heap_size: used, heap_size_limit: limit } = v8.getHeapStatistics();
+      const threshold = { value: used, limit: (limit * percent) / 100 };
+      if (used <= threshold.limit) return;
       running = true;
       taken += 1;
-      if (taken >= limit) observer.disconnect();
+      if (taken >= most) observer.disconnect();
       const name = taken === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${taken}${SNAPSHOT}`;
-      // Its failure is published; a trigger never throws into the application.
-      await writeSnapshot(name, { fallback: 'error' }).catch((error) => debug('threshold: %s', error.message));
+      // A trigger never throws into the application; a failure is published.
+      await takeWithSidecar(name, threshold).catch((error) => debug('threshold: %s', error.message));
       running = false;
     });
     observer.observe({ entryTypes: ['gc'] });
   }
 }
 
-function isOver(percent) {
-  const { used_heap_size: used, heap_size_limit: limit } = v8.getHeapStatistics();
-  return used > (limit * percent) / 100;
+/** A JSON beside the snapshot, as monitors write it (src/snapshot/sidecar.rs): before, and again at the end. */
+async function takeWithSidecar(file, threshold) {
+  const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
+  const heapLimit = v8.getHeapStatistics().heap_size_limit;
+  const sidecar = {
+    version: 1,
+    reason: 'used',
+    time: new Date().toISOString(),
+    pid: process.pid,
+    host: os.hostname(),
+    node: process.version,
+    thread: threadId,
+    threshold,
+    memory: { rss, heapUsed, heapTotal, external, heapLimit },
+    complete: null,
+    snapshot: path.basename(file),
+  };
+  const write = (end) => fs.writeFile(`${file}.json`, `${JSON.stringify({ ...sidecar, ...end }, null, 2)}\n`, { mode: 0o600 });
+  await write().catch(() => {});
+  try {
+    const { path: _, ...report } = await writeSnapshot(file, { fallback: 'error' });
+    await write({ complete: true, report });
+  } catch (error) {
+    await write({ complete: false, error: { code: error.code, message: error.message } });
+    throw error;
+  }
 }
 
-/** What happens after the snapshot: 'exit' is its model's. Where there can be none, a small record takes its place. */
+/** What happens after the snapshot: 'exit' is its model's. A small record lies beside it, or in its place. */
 function armAtLimit(file, atLimit, keepRecord) {
   const native = normalize({ mode: 'auto', fallback: 'error' });
-  const about = JSON.stringify({ host: os.hostname(), node: process.version, thread: threadId });
-  const limit = { path: Buffer.from(path.resolve(file)), atLimit, most: 1, announce: true, about, keepRecord };
+  const limit = {
+    path: Buffer.from(path.resolve(file)),
+    atLimit,
+    most: 1,
+    announce: true,
+    keepRecord,
+    host: os.hostname(),
+    node: process.version,
+    thread: threadId,
+  };
   const error = heap.armNearHeapLimit(limit, native, (event) => {
     if (event.error) publish('error', { error: toError(event.error) });
     else publish('end', { report: toReport(event.report) });

@@ -10,9 +10,9 @@ use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
 use crate::signal;
 use crate::snapshot::{
-    Accepted, AtLimit, Busy, Destination, NearLimitAnnounce, NearLimitSettings, Order, Output,
-    Report, RequestOptions, above_standard, arm, import_file as import, open_destination, start,
-    take_in_process,
+    Accepted, AtLimit, Busy, Destination, NearLimitAnnounce, NearLimitSettings, Order, Origin,
+    Output, Report, RequestOptions, above_standard, arm, import_file as import, open_destination,
+    record_path, start, take_in_process,
 };
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -174,7 +174,7 @@ pub(crate) fn arm_near_heap_limit(
 ) -> napi::Result<Option<JsError>> {
     // The listener does not keep the process alive: it hears of it if the process recovers.
     let function = event_function::<true>(listener)?;
-    let announce: NearLimitAnnounce = Arc::new(move |result| {
+    let announce: NearLimitAnnounce = Arc::new(move |result, _record| {
         remember(&result);
         function.call(result.into(), ThreadsafeFunctionCallMode::NonBlocking);
     });
@@ -185,8 +185,9 @@ pub(crate) fn arm_near_heap_limit(
         at_limit: AtLimit::from_name(&limit.at_limit),
         most: limit.most,
         announce: limit.announce,
-        about: limit.about.clone().unwrap_or_default(),
-        keep_record: limit.keep_record.unwrap_or(false),
+        origin: Origin { host: limit.host.clone(), node: limit.node.clone(), thread: limit.thread },
+        record_path,
+        keep_record: limit.keep_record,
     };
     Ok(arm(environment, settings, announce).err().map(Into::into))
 }

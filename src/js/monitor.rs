@@ -3,9 +3,9 @@
 use super::last::remember;
 use super::values::{JsError, JsOptions, JsReport, path_of};
 use crate::environment::Environment;
-use crate::monitor::{Announce, Keep, Limit, Monitor, Origin, Reason, Settings, Told};
+use crate::monitor::{Announce, Keep, Limit, Monitor, Reason, Settings, Told};
 use crate::process;
-use crate::snapshot::AtLimit;
+use crate::snapshot::{AtLimit, Origin};
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;

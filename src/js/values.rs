@@ -2,7 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
-use crate::snapshot::{Compression, Mode, ProgressReport, Report, RequestOptions};
+use crate::snapshot::{Compression, ProgressReport, Report, RequestOptions};
 use crate::v8::SnapshotOptions;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -145,10 +145,12 @@ pub struct JsNearLimit {
     pub most: u32,
     /// A line on standard error says what is about to be done.
     pub announce: bool,
-    /// What the record says of the process besides: a JSON object.
-    pub about: Option<String>,
     /// The record stays beside a complete snapshot.
-    pub keep_record: Option<bool>,
+    pub keep_record: bool,
+    pub host: String,
+    /// Node's version.
+    pub node: String,
+    pub thread: u32,
 }
 
 impl JsOptions {
@@ -199,11 +201,7 @@ impl From<Report> for JsReport {
             bytes: number(report.bytes),
             nodes: number(report.nodes),
             edges: number(report.edges),
-            mode: match report.mode {
-                Mode::Fork => "fork",
-                Mode::Inline => "inline",
-            }
-            .to_owned(),
+            mode: report.mode.name().to_owned(),
             fallback_reason: report.fallback_reason,
             attempts: report.attempts,
             retry_reasons: report.retry_reasons,

@@ -1,12 +1,13 @@
 //! From a crossing to a request, and from its end to the sidecar.
 
-use super::sidecar::Sidecar;
-use super::{Crossing, Monitor, Reason, Told, Why, directory, float, lock};
+use super::{Crossing, Monitor, Reason, Told, Why, directory, lock};
 use crate::environment::When;
 use crate::error::SnapshotError;
 use crate::process;
 use crate::signal;
-use crate::snapshot::{Destination, Listener, QUEUE, Report, Request, open_destination};
+use crate::snapshot::{
+    Destination, Listener, QUEUE, Report, Request, Sidecar, open_destination, sidecar_of,
+};
 use crate::v8::{HeapFigures, Isolate, heap_figures};
 use std::io;
 use std::path::PathBuf;
@@ -43,8 +44,7 @@ impl Monitor {
         heap: Option<HeapFigures>,
     ) -> bool {
         let (snapshot, sidecar) = self.reserve(reason, crossing, heap);
-        let listener =
-            Dump { monitor: Arc::clone(self), reason, sidecar: Some(sidecar), begun: true };
+        let listener = Dump { monitor: Arc::clone(self), reason, sidecar };
         self.busy.store(true, SeqCst);
         let settings = &self.settings;
         let opened =
@@ -88,7 +88,8 @@ impl Monitor {
         let mut time = directory::wall_clock();
         loop {
             let path = self.settings.directory.join(directory::snapshot_name(reason, time));
-            let sidecar = Sidecar::new(reason, self.settings.origin.clone(), &path, over, heap);
+            let origin = self.settings.origin.clone();
+            let sidecar = Sidecar::new(sidecar_of(&path), &path, reason.name(), origin, over, heap);
             match sidecar.reserve() {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => time += 1,
                 // Where it cannot be written, the snapshot cannot either, and says why.
@@ -115,49 +116,41 @@ impl Monitor {
         Err(SnapshotError::io("statvfs", directory, process::no_space()))
     }
 
-    /// The end of a dump at V8's limit; the heap was at its limit when it began.
-    pub(super) fn ended_at_limit(self: &Arc<Self>, result: Result<Report, SnapshotError>) {
-        // A thread that waits for this answers.
-        let heap = self.current_heap();
-        let over = heap.map(|heap| (float(heap.limit), float(heap.limit)));
-        let path = result.as_ref().ok().and_then(|report| report.path.clone());
-        let path = path.unwrap_or_else(|| {
-            let name = directory::snapshot_name(Reason::Oom, directory::wall_clock());
-            self.settings.directory.join(name)
-        });
-        let origin = self.settings.origin.clone();
-        let sidecar = Sidecar::new(Reason::Oom, origin, &path, over, heap);
-        let dump = Dump {
-            monitor: Arc::clone(self),
-            reason: Reason::Oom,
-            sidecar: Some(sidecar),
-            begun: false,
-        };
-        Box::new(dump).done(result);
+    /// The end of a dump at V8's limit.
+    pub(super) fn ended_at_limit(
+        &self,
+        result: Result<Report, SnapshotError>,
+        sidecar: Option<PathBuf>,
+    ) {
+        self.ended(Reason::Oom, result, sidecar);
+    }
+
+    fn ended(
+        &self,
+        reason: Reason,
+        result: Result<Report, SnapshotError>,
+        sidecar: Option<PathBuf>,
+    ) {
+        directory::prune(&self.settings.directory, self.settings.keep);
+        (self.announce)(Told::Ended(reason, result, sidecar));
     }
 }
 
-/// Hears of a dump's end.
+/// Hears of a dump's end; the monitor is busy with it until then.
 struct Dump {
     monitor: Arc<Monitor>,
     reason: Reason,
-    sidecar: Option<Sidecar>,
-    /// The monitor is busy with it.
-    begun: bool,
+    sidecar: Sidecar,
 }
 
 impl Listener for Dump {
     fn done(mut self: Box<Self>, result: Result<Report, SnapshotError>) {
-        let sidecar = self.sidecar.take().and_then(|mut sidecar| {
-            sidecar.finish(&result).is_ok().then(|| sidecar.path().to_owned())
-        });
-        directory::prune(&self.monitor.settings.directory, self.monitor.settings.keep);
-        if self.begun {
-            if result.is_err() {
-                *lock(&self.monitor.failed) = Some(self.reason);
-            }
-            self.monitor.busy.store(false, SeqCst);
+        let written = self.sidecar.finish(&result).is_ok();
+        let sidecar = written.then(|| self.sidecar.path().to_owned());
+        if result.is_err() {
+            *lock(&self.monitor.failed) = Some(self.reason);
         }
-        (self.monitor.announce)(Told::Ended(self.reason, result, sidecar));
+        self.monitor.busy.store(false, SeqCst);
+        self.monitor.ended(self.reason, result, sidecar);
     }
 }

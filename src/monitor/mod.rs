@@ -7,16 +7,14 @@
 mod directory;
 mod dump;
 mod rules;
-mod sidecar;
 
 pub(crate) use directory::{Keep, snapshot_name, wall_clock};
 pub(crate) use rules::{Crossing, Limit, Reason};
-pub(crate) use sidecar::Origin;
 
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process;
-use crate::snapshot::{AtLimit, NearLimitSettings, Report, RequestOptions};
+use crate::snapshot::{AtLimit, NearLimitSettings, Origin, Report, RequestOptions, sidecar_of};
 use crate::v8::{GcWatch, HeapFigures, Isolate, OnFullGc, heap_figures};
 use rules::{Growth, Threshold};
 use serde_json::json;
@@ -169,13 +167,13 @@ impl Monitor {
             at_limit,
             most: 1,
             announce: false,
-            about: serde_json::to_string(&self.settings.origin).unwrap_or_default(),
-            // The sidecar tells of a whole snapshot.
-            keep_record: false,
+            origin: self.settings.origin.clone(),
+            record_path: sidecar_of,
+            keep_record: true,
         };
         let monitor = Arc::clone(self);
         // On the thread that drove the request; the process waits for it where it was told to.
-        let announce = Arc::new(move |result| monitor.ended_at_limit(result));
+        let announce = Arc::new(move |result, sidecar| monitor.ended_at_limit(result, sidecar));
         crate::snapshot::arm(&self.environment, settings, announce)
     }
 

@@ -139,7 +139,7 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
     }
     progress.enter(Stage::Complete);
     if let Some(record) = &plan.record {
-        record.complete_in_child(progress.private_bytes.load(Relaxed));
+        record.complete_in_child(progress);
     }
     plan.output.sync_directory();
     COMPLETE

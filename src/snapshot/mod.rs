@@ -16,6 +16,7 @@ mod near_limit;
 mod queue;
 mod record;
 mod report;
+mod sidecar;
 mod start;
 #[cfg(target_os = "linux")]
 mod supervise;
@@ -25,8 +26,9 @@ mod writer;
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
-pub(crate) use record::{Record, remember_threshold};
+pub(crate) use record::{Record, record_path, remember_threshold};
 pub(crate) use report::{Mode, ProgressReport, Report};
+pub(crate) use sidecar::{Origin, Sidecar, sidecar_of};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;
 #[cfg(unix)]

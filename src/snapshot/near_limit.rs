@@ -8,8 +8,8 @@
 //! collection is allowed to end for that, with a raised limit, and the thread lends itself again in V8's next interrupt.
 
 use super::{
-    Destination, Listener, QUEUE, Record, Report, Request, RequestOptions, fork_unavailable,
-    open_destination,
+    Destination, Listener, Origin, QUEUE, Record, Report, Request, RequestOptions,
+    fork_unavailable, open_destination,
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
@@ -57,14 +57,17 @@ pub(crate) struct NearLimitSettings {
     pub(crate) most: u32,
     /// A line on standard error says what is about to be done.
     pub(crate) announce: bool,
-    /// What the record says of the process besides: a JSON object.
-    pub(crate) about: String,
+    /// Of the record.
+    pub(crate) origin: Origin,
+    /// The record's file, for a snapshot's.
+    pub(crate) record_path: fn(&Path) -> PathBuf,
     /// The record stays beside a complete snapshot.
     pub(crate) keep_record: bool,
 }
 
-/// Tells JavaScript of a snapshot, if it comes to run again.
-pub(crate) type Announce = Arc<dyn Fn(Result<Report, SnapshotError>) + Send + Sync>;
+/// Tells JavaScript of a snapshot, if it comes to run again, and of its record, if that stands.
+pub(crate) type Announce =
+    Arc<dyn Fn(Result<Report, SnapshotError>, Option<PathBuf>) + Send + Sync>;
 
 /// Arranges for a snapshot of `environment`, the calling thread's, when V8's heap comes near its limit.
 ///
@@ -167,11 +170,13 @@ impl NearLimit {
             // As node-oom-heapdump says it.
             let _ = writeln!(io::stderr(), "Generating Heapdump to '{}' now...", path.display());
         }
+        let snapshot = named_for(&path, &self.settings.options);
         let record = Arc::new(Record::at_limit(
             heap,
-            &path,
+            &snapshot,
+            (self.settings.record_path)(&snapshot),
+            self.settings.origin.clone(),
             self.settings.at_limit.name(),
-            &self.settings.about,
             self.settings.keep_record,
         ));
         let listener = NearLimitListener {
@@ -276,19 +281,25 @@ impl Listener for NearLimitListener {
     }
 
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {
-        let recorded = self.record.finish(&result);
+        let record = self.record.finish(&result).then(|| self.record.path().to_owned());
         if let Err(error) = &result {
             // JavaScript may never run again to be told.
-            let record = if recorded {
-                format!("; what is known is in {}", self.record.path().display())
-            } else {
-                String::new()
-            };
-            let _ = writeln!(io::stderr(), "no heap snapshot at the heap limit: {error}{record}");
+            let known = record.as_ref().map_or_else(String::new, |record| {
+                format!("; what is known is in {}", record.display())
+            });
+            let _ = writeln!(io::stderr(), "no heap snapshot at the heap limit: {error}{known}");
         }
-        (self.announce)(result);
+        (self.announce)(result, record);
         self.at_work.running.store(false, SeqCst);
     }
+}
+
+/// The file that `path` becomes: absolute, with the compression's extension.
+fn named_for(path: &Path, options: &RequestOptions) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut path = path.into_os_string();
+    path.push(options.compression.map_or("", super::Compression::extension));
+    path.into()
 }
 
 /// `first`, then `name-2.heapsnapshot` beside it.

@@ -12,6 +12,16 @@ pub(crate) enum Mode {
     Inline,
 }
 
+impl Mode {
+    /// As JavaScript says it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Mode::Fork => "fork",
+            Mode::Inline => "inline",
+        }
+    }
+}
+
 /// A complete snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {

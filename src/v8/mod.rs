@@ -29,7 +29,7 @@ pub(crate) use gc_watch::{GcWatch, OnFullGc};
 pub(crate) use heap_limit::{
     AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, lift_heap_limit,
 };
-pub(crate) use heap_statistics::{HeapFigures, HeapStatistics, heap_figures, heap_statistics};
+pub(crate) use heap_statistics::{HeapFigures, HeapSpace, heap_figures, heap_statistics};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub(crate) use names::{NameCode, name_code};

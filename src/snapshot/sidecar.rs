@@ -1,14 +1,15 @@
 //! What is known of an automatic snapshot beside the snapshot itself, as JSON: the first thing to read after an exit.
 
-use super::rules::Reason;
+use super::{Mode, Report};
 use crate::error::SnapshotError;
-use crate::process;
-use crate::snapshot::{Mode, Report};
+use crate::process::{self, Progress};
 use crate::v8::HeapFigures;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// Raised when a field changes its meaning or goes.
@@ -47,6 +48,9 @@ pub(crate) struct Sidecar {
     report: Option<Made>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure>,
+    /// What is known besides at V8's heap limit.
+    #[serde(flatten)]
+    pub(super) more: Map<String, Value>,
     #[serde(skip)]
     path: PathBuf,
 }
@@ -76,18 +80,26 @@ struct Memory {
 /// Times in milliseconds, sizes in bytes.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Made {
+pub(super) struct Made {
     bytes: u64,
     nodes: u64,
     edges: u64,
     mode: &'static str,
+    child_private_memory: u64,
+    /// `None` from a child whose process ended before it.
+    #[serde(flatten)]
+    cost: Option<Cost>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cost {
     attempts: u32,
     pause: f64,
     barrier_wait: f64,
     fork_time: f64,
     duration: f64,
     child_peak_memory: u64,
-    child_private_memory: u64,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -97,18 +109,19 @@ struct Failure {
 }
 
 impl Sidecar {
-    /// Of the snapshot `snapshot` that is about to be taken. `over`: value and limit, where there is one.
+    /// In the file `path`, of the snapshot `snapshot` that is about to be taken. `over`: value and limit, where there is one.
     pub(crate) fn new(
-        reason: Reason,
-        origin: Origin,
+        path: PathBuf,
         snapshot: &Path,
+        reason: &'static str,
+        origin: Origin,
         over: Option<(f64, f64)>,
         heap: Option<HeapFigures>,
     ) -> Sidecar {
         let group = process::group_use();
         Sidecar {
             version: VERSION,
-            reason: reason.name(),
+            reason,
             time: format!("{:?}", chrono::Utc::now()),
             pid: std::process::id(),
             origin,
@@ -127,7 +140,8 @@ impl Sidecar {
             snapshot: file_name(snapshot),
             report: None,
             error: None,
-            path: sidecar_of(snapshot),
+            more: Map::new(),
+            path,
         }
     }
 
@@ -156,16 +170,32 @@ impl Sidecar {
     pub(crate) fn finish(&mut self, result: &Result<Report, SnapshotError>) -> io::Result<()> {
         match result {
             Ok(report) => {
-                self.complete = Some(true);
                 self.snapshot = report.path.as_deref().map(file_name).unwrap_or_default();
-                self.report = Some(report.into());
+                self.succeed(report.into());
             }
-            Err(error) => {
-                self.complete = Some(false);
-                self.error = Some(Failure { code: error.code(), message: error.to_string() });
-            }
+            Err(error) => self.fail(error, error.to_string()),
         }
-        let temporary = self.path.with_file_name(format!(".{}.tmp", file_name(&self.path)));
+        self.replace()
+    }
+
+    pub(super) fn succeed(&mut self, made: Made) {
+        self.complete = Some(true);
+        self.report = Some(made);
+        self.error = None;
+    }
+
+    pub(super) fn fail(&mut self, error: &SnapshotError, message: String) {
+        self.complete = Some(false);
+        self.error = Some(Failure { code: error.code(), message });
+    }
+
+    /// Writes it whole or not at all, over what it said before.
+    pub(super) fn replace(&self) -> io::Result<()> {
+        let temporary = self.path.with_file_name(format!(
+            ".{}.{}.tmp",
+            file_name(&self.path),
+            std::process::id()
+        ));
         let written = create(&temporary)
             .and_then(|mut file| self.write_to(&mut file))
             .and_then(|()| fs::rename(&temporary, &self.path));
@@ -182,6 +212,20 @@ impl Sidecar {
     }
 }
 
+impl Made {
+    /// As the child knows it.
+    pub(super) fn in_child(progress: &Progress) -> Made {
+        Made {
+            bytes: progress.bytes.load(Relaxed),
+            nodes: progress.nodes.load(Relaxed),
+            edges: progress.edges.load(Relaxed),
+            mode: Mode::Fork.name(),
+            child_private_memory: progress.private_bytes.load(Relaxed),
+            cost: None,
+        }
+    }
+}
+
 impl From<&Report> for Made {
     fn from(report: &Report) -> Made {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
@@ -189,23 +233,22 @@ impl From<&Report> for Made {
             bytes: report.bytes,
             nodes: report.nodes,
             edges: report.edges,
-            mode: match report.mode {
-                Mode::Fork => "fork",
-                Mode::Inline => "inline",
-            },
-            attempts: report.attempts,
-            pause: milliseconds(report.pause),
-            barrier_wait: milliseconds(report.barrier_wait),
-            fork_time: milliseconds(report.fork_time),
-            duration: milliseconds(report.duration),
-            child_peak_memory: report.child_peak_memory,
+            mode: report.mode.name(),
             child_private_memory: report.child_private_memory,
+            cost: Some(Cost {
+                attempts: report.attempts,
+                pause: milliseconds(report.pause),
+                barrier_wait: milliseconds(report.barrier_wait),
+                fork_time: milliseconds(report.fork_time),
+                duration: milliseconds(report.duration),
+                child_peak_memory: report.child_peak_memory,
+            }),
         }
     }
 }
 
 /// `a.json` for `a.heapsnapshot`, however that is compressed.
-fn sidecar_of(snapshot: &Path) -> PathBuf {
+pub(crate) fn sidecar_of(snapshot: &Path) -> PathBuf {
     let name = file_name(snapshot);
     let stem = name.split_once(".heapsnapshot").map_or(name.as_str(), |(stem, _)| stem);
     snapshot.with_file_name(format!("{stem}.json"))
@@ -243,7 +286,8 @@ mod tests {
         fs::create_dir_all(&directory).expect("a directory");
         let origin = Origin { host: "h\"ost".to_owned(), node: "v1.2.3".to_owned(), thread: 0 };
         let snapshot = directory.join("heap-rss-1.heapsnapshot");
-        let mut sidecar = Sidecar::new(Reason::Rss, origin, &snapshot, Some((2.0, 1.0)), None);
+        let path = sidecar_of(&snapshot);
+        let mut sidecar = Sidecar::new(path, &snapshot, "rss", origin, Some((2.0, 1.0)), None);
         sidecar.reserve().expect("is written");
         assert!(sidecar.reserve().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists));
         let read = || fs::read_to_string(directory.join("heap-rss-1.json")).expect("is there");
