@@ -115,6 +115,30 @@ test('without heapdumpOnOOM the process dies as ever', async (t) => {
   assert.deepEqual(directory.names(), []);
 });
 
+for (const [order, expected] of [
+  ['oom monitor', [/^evidence\.heapsnapshot$/, /^heap-oom-\d+\.heapsnapshot$/, /^heap-oom-\d+\.json$/]],
+  // That one ends the process.
+  ['monitor oom', [/^evidence\.heapsnapshot$/]],
+]) {
+  test(`with a monitor of the same limit the one armed last is asked first: ${order}`, async (t) => {
+    const directory = makeTemporaryDirectory(t);
+    const app = startApp(t, ({ args }) => {
+      const arm = {
+        oom: () => require('../../lib/oom.js')({ path: 'evidence' }),
+        monitor: () => require('../../lib/monitor.js').monitor({ oom: 'wait', dir: '.' }),
+      };
+      for (const who of args.order.split(' ')) arm[who]();
+      const kept = (globalThis.kept = []);
+      for (;;) kept.push(new Array(1000).fill(kept.length + 0.5));
+    }, { cwd: directory.path, nodeOptions: SMALL, args: { order } });
+    assert.equal((await app.ended()).code, 1);
+    const names = directory.names();
+    assert.equal(names.length, expected.length, names.join());
+    for (const [index, pattern] of expected.entries()) assert.match(names[index], pattern);
+    for (const name of names.filter((name) => name.endsWith('.heapsnapshot'))) await validateSnapshot(directory.at(name));
+  });
+}
+
 test('a directory that is missing costs nothing but the file', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startLeak(t, directory, { shape: 'objects', options: { path: 'missing/evidence' } });

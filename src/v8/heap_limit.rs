@@ -2,6 +2,7 @@
 
 use super::symbols::{self, NearHeapLimitCallback};
 use super::{Isolate, MissingSymbol};
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ pub(crate) struct HeapLimitAnswer {
     pub(crate) leave: bool,
 }
 
-/// Lets V8 ask `target` for as long as the isolate lives. V8 asks the one that was added last; it restores the initial
-/// limit by itself once the heap is well below it again.
+/// Lets V8 ask `target` for as long as the isolate lives. The one that was added last is asked; when it leaves, the one
+/// before it is asked at once. V8 restores the initial limit by itself once the heap is well below it again.
 ///
 /// Must be called on the thread that has entered `isolate`.
 ///
@@ -46,11 +47,17 @@ pub(crate) fn ask_near_heap_limit<T: NearHeapLimit>(
     let add = table
         .add_near_heap_limit_callback
         .ok_or(MissingSymbol("v8::Isolate::AddNearHeapLimitCallback"))?;
-    // Kept for ever: V8 holds it until the isolate is gone.
-    let data = Arc::into_raw(target).cast_mut().cast::<c_void>();
-    // SAFETY: the isolate is alive and entered by this thread (documented above); `near_heap_limit::<T>` reads `data` as
-    // the `T` that it is, which is never freed.
-    unsafe { add(isolate.as_ptr(), near_heap_limit::<T>, data) };
+    // Kept for ever: it may leave inside a call of V8's, which is no place to drop what JavaScript holds too.
+    let target: &'static Arc<T> = Box::leak(Box::new(target));
+    let asked = Asked::of(isolate);
+    let is_first = asked.targets.borrow().is_empty();
+    asked.targets.borrow_mut().push(&**target);
+    if is_first {
+        let data = std::ptr::from_ref(asked).cast_mut().cast::<c_void>();
+        // SAFETY: the isolate is alive and entered by this thread (documented above), and does not have this callback;
+        // it reads `data` as the `Asked` that it is, on this thread, and that is never freed.
+        unsafe { add(isolate.as_ptr(), near_heap_limit, data) };
+    }
     if let Some(restore) = table.automatically_restore_initial_heap_limit {
         // Of the initial limit, as Node's own --heapsnapshot-near-heap-limit has it (env.cc).
         const THRESHOLD: f64 = 0.95;
@@ -58,6 +65,54 @@ pub(crate) fn ask_near_heap_limit<T: NearHeapLimit>(
         unsafe { restore(isolate.as_ptr(), THRESHOLD) };
     }
     Ok(())
+}
+
+/// Whom to ask for one isolate. V8 knows one callback for all of them: it ends the process when a function that it has
+/// is added again, and takes functions off by their address alone.
+struct Asked {
+    isolate: Isolate,
+    targets: RefCell<Vec<&'static dyn NearHeapLimit>>,
+}
+
+thread_local! {
+    /// An isolate does not leave its thread.
+    static ASKED: RefCell<Vec<&'static Asked>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Asked {
+    fn of(isolate: Isolate) -> &'static Asked {
+        ASKED.with_borrow_mut(|all| {
+            if let Some(asked) = all.iter().find(|asked| asked.isolate == isolate) {
+                return *asked;
+            }
+            // V8 holds it until the isolate is gone.
+            let asked: &'static Asked =
+                Box::leak(Box::new(Asked { isolate, targets: RefCell::default() }));
+            all.push(asked);
+            asked
+        })
+    }
+
+    /// The limit that V8 gets.
+    fn ask(&self, current: usize, initial: usize) -> usize {
+        let heap = AtHeapLimit { isolate: self.isolate, current, initial };
+        let mut limit = current;
+        // Not borrowed while a target answers: V8 may ask inside of that.
+        while let Some(target) = self.last() {
+            let answer = target.on_near_heap_limit(&heap);
+            limit = answer.limit;
+            if !answer.leave {
+                return limit;
+            }
+            self.targets.borrow_mut().retain(|&other| !std::ptr::addr_eq(other, target));
+        }
+        stop_asking(self.isolate);
+        limit
+    }
+
+    fn last(&self) -> Option<&'static dyn NearHeapLimit> {
+        self.targets.borrow().last().copied()
+    }
 }
 
 /// In a forked child: V8's heap may grow beyond its limit. A heap that is nearly full is the one that most wants a
@@ -79,32 +134,23 @@ unsafe extern "C" fn lift(_data: *mut c_void, current: usize, _initial: usize) -
     current.max(usize::MAX >> 24)
 }
 
-unsafe extern "C" fn near_heap_limit<T: NearHeapLimit>(
-    data: *mut c_void,
-    current: usize,
-    initial: usize,
-) -> usize {
-    // SAFETY: `data` is what `ask_near_heap_limit` leaked for this `T`.
-    let target = unsafe { &*data.cast::<T>() };
+const _: NearHeapLimitCallback = near_heap_limit;
+
+unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, initial: usize) -> usize {
+    // SAFETY: `data` is what `ask_near_heap_limit` gave V8.
+    let asked = unsafe { &*data.cast::<Asked>() };
     // A panic must not unwind into V8's C++ frames.
-    let asked = std::panic::AssertUnwindSafe(|| {
-        let isolate = Isolate::current().ok()?;
-        let answer = target.on_near_heap_limit(&AtHeapLimit { isolate, current, initial });
-        if answer.leave {
-            stop_asking::<T>(isolate);
-        }
-        Some(answer.limit)
-    });
-    std::panic::catch_unwind(asked).ok().flatten().unwrap_or(current)
+    let answer = std::panic::AssertUnwindSafe(|| asked.ask(current, initial));
+    std::panic::catch_unwind(answer).unwrap_or(current)
 }
 
-/// V8 asks the `T` no more; whoever asked before is asked again. Called while V8 asks it.
-fn stop_asking<T: NearHeapLimit>(isolate: Isolate) {
+/// V8 asks here no more; whoever asked before is asked again. Called while V8 asks.
+fn stop_asking(isolate: Isolate) {
     if let Some(remove) =
         symbols::profiler().ok().and_then(|table| table.remove_near_heap_limit_callback)
     {
-        // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit::<T>` is on its list, because
-        // V8 asks it, and may go inside its own call, as Node's does (env.cc). 0 leaves the limit alone.
-        unsafe { remove(isolate.as_ptr(), near_heap_limit::<T>, 0) };
+        // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit` is on its list, because V8 asks it,
+        // and may go inside its own call, as Node's does (env.cc). 0 leaves the limit alone.
+        unsafe { remove(isolate.as_ptr(), near_heap_limit, 0) };
     }
 }

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The isolate that this thread has entered. It does not leave the thread, so it cannot outlive the isolate.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Isolate(NonNull<c_void>);
 
 impl Isolate {
