@@ -293,6 +293,33 @@ test('health: 503 over a limit of the heap or of RSS, and 200 while a dump runs'
   }
 });
 
+test('health: at the limit of open files, where the resident memory cannot be read, the heap still can', async (t) => {
+  const app = startApp(t, async ({ once }) => {
+    const { openSync } = require('node:fs');
+    const net = require('node:net');
+    const { healthHandler } = require('../../lib/http.js');
+    const server = require('node:http').createServer(healthHandler({ maxHeap: 0.9, maxRss: 1 }));
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const client = net.connect(server.address().port, '127.0.0.1').setEncoding('utf8');
+    const ask = async () => {
+      client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      return JSON.parse(/\{.*\}/.exec(await once(client, 'data'))[0]);
+    };
+    const before = await ask();
+    try {
+      for (;;) openSync('/dev/null');
+    } catch {
+      const answers = [before, await ask()];
+      client.destroy();
+      server.close();
+      return answers;
+    }
+  }, { via: ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'] });
+  const [before, atLimit] = await app.result();
+  assert.equal(typeof before.rss, 'number');
+  assert.deepEqual([atLimit.status, typeof atLimit.heapUsed, atLimit.rss], ['ok', 'number', undefined]);
+});
+
 test('loading it installs no signal, and the main entry loads none of it', async (t) => {
   const app = startApp(t, ({ heapdump }) => {
     const loaded = () => Object.keys(require.cache).filter((file) => /lib\/(http|exporters|openprofiling)/.test(file));

@@ -358,6 +358,39 @@ test("V8's limit: a snapshot and its sidecar before the process dies", async (t)
   assert.ok(said.threshold.limit > 16 * 2 ** 20);
 });
 
+test("V8's limit again, after the cooldown of a process that recovered", async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ args, once, stayAlive }) => {
+    const { getHeapStatistics } = require('node:v8');
+    const alive = stayAlive();
+    const monitor = () => require('../../lib/monitor.js').monitor({ dir: args.dir, oom: true, cooldown: 1 });
+    // One that has ended is still armed, as it says.
+    monitor().stop();
+    const watching = monitor();
+    const limit = getHeapStatistics().heap_size_limit;
+    const taken = [];
+    for (const _ of [1, 2]) {
+      let told = false;
+      const snapshot = once(watching, 'snapshot').then(({ report }) => ((told = true), taken.push(report.path)));
+      while (!told) {
+        let kept = [];
+        while (getHeapStatistics().heap_size_limit === limit) for (let i = 0; i < 10; i++) kept.push(new Array(1000).fill(kept.length + 0.5));
+        kept = undefined;
+        while (getHeapStatistics().heap_size_limit > limit) {
+          global.gc();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }
+      await snapshot;
+    }
+    clearTimeout(alive);
+    return taken;
+  }, { args: { dir: directory.path }, nodeOptions: [...GC, '--max-old-space-size=32'] });
+  const taken = await app.result();
+  assert.equal(new Set(taken).size, 2);
+  for (const file of taken) await validateSnapshot(file);
+});
+
 test('a monitor does not keep the process alive, and a stopped one is silent', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, async ({ args }) => {
@@ -421,6 +454,29 @@ test('metrics: numbers by name, a gauge function, the diagnostics channel', asyn
   assert.deepEqual(Object.keys(metrics), Object.keys(gauges));
   assert.deepEqual([metrics['heapdump.taken'], metrics['heapdump.failed'], metrics['heapdump.in_progress']], [1, 0, 0]);
   assert.deepEqual(channel, [['threshold', 'used'], ['snapshot', 'used']]);
+});
+
+test('at the limit of open files there are fewer metrics, and no throw out of a timer', async (t) => {
+  const app = startApp(t, async ({ stayAlive }) => {
+    const alive = stayAlive();
+    const { closeSync, openSync } = require('node:fs');
+    const names = new Set();
+    const metrics = { gauge: (name) => names.add(name) };
+    const watching = require('../../lib/monitor.js').monitor({ metrics, metricsInterval: 5 });
+    watching.metrics();
+    const open = [];
+    try {
+      for (;;) open.push(openSync('/dev/null'));
+    } catch ({ code }) {
+      while (!names.has('heapdump.taken')) await new Promise((resolve) => setTimeout(resolve, 5));
+      const atLimit = [code, names.has('nodejs.memory.heap_used'), names.has('nodejs.memory.rss')];
+      open.map(closeSync);
+      while (!names.has('nodejs.memory.rss')) await new Promise((resolve) => setTimeout(resolve, 5));
+      clearTimeout(alive);
+      return atLimit;
+    }
+  }, { via: ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'] });
+  assert.deepEqual(await app.result(), ['EMFILE', true, false]);
 });
 
 test('prom-client and OpenTelemetry get them', async (t) => {

@@ -8,6 +8,7 @@ const path = require('node:path');
 const { adapt, sendJson } = require('./http/adapt.js');
 const { readAccess } = require('./http/access.js');
 const { invalidType, invalidValue } = require('./errors.js');
+const { memoryUsage } = require('./memory-usage.js');
 
 const DEFAULT_INTERVAL = 10_000;
 /** A status for what a client can do something about; everything else is 500. */
@@ -119,7 +120,7 @@ function healthHandler(options = {}) {
       sendJson(request, response, 405, { error: 'GET or HEAD only' }, { Allow: 'GET, HEAD' });
       return;
     }
-    const { rss, heapUsed } = process.memoryUsage();
+    const { rss, heapUsed } = memoryUsage();
     const over = [];
     if (heapUsed > limits.heap) over.push(`the heap holds ${heapUsed} bytes of ${limits.heap} allowed`);
     if (rss > limits.rss) over.push(`resident are ${rss} bytes of ${limits.rss} allowed`);

@@ -2,6 +2,8 @@
 
 // A monitor's numbers, and how prom-client and OpenTelemetry get them. Both are handed in by the caller.
 
+const { memoryUsage } = require('./memory-usage.js');
+
 const HELP = {
   'nodejs.memory.rss': ['Resident memory of the process', 'By'],
   'nodejs.memory.heap_used': ["What V8's heap holds, garbage included", 'By'],
@@ -25,7 +27,7 @@ const HELP = {
 
 /** By name; what is not known is not there. */
 function readMetrics({ used, heapLimit, groupUsed, groupLimit }, { taken, failed, skipped }) {
-  const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
+  const { rss, heapUsed, heapTotal, external, arrayBuffers } = memoryUsage();
   const { inProgress, last } = require('./snapshot.js').getStatus();
   const values = {
     'nodejs.memory.rss': rss,
