@@ -168,7 +168,7 @@ export interface SnapshotReport<Name extends string | Buffer | undefined = strin
 
 /** See {@link getStatus}. */
 export interface SnapshotStatus {
-  /** Whether a snapshot runs. */
+  /** Whether a snapshot runs or waits. */
   inProgress: boolean;
   /** Snapshots that run: at most one, but for threads that are ending. */
   running: number;
@@ -228,7 +228,7 @@ export interface SnapshotStream extends Readable {
 /** A message of the diagnostics channel `heapdump-rs:snapshot`. */
 export type SnapshotMessage = SnapshotStartMessage | SnapshotEndMessage | SnapshotErrorMessage;
 
-/** A snapshot was asked for by a call. A signal's dump sends 'end' or 'error' alone. */
+/** A snapshot was asked for by a call. One that nobody called for (a signal, a limit) sends 'end' or 'error' alone. */
 export interface SnapshotStartMessage {
   type: 'start';
   /** As passed; absent for a default name and for a stream. */
