@@ -265,3 +265,19 @@ test('the permission model is asked for a signal’s dump too', async (t) => {
   await app.says(/HeapdumpWarning: no heap snapshot for SIGUSR2/, { on: 'stderr' });
   assert.deepEqual(directory.names(), []);
 });
+
+test('the permission model is asked before anything is armed at the heap limit', async (t) => {
+  if (NODE_MAJOR < 20) return t.diagnostic('not run: Node 18 has no permission model');
+  const directory = makeTemporaryDirectory(t);
+  const permission = [NODE_MAJOR < 22 ? '--experimental-permission' : '--permission', '--allow-addons', '--allow-fs-read=/*'];
+  const app = startApp(t, async ({ once }) => {
+    require('../../lib/oom.js')({ path: 'evidence' });
+    await once(process, 'warning');
+    const kept = (globalThis.kept = []);
+    for (;;) kept.push(new Array(1000).fill(kept.length + 0.5));
+  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=32', ...permission] });
+  const { stderr } = await app.ended();
+  assert.match(stderr, /HeapdumpWarning: no heap snapshot will be taken at the heap limit: Access .* restricted/);
+  assert.match(stderr, /JavaScript heap out of memory/);
+  assert.deepEqual(directory.names(), []);
+});

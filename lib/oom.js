@@ -15,6 +15,7 @@ const { normalize } = require('./options.js');
 const { toError, invalidValue } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
 const { writeSnapshot } = require('./promises.js');
+const { checkPermission } = require('./snapshot.js');
 
 const BUSY = 'A CPU profile or heapdump is already being created, please retry later.';
 const LONGEST_NAME = 255;
@@ -150,12 +151,15 @@ function armAtLimit(file, atLimit, keepRecord) {
     node: process.version,
     thread: threadId,
   };
-  const error = heap.armNearHeapLimit(limit, native, (event) => {
-    if (event.error) publish('error', { error: toError(event.error) });
-    else publish('end', { report: toReport(event.report) });
-  });
-  if (error) {
-    const { message, code } = toError(error);
+  try {
+    checkPermission(file);
+    checkPermission(`${file}.json`);
+    const error = heap.armNearHeapLimit(limit, native, (event) => {
+      if (event.error) publish('error', { error: toError(event.error) });
+      else publish('end', { report: toReport(event.report) });
+    });
+    if (error) throw toError(error);
+  } catch ({ message, code }) {
     process.emitWarning(`no heap snapshot will be taken at the heap limit: ${message}`, {
       type: 'HeapdumpWarning',
       code,
