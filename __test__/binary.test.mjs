@@ -116,14 +116,23 @@ test('a runtime without libuv: a warning about the signal, no watcher, snapshots
     const { heap } = require(${JSON.stringify(path.join(ROOT, 'lib/native.js'))});
     heap.installSignal = () => console.log('installed');
     heap.profilerUnavailable = () => 'no profiler';
+    const v8 = require('node:v8');
+    const { writeHeapSnapshot } = v8;
+    v8.writeHeapSnapshot = (file, options) => {
+      console.log(require('node:fs').lstatSync(file).mode.toString(8));
+      return writeHeapSnapshot(file, options);
+    };
     const { writeSnapshot } = require(${JSON.stringify(ROOT)});
     writeSnapshot('a.heapsnapshot', (error, filename, { mode, fallbackReason }) => {
       console.log(JSON.stringify({ error, filename, mode, fallbackReason }));
     });`;
   const run = (env) => startProgram(t, [process.execPath, '-e', source], { cwd: directory.path, env }).ended();
   const { stdout, stderr } = await run();
-  assert.deepEqual(JSON.parse(stdout), { error: null, filename: 'a.heapsnapshot', mode: 'inline', fallbackReason: 'no profiler' });
+  const [mode, end] = stdout.split('\n');
+  assert.equal(mode, '100600', 'the file is there, for its owner alone, before other runtimes write it by the umask');
+  assert.deepEqual(JSON.parse(end), { error: null, filename: 'a.heapsnapshot', mode: 'inline', fallbackReason: 'no profiler' });
   await validateSnapshot(directory.at('a.heapsnapshot'));
+  assert.deepEqual(directory.names(), ['a.heapsnapshot']);
   assert.match(stderr, /HeapdumpWarning: Bun 1\.2\.3 has no libuv to watch SIGUSR2 with/);
   assert.equal((await run({ NODE_HEAPDUMP_OPTIONS: 'nosignal' })).stderr, '');
 });

@@ -170,11 +170,12 @@ function checkPermission(file) {
 function writeByV8(bytes, native, reason) {
   const { writeHeapSnapshot } = require('node:v8');
   const directory = bytes === undefined ? '.' : path.dirname(path.resolve(bytes.toString()));
-  const raw = path.join(directory, `.heapdump-${process.pid}-${nextId()}.tmp`);
+  const raw = path.join(directory, `.heapdump-${process.pid}-${process.hrtime.bigint()}.tmp`);
   try {
+    // For its owner alone from the first byte, and no link of somebody else's: V8 opens whatever is there.
+    fs.closeSync(fs.openSync(raw, 'wx', 0o600));
     const { exposeInternals, exposeNumericValues } = native;
     writeHeapSnapshot(raw, { exposeInternals, exposeNumericValues });
-    fs.chmodSync(raw, 0o600);
     return heap.importFile(Buffer.from(raw), bytes, { ...native, reason });
   } catch (error) {
     const { errno, syscall = 'open' } = error;
