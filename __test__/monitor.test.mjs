@@ -345,6 +345,31 @@ test('a killed child is one error event, and its sidecar says so', async (t) => 
   assert.deepEqual([complete, error.code], [false, 'ERR_HEAPDUMP_CHILD_KILLED']);
 });
 
+test('a scheduled snapshot that failed holds nothing back that is due for a limit', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ args, once, stayAlive }) => {
+    const alive = stayAlive();
+    const fs = require('node:fs');
+    const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, every: 200, threshold: '10MB' });
+    fs.rmdirSync(args.dir);
+    const { code, reason } = await once(watching, 'error');
+    fs.mkdirSync(args.dir);
+    const ends = [];
+    for (const type of ['snapshot', 'skipped']) {
+      watching.on(type, (event) => event.reason === 'used' && event.why !== 'busy' && ends.push([type, event.why]));
+    }
+    globalThis.kept = Array.from({ length: 120_000 }, (_, i) => ({ i, text: `text ${i}` }));
+    while (ends.length === 0) {
+      global.gc();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    watching.stop();
+    clearTimeout(alive);
+    return { code, reason, first: ends[0] };
+  }, { args: { dir: directory.at('gone') }, nodeOptions: GC });
+  assert.deepEqual(await app.result(), { code: 'ENOENT', reason: 'schedule', first: ['snapshot', null] });
+});
+
 test("V8's limit: a snapshot and its sidecar before the process dies", async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, ({ args }) => {

@@ -147,7 +147,8 @@ impl Listener for Dump {
     fn done(mut self: Box<Self>, result: Result<Report, SnapshotError>) {
         let written = self.sidecar.finish(&result).is_ok();
         let sidecar = written.then(|| self.sidecar.path().to_owned());
-        if result.is_err() {
+        // The schedule has a clock of its own.
+        if result.is_err() && self.reason != Reason::Schedule {
             *lock(&self.monitor.failed) = Some(self.reason);
         }
         self.monitor.busy.store(false, SeqCst);

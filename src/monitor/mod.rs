@@ -85,7 +85,7 @@ pub(crate) struct Monitor {
     arrived: Condvar,
     /// A dump of this monitor is not done.
     busy: AtomicBool,
-    /// What a dump was for that was begun and failed.
+    /// The limit that a dump was for that was begun and failed.
     failed: Mutex<Option<Reason>>,
     gc_watch: Mutex<Option<GcWatch<Monitor>>>,
     process: u32,
