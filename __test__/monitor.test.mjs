@@ -350,7 +350,7 @@ test('a scheduled snapshot that failed holds nothing back that is due for a limi
   const app = startApp(t, async ({ args, once, stayAlive }) => {
     const alive = stayAlive();
     const fs = require('node:fs');
-    const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, every: 200, threshold: '10MB' });
+    const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, every: 1000, threshold: '10MB' });
     fs.rmdirSync(args.dir);
     const { code, reason } = await once(watching, 'error');
     fs.mkdirSync(args.dir);

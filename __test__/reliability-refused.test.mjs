@@ -76,6 +76,16 @@ test('fork that fails once and then works again: the next dump forks', async (t)
   assert.deepEqual((await app.result()).map(({ mode }) => mode), ['inline', 'fork']);
 });
 
+test("node-oom-heapdump's createHeapSnapshot, which somebody awaits, is taken in process", async (t) => {
+  if (!needsTool(t, 'strace')) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, () => require('../../lib/oom.js')({ heapdumpOnOOM: false }).createHeapSnapshot('a'), {
+    cwd: directory.path, via: refusingForks('EPERM'),
+  });
+  assert.equal(await app.result(), 'a.heapsnapshot');
+  await validateSnapshot(directory.at('a.heapsnapshot'));
+});
+
 test('a stream where fork is refused comes from V8 itself, and says why', async (t) => {
   if (!needsTool(t, 'strace')) return;
   const app = startApp(t, ({ heapdump }) => {

@@ -36,7 +36,7 @@ export interface MonitorOptions {
   every?: Time | undefined;
   /**
    * A snapshot when V8's heap comes near its limit: the process waits for the file and goes on with a raised limit
-   * (`true`, `'wait'`), goes on as soon as the child is forked (`'continue'`), or ends with status 1 (`'exit'`).
+   * (`true`, `'wait'`), goes on as soon as the child is forked (`'continue'`), or ends with status 1 (`'exit'`). Linux.
    */
   oom?: boolean | 'wait' | 'continue' | 'exit' | undefined;
   /** Where snapshots go; made if it is missing. Default: `HEAP_SNAPSHOT_DIR`, then the current directory. */

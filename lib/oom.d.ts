@@ -17,7 +17,7 @@ declare namespace oomHeapdump {
     path?: string;
     /** Adds `-YYYYMMDDTHHMMSS` to the path. Default: false. */
     addTimestamp?: boolean;
-    /** Takes a snapshot at V8's heap limit and then ends the process with status 1. Default: true. */
+    /** Takes a snapshot at V8's heap limit and then ends the process with status 1 (Linux). Default: true. */
     heapdumpOnOOM?: boolean;
     /**
      * Ours: what happens once the snapshot at V8's heap limit is taken. `'exit'` (default, as node-oom-heapdump): the
@@ -41,7 +41,7 @@ declare namespace oomHeapdump {
 
   /** node-oom-heapdump's API. While one file is made, another call rejects. */
   interface OomHeapdump {
-    /** Resolves with the snapshot's path. */
+    /** Resolves with the snapshot's path. Taken in process where no child can be forked. */
     createHeapSnapshot(snapshotPath?: string): Promise<string>;
     /** Rejects a path that this did not create. */
     deleteHeapSnapshot(snapshotPath: string): Promise<string>;

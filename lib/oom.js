@@ -45,11 +45,9 @@ class OomHeapdump {
     if (threshold !== undefined) this.#watchThreshold(threshold, limit, snapshotPath(options));
   }
 
-  /** Writes a snapshot; resolves with its path. */
+  /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
   createHeapSnapshot(snapshotPath = path.resolve(`heapsnapshot-${Date.now()}`)) {
-    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), async (file) => {
-      await writeSnapshot(file, { fallback: 'error' });
-    });
+    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), (file) => writeSnapshot(file));
   }
 
   deleteHeapSnapshot(snapshotPath) {
