@@ -44,12 +44,22 @@ export function snapshotChild(pid) {
   return childrenOf(pid).find(({ name, state }) => name === 'heapdump' && state !== 'Z');
 }
 
-/** Waits for that child. */
+/** Waits for that child, until it has made itself ready for V8. */
 export function snapshotChildOf(app) {
   return waitFor('a child that takes a snapshot', () => {
     if (app.hasEnded) throw new Error(`the program ended before its child was seen\n${app.stdout}${app.stderr}`);
-    return snapshotChild(app.pid);
+    const child = snapshotChild(app.pid);
+    return child && isReady(child) && child;
   });
+}
+
+/** Its memory limit is the last thing for which it opens files of its own. */
+function isReady({ pid }) {
+  try {
+    return /^Max data size +\d/m.test(fs.readFileSync(`/proc/${pid}/limits`, 'utf8'));
+  } catch {
+    return false; // It has ended: perhaps another one takes its place.
+  }
 }
 
 /** Whether this very process still runs (its pid may be another's by now). */
