@@ -1,6 +1,6 @@
 //! Snapshots without anybody asking: a thread that judges the process's memory, also while JavaScript never yields.
 //!
-//! V8 tells of each full garbage collection (`v8/statistics.rs`); resident memory and the control group are looked at by the
+//! V8 tells of each full garbage collection (`v8/gc_watch.rs`); resident memory and the control group are looked at by the
 //! clock. What [`rules`] find over its limit becomes an ordinary request of the queue, unless the [`directory`] shows that the
 //! last one is too recent. The JavaScript thread is needed for the fork alone.
 
