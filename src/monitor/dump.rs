@@ -122,17 +122,12 @@ impl Monitor {
         result: Result<Report, SnapshotError>,
         sidecar: Option<PathBuf>,
     ) {
-        self.ended(Reason::Oom, result, sidecar);
+        self.prune();
+        (self.announce)(Told::Ended(Reason::Oom, result, sidecar));
     }
 
-    fn ended(
-        &self,
-        reason: Reason,
-        result: Result<Report, SnapshotError>,
-        sidecar: Option<PathBuf>,
-    ) {
+    fn prune(&self) {
         directory::prune(&self.settings.directory, self.settings.keep);
-        (self.announce)(Told::Ended(reason, result, sidecar));
     }
 }
 
@@ -151,7 +146,8 @@ impl Listener for Dump {
         if result.is_err() && self.reason != Reason::Schedule {
             *lock(&self.monitor.failed) = Some(self.reason);
         }
+        self.monitor.prune();
         self.monitor.busy.store(false, SeqCst);
-        self.monitor.ended(self.reason, result, sidecar);
+        (self.monitor.announce)(Told::Ended(self.reason, result, sidecar));
     }
 }
