@@ -20,7 +20,7 @@ const ANSWER_LIMIT = 64 * 1024;
 async function fromEndpoint({ url, token, method, signal }, output, progress) {
   const address = readUrl(url);
   const response = await ask(address, token, method, signal);
-  if (response.statusCode !== 200) throw new Problem(await refusal(address, response, token));
+  if (response.statusCode !== 200) throw new Problem(await refusal(address, response, token, method));
   if (/^application\/json\b/.test(response.headers['content-type'] ?? '')) {
     const file = await named(address, response);
     progress.say(`copying ${printable(file)}`);
@@ -85,7 +85,7 @@ function unreachable({ host, hostname }, error) {
 }
 
 /** What a person can do about another status than 200. */
-async function refusal(address, response, token) {
+async function refusal(address, response, token, method) {
   const { statusCode: status, statusMessage, headers } = response;
   const words = {
     401: token === undefined ? 'it wants a token: --token' : 'it does not accept this token',
@@ -94,7 +94,7 @@ async function refusal(address, response, token) {
         ? 'it does not let this client in; it may want a token: --token'
         : 'it does not let this client in',
     404: 'there is no such page',
-    405: 'it accepts neither POST nor GET',
+    405: method === undefined ? 'it accepts neither POST nor GET' : `it does not accept ${method}`,
     409: 'another snapshot is being taken; try again later',
     429: 'another snapshot was taken just now; try again later',
     503: 'it cannot take a snapshot now',
