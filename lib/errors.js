@@ -56,7 +56,8 @@ function accessDenied(resource) {
 
 /** What a store, or the way to it, said; `cause` is its own error. */
 function exportFailed(exporter, cause, more) {
-  const error = new Error(`${exporter}: ${cause.message || cause.code || cause.name}`, { cause });
+  const answered = typeof cause.code === 'number' ? `the store answered ${cause.code}` : undefined;
+  const error = new Error(`${exporter}: ${cause.message || answered || cause.code || cause.name}`, { cause });
   return Object.assign(error, { code: 'ERR_HEAPDUMP_EXPORT', exporter }, more);
 }
 

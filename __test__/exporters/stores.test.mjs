@@ -45,11 +45,13 @@ for (const store of stores) {
     });
 
     test('a compressed one, smaller than a part, is private', async (t) => {
-      const app = exportFrom(t, store, { count: 100, call: { compress: 'gzip', name: 'b.heapsnapshot.gz' } });
+      const proxy = await startProxy(t, store.port, () => false);
+      const options = store.withPort(proxy.port);
+      const app = exportFrom(t, store, { count: 100, options, call: { compress: 'gzip', name: 'b.heapsnapshot.gz' } });
       const { bytes } = await exported(app);
       assert.ok(bytes < 5 << 20);
       await validateStream(await store.read('b.heapsnapshot.gz'), { extension: 'gz' });
-      await store.checkPrivate('b.heapsnapshot.gz');
+      await store.checkPrivate('b.heapsnapshot.gz', proxy.requests);
     });
 
     test('a child that dies half-way leaves no object and no part of one', async (t) => {
@@ -72,15 +74,15 @@ for (const store of stores) {
       const app = exportFrom(t, store, { count: 100, options: store.missing, call: { name: 'e.heapsnapshot' } });
       const { code, message, cause } = await app.returned();
       assert.equal(code, 'ERR_HEAPDUMP_EXPORT', message);
-      assert.equal(message, `${store.kind}: ${cause}`);
-      t.diagnostic(message);
+      assert.ok(message.startsWith(`${store.kind}: `) && message.endsWith(cause));
+      assert.match(message, store.saysMissing);
     });
 
-    test('a part that fails on the way is sent again', { skip: store.withPort === undefined }, async (t) => {
-      const proxy = await startProxy(t, store.port, (request, count) => request.method === 'PUT' && count <= 2);
+    test('what fails on the way is sent again: the beginning of an upload, and parts', async (t) => {
+      const proxy = await startProxy(t, store.port, ({ method }, count) => store.failures[method]?.includes(count));
       const app = exportFrom(t, store, { options: store.withPort(proxy.port), call: { name: 'f.heapsnapshot' } });
       const { bytes } = await exported(app);
-      assert.equal(proxy.failed(), 2);
+      assert.equal(proxy.failed(), Object.values(store.failures).flat().length);
       assert.equal((await validateStream(await store.read('f.heapsnapshot'))).bytes, bytes);
     });
   });
@@ -99,13 +101,13 @@ async function exported(app) {
   return value;
 }
 
-/** Passes everything on, but answers 503 to what `fails(request, count)` picks. */
+/** Passes everything on, and says what it was; but answers 503 to what `fails(request, count)` picks, the `count`th of its method. */
 async function startProxy(t, target, fails) {
-  let count = 0;
   let failed = 0;
+  const requests = [];
   const server = http.createServer((request, response) => {
-    if (fails(request, count + 1)) {
-      count += 1;
+    requests.push({ method: request.method, url: new URL(request.url, 'http://store'), headers: request.headers });
+    if (fails(request, requests.filter(({ method }) => method === request.method).length)) {
       failed += 1;
       request.resume().once('end', () => response.writeHead(503).end());
       return;
@@ -123,7 +125,7 @@ async function startProxy(t, target, fails) {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   });
-  return { port: server.address().port, failed: () => failed };
+  return { port: server.address().port, failed: () => failed, requests };
 }
 
 /** A server of its own process, on a free port, once it answers. */
@@ -150,6 +152,8 @@ function s3() {
   let client;
   return {
     kind: 'S3Exporter',
+    saysMissing: /The specified bucket does not exist/,
+    failures: { POST: [1], PUT: [1, 2] },
     async start() {
       this.port = await freePort();
       server = await startServer(PYTHON, ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(this.port)]);
@@ -179,7 +183,8 @@ function s3() {
       return (await client.send(new GetObjectCommand(key))).Body;
     },
     /** Of one part: moto answers 500 to this of several. */
-    async checkPrivate(name) {
+    async checkPrivate(name, requests) {
+      assert.ok(requests.length > 0 && requests.every(({ headers }) => headers['x-amz-acl'] === undefined));
       const { GetObjectAclCommand } = require('@aws-sdk/client-s3');
       const { Grants } = await client.send(new GetObjectAclCommand({ Bucket: bucket, Key: `app/${name}` }));
       assert.deepEqual(Grants.map(({ Grantee }) => Grantee.Type), ['CanonicalUser']);
@@ -204,6 +209,9 @@ function azure() {
     `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=http://127.0.0.1:${port}/${account};`;
   return {
     kind: 'AzureBlobExporter',
+    saysMissing: /The specified container does not exist/,
+    /** It has no other requests. */
+    failures: { PUT: [1, 2] },
     async start() {
       this.port = await freePort();
       const script = path.join(CACHE, 'node_modules/azurite/dist/src/blob/main.js');
@@ -242,21 +250,39 @@ function gcs() {
   let storage;
   return {
     kind: 'GCSExporter',
+    /** The emulator says no more. */
+    saysMissing: /the store answered 404/,
+    /**
+     * Not the first piece: of an upload that holds nothing yet the emulator says that it holds a byte. Nor two in a row: the
+     * second of them asks how far the upload is, and where that fails the SDK goes on twice at once, which ends in an error.
+     */
+    failures: { POST: [1], PUT: [2, 5] },
     async start() {
       this.port = await freePort();
       const args = ['-m', 'gcp_storage_emulator', 'start', '--host', '127.0.0.1', '--port', String(this.port)];
       server = await startServer(PYTHON, [...args, '--in-memory', '--quiet', '--default-bucket', bucket]);
       await answers(this.port);
-      const storageOptions = { projectId: 'test', apiEndpoint: `http://127.0.0.1:${this.port}` };
-      this.options = { bucket, prefix: 'app/', storageOptions, chunkSize: 5 << 20 };
+      this.options = this.withPort(this.port);
       this.missing = { ...this.options, bucket: 'no-such-bucket' };
       const { Storage } = require('@google-cloud/storage');
-      storage = new Storage(storageOptions);
+      storage = new Storage(this.options.storageOptions);
     },
     stop: () => server.kill(),
+    withPort: (port) => ({
+      bucket,
+      prefix: 'app/',
+      storageOptions: { projectId: 'test', apiEndpoint: `http://127.0.0.1:${port}` },
+      chunkSize: 5 << 20,
+    }),
     locationOf: (name) => `gs://${bucket}/app/${name}`,
     read: async (name) => storage.bucket(bucket).file(`app/${name}`).createReadStream(),
-    async checkPrivate() {},
+    /** The emulator lets everybody read everything, so what it was asked for has to do. */
+    async checkPrivate(name, requests) {
+      const [begun, ...more] = requests.filter(({ method }) => method === 'POST');
+      assert.deepEqual(more, []);
+      assert.deepEqual(['name', 'predefinedAcl'].map((each) => begun.url.searchParams.get(each)), [`app/${name}`, 'private']);
+      assert.ok(requests.every(({ method, url }) => method === 'POST' || url.searchParams.get('predefinedAcl') === 'private'));
+    },
     async checkAbsent(name) {
       assert.deepEqual(await storage.bucket(bucket).file(`app/${name}`).exists(), [false]);
     },

@@ -10,6 +10,10 @@ const { loadPeers } = require('./peers.js');
 /** Kept in memory, so that it can be sent again; a multiple of 256 KiB. */
 const CHUNK_SIZE = 8 << 20;
 
+/** Of the SDK's IdempotencyStrategy. */
+const RETRY_ALWAYS = 0;
+const RETRY_NEVER = 2;
+
 class GCSExporter extends Exporter {
   #options;
   #storage;
@@ -29,7 +33,7 @@ class GCSExporter extends Exporter {
 
   async store(input, { name }) {
     const { bucket, prefix, chunkSize } = this.#options;
-    const file = this.#storage.bucket(bucket).file(prefix + name);
+    const file = persistent(this.#storage).bucket(bucket).file(prefix + name);
     const metadata = { contentType: contentType(name), cacheControl: 'no-store' };
     const uri = await beginPrivately(file, metadata);
     // It has just begun: the client need not ask how far it is.
@@ -37,6 +41,17 @@ class GCSExporter extends Exporter {
     await pipeline(input.open(), file.createWriteStream(upload));
     return `gs://${bucket}/${prefix}${name}`;
   }
+}
+
+/**
+ * The same client, but one that tries again: the SDK does so only where a precondition is sent with a request, while all of
+ * an upload's may be sent twice. One that is told to try nothing again is left so. The client itself is not changed; the SDK
+ * does change these options when it tries nothing again, for good.
+ */
+function persistent(storage) {
+  const { idempotencyStrategy, ...others } = storage.retryOptions;
+  const strategy = idempotencyStrategy === RETRY_NEVER ? RETRY_NEVER : RETRY_ALWAYS;
+  return Object.create(storage, { retryOptions: { value: { ...others, idempotencyStrategy: strategy } } });
 }
 
 /**
