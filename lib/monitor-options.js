@@ -20,7 +20,7 @@ const AT_LIMIT = ['wait', 'continue', 'exit'];
 const NAMES = [
   'threshold', 'external', 'rss', 'cgroup', 'growth', 'every', 'oom', 'dir', 'max', 'keep', 'free', 'cooldown',
   'hysteresis', 'interval', 'compress', 'fileMode', 'fallback', 'exposeInternals', 'exposeNumericValues', 'metrics',
-  'metricsInterval',
+  'metricsInterval', 'exporter',
 ];
 
 /** What the monitor's own options say; those of the snapshot are lib/options.js's. */
@@ -53,6 +53,7 @@ function checkMonitorOptions(options) {
   normalizeMonitor(options);
   atLimitOf(options.oom);
   metricsOf(options);
+  exporterOf(options);
 }
 
 /** What to do at V8's limit; undefined for nothing. */
@@ -69,6 +70,12 @@ function metricsOf({ metrics, metricsInterval = 30_000 }) {
     throw invalidType('metrics', 'an object with a function gauge(name, value)', metrics);
   }
   return { metrics, period: above(0, 'metricsInterval', metricsInterval, toMilliseconds, DURATION) };
+}
+
+/** Where snapshots go besides. */
+function exporterOf({ exporter }) {
+  if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
+  return exporter;
 }
 
 function limitsOf({ threshold, external, rss, cgroup }) {
@@ -129,4 +136,4 @@ function above(least, name, value, parse, expected) {
 
 const quoted = (values) => values.map((value) => `'${value}'`).join(', ');
 
-module.exports = { normalizeMonitor, checkMonitorOptions, atLimitOf, metricsOf };
+module.exports = { normalizeMonitor, checkMonitorOptions, atLimitOf, exporterOf, metricsOf };

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 
+import type { Exported, Exporter } from './exporters.js';
 import type { HeapdumpError, SnapshotReport } from '../index.js';
 
 /**
@@ -67,6 +68,11 @@ export interface MonitorOptions {
   metrics?: { gauge(name: string, value: number): unknown } | undefined;
   /** Default 30 s. */
   metricsInterval?: Time | undefined;
+  /**
+   * Gets each snapshot as well: the file, once it is complete; and at the start those that earlier processes left in the
+   * directory, for which there was no time at V8's limit. One of heapdump-rs/exporters, or any other.
+   */
+  exporter?: { export: Exporter['export']; prepare?: Exporter['prepare'] } | undefined;
 }
 
 /** What made a snapshot due; a part of its name: `heap-<reason>-<ms>.heapsnapshot`. */
@@ -84,6 +90,14 @@ export interface SnapshotEvent {
   reason: Reason;
   report: SnapshotReport;
   /** The JSON beside it; absent if that could not be written. */
+  sidecar?: string | undefined;
+}
+
+export interface ExportedEvent extends Exported {
+  reason: Reason;
+  /** The file, which stays until retention removes it. */
+  snapshot: string;
+  /** The JSON beside it, which says where the snapshot went. */
   sidecar?: string | undefined;
 }
 
@@ -105,9 +119,11 @@ export interface MonitorEvents {
   threshold: [event: ThresholdEvent];
   /** A complete snapshot. */
   snapshot: [event: SnapshotEvent];
+  /** It has gone to the exporter. */
+  exported: [event: ExportedEvent];
   /** A snapshot that was due was not begun. */
   skipped: [event: SkippedEvent];
-  /** A snapshot failed, once each. Without a listener it is a process warning, never a throw. */
+  /** A snapshot, or its export, failed, once each. Without a listener it is a process warning, never a throw. */
   error: [error: MonitorError];
 }
 
@@ -115,6 +131,7 @@ export interface MonitorEvents {
 export type MonitorMessage =
   | ({ type: 'threshold' } & ThresholdEvent)
   | ({ type: 'snapshot' } & SnapshotEvent)
+  | ({ type: 'exported' } & ExportedEvent)
   | ({ type: 'skipped' } & SkippedEvent)
   | { type: 'error'; error: MonitorError; reason?: Reason | undefined };
 

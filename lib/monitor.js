@@ -13,7 +13,7 @@ const { normalize } = require('./options.js');
 const { toError } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
 const { checkPermission } = require('./snapshot.js');
-const { normalizeMonitor, atLimitOf, metricsOf } = require('./monitor-options.js');
+const { normalizeMonitor, atLimitOf, exporterOf, metricsOf } = require('./monitor-options.js');
 const { readMetrics, addToPrometheus, addToOpenTelemetry } = require('./monitor-metrics.js');
 
 const events = channel('heapdump-rs:monitor');
@@ -28,6 +28,7 @@ class Monitor extends EventEmitter {
   #timers = new Set();
   #atLimit;
   #cooldown;
+  #exports;
   #counts = { taken: 0, failed: 0, skipped: 0 };
   #stopped = false;
 
@@ -37,6 +38,7 @@ class Monitor extends EventEmitter {
     const { compress, fileMode, fallback = 'error', exposeInternals, exposeNumericValues } = options;
     const native = normalize({ compress, fileMode, fallback, exposeInternals, exposeNumericValues });
     const { metrics, period } = metricsOf(options);
+    const exporter = exporterOf(options);
     this.#atLimit = atLimitOf(options.oom);
     this.#cooldown = settings.cooldown;
     checkPermission(settings.directory);
@@ -46,6 +48,7 @@ class Monitor extends EventEmitter {
     this.#native = heap.monitor({ ...settings, directory: Buffer.from(this.dir) }, native, (event) => this.#told(event));
     for (const reason of this.#native.missing()) this.#unsupported(reason);
     if (this.#atLimit !== undefined) this.#armAtLimit();
+    if (exporter !== undefined) this.#exportTo(exporter);
     if (metrics !== undefined) this.#report(metrics, period);
   }
 
@@ -83,6 +86,7 @@ class Monitor extends EventEmitter {
       publish('end', { report: taken, reason });
       this.#rearmAfter(reason);
       this.#tell('snapshot', { reason, report: taken, sidecar });
+      this.#exports?.take({ reason, report: taken, sidecar });
     } else {
       this.#counts.failed += 1;
       const failure = Object.assign(toError(error), { reason, sidecar });
@@ -98,13 +102,20 @@ class Monitor extends EventEmitter {
   }
 
   /** A trigger never throws into the application: without a listener an error is a warning. */
-  #fail(error) {
+  #fail(error, what = 'no heap snapshot') {
     if (events.hasSubscribers) events.publish({ type: 'error', error, reason: error.reason });
     if (this.listenerCount('error') > 0) this.emit('error', error);
     else {
-      const text = `no heap snapshot (${error.reason ?? 'monitor'}): ${error.message}`;
+      const text = `${what} (${error.reason ?? 'monitor'}): ${error.message}`;
       process.emitWarning(text, { type: 'HeapdumpWarning', code: error.code });
     }
+  }
+
+  #exportTo(exporter) {
+    const { Exports } = require('./monitor-exports.js');
+    const exported = (event) => this.#tell('exported', event);
+    this.#exports = new Exports(exporter, this.dir, { exported, failed: (error) => this.#fail(error, 'a heap snapshot was not exported') });
+    this.#exports.takeWhatWasLeft();
   }
 
   /** Told later: nobody listens yet. */

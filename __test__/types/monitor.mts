@@ -3,6 +3,7 @@
 import { subscribe } from 'node:diagnostics_channel';
 
 import { metrics } from '@opentelemetry/api';
+import { S3Exporter } from 'heapdump-rs/exporters';
 import { monitor } from 'heapdump-rs/monitor';
 import type { Monitor, MonitorError, MonitorMessage, MonitorOptions, Reason, SnapshotEvent } from 'heapdump-rs/monitor';
 import 'heapdump-rs/register';
@@ -34,6 +35,7 @@ const every: Required<MonitorOptions> = {
   exposeNumericValues: false,
   metrics: { gauge: (name: string, value: number) => name.length + value },
   metricsInterval: '30s',
+  exporter: new S3Exporter({ bucket: 'heap-dumps' }),
 };
 const watching: Monitor = monitor(every);
 monitor();
@@ -49,6 +51,9 @@ watching
     equal<typeof event, SnapshotEvent>(true);
     event.report.path.trim();
     event.sidecar?.trim();
+  })
+  .on('exported', ({ reason, snapshot, location, bytes, sha256 }) => {
+    [reason satisfies Reason, snapshot.trim(), location.trim(), bytes.toFixed(), sha256.trim()];
   })
   .once('skipped', ({ why, message }) => [why === 'cooldown' || why === 'busy', message.trim()])
   .on('error', (error) => {

@@ -1,0 +1,123 @@
+'use strict';
+
+// A monitor's snapshots on their way to an exporter: each when it is complete, and at the start what earlier processes
+// left, which at V8's limit is the only time for it. A snapshot's JSON says where it went, so that it goes there once.
+
+const fs = require('node:fs/promises');
+const os = require('node:os');
+const path = require('node:path');
+
+const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
+const SNAPSHOT = /^(heap-[a-z]+-\d+)(\.heapsnapshot(?:\.gz|\.zst)?)$/;
+
+class Exports {
+  #exporter;
+  #directory;
+  #exported;
+  #failed;
+  #turn = Promise.resolve();
+
+  /** `exported(event)` and `failed(error)` are told of each. */
+  constructor(exporter, directory, { exported, failed }) {
+    this.#exporter = exporter;
+    this.#directory = directory;
+    this.#exported = exported;
+    this.#failed = failed;
+  }
+
+  /** Of earlier processes. An SDK that is missing is told now. */
+  takeWhatWasLeft() {
+    this.#next(async () => {
+      await this.#exporter.prepare?.();
+      const files = await fs.readdir(this.#directory).catch(() => []);
+      for (const name of files.filter((each) => SIDECAR.test(each)).sort()) {
+        const sidecar = path.join(this.#directory, name);
+        const about = await readJson(sidecar);
+        if (about === undefined || about.exported || isAtWork(about)) continue;
+        const snapshot = await this.#findSnapshot(about.snapshot);
+        if (snapshot) await this.#export({ snapshot, sidecar, reason: about.reason }, about);
+      }
+    });
+  }
+
+  take({ reason, report, sidecar }) {
+    this.#next(async () => {
+      const about = sidecar && (await readJson(sidecar));
+      if (!about?.exported) await this.#export({ snapshot: report.path, sidecar, reason }, about);
+    });
+  }
+
+  /** One at a time: uploads hold parts of their file in memory. */
+  #next(job) {
+    this.#turn = this.#turn.then(job).catch(this.#failed);
+  }
+
+  async #export(which, about = { host: os.hostname(), pid: process.pid }) {
+    try {
+      const result = await this.#exporter.export(which.snapshot, { name: nameFor(which.snapshot, about) });
+      const { location, bytes, sha256 } = result;
+      const exported = { time: new Date().toISOString(), location, bytes, sha256 };
+      // Where that cannot be noted it is exported again by the next process, under the same name.
+      if (which.sidecar) await rewrite(which.sidecar, { ...about, exported }).catch(() => {});
+      this.#exported({ ...which, location, bytes, sha256 });
+    } catch (error) {
+      const failure = error instanceof Error ? error : new Error(String(error));
+      this.#failed(Object.assign(failure, { reason: which.reason, sidecar: which.sidecar }));
+    }
+  }
+
+  /**
+   * A process that ended before its child did not get to say how the file is compressed. It is whole if it is there.
+   * Nobody else's file, and nothing that a link leads to: anybody may write into some directories.
+   */
+  async #findSnapshot(name) {
+    for (const extension of ['', '.gz', '.zst']) {
+      if (!SNAPSHOT.test(name + extension)) continue;
+      const file = path.join(this.#directory, name + extension);
+      const stats = await fs.lstat(file).catch(() => undefined);
+      if (stats?.isFile() && stats.uid === (process.getuid?.() ?? stats.uid)) return file;
+    }
+    return undefined;
+  }
+}
+
+/** Several processes and machines may share a bucket. The same file always has the same name. */
+function nameFor(snapshot, { host, pid }) {
+  const [, stem, extension] = SNAPSHOT.exec(path.basename(snapshot));
+  return `${stem}-${String(host).replace(/[^\w.-]/g, '_').slice(0, 100)}-${pid}${extension}`;
+}
+
+/** Whether the process that wrote this will see to it. In a container the next process has the same pid. */
+function isAtWork({ host, pid, time }) {
+  if (host !== os.hostname()) return false;
+  if (pid === process.pid) return Date.parse(time) >= Date.now() - process.uptime() * 1000;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+async function readJson(file) {
+  try {
+    return JSON.parse(await fs.readFile(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Its time stays: the cooldown goes by it. */
+async function rewrite(file, value) {
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.exported.tmp`);
+  try {
+    const { mode, atime, mtime } = await fs.stat(file);
+    await fs.writeFile(temporary, `${JSON.stringify(value, undefined, 2)}\n`, { mode: mode & 0o777, flag: 'wx' });
+    await fs.utimes(temporary, atime, mtime);
+    await fs.rename(temporary, file);
+  } catch (error) {
+    if (error.code !== 'EEXIST') await fs.rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+module.exports = { Exports };
