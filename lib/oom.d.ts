@@ -1,3 +1,5 @@
+import type { Exporter } from './exporters.js';
+
 /** A singleton: calling it again returns the first instance. */
 declare function oomHeapdump(options?: oomHeapdump.OomHeapdumpOptions): oomHeapdump.OomHeapdump;
 
@@ -33,6 +35,11 @@ declare namespace oomHeapdump {
      * of one that failed (`'failure'`).
      */
     record?: 'failure' | 'always';
+    /**
+     * Ours: takes the snapshots at the limit and for `threshold`, and removes the file here when it has arrived. A process that
+     * ends at the limit has no time for it: what it left is exported when the program starts again.
+     */
+    exporter?: { export: Exporter['export']; prepare?: Exporter['prepare'] };
     /** Accepted; there is one implementation. */
     OOMImplementation?: 'NATIVE_HOOK';
     /** Accepted and not used: no inspector is needed. */

@@ -12,8 +12,9 @@ const { isMainThread, threadId } = require('node:worker_threads');
 
 const { heap } = require('./native.js');
 const { normalize } = require('./options.js');
-const { toError, invalidValue } = require('./errors.js');
+const { toError, invalidType, invalidValue } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
+const { takeWithSidecar } = require('./oom-sidecar.js');
 const { writeSnapshot } = require('./promises.js');
 const { checkPermission } = require('./snapshot.js');
 
@@ -37,12 +38,14 @@ class OomHeapdump {
   #cpuProfiles = new Set();
 
   constructor(options) {
-    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always' } = options;
+    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always', exporter } = options;
     if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
     if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
+    if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
     if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
-    if (heapdumpOnOOM) armAtLimit(snapshotPath(options), atLimit, record === 'always');
-    if (threshold !== undefined) this.#watchThreshold(threshold, limit, snapshotPath(options));
+    const taken = exporter ? exportTo(exporter, options) : () => {};
+    if (heapdumpOnOOM) armAtLimit(snapshotPath(options), atLimit, record === 'always', taken);
+    if (threshold !== undefined) this.#watchThreshold(threshold, limit, snapshotPath(options), taken);
   }
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
@@ -86,7 +89,7 @@ class OomHeapdump {
   }
 
   /** The first version's option: used heap after a full garbage collection, in percent of V8's limit. */
-  #watchThreshold(percent, most, file) {
+  #watchThreshold(percent, most, file, then) {
     const { PerformanceObserver, constants } = require('node:perf_hooks');
     let taken = 0;
     let running = false;
@@ -101,43 +104,15 @@ class OomHeapdump {
       if (taken >= most) observer.disconnect();
       const name = taken === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${taken}${SNAPSHOT}`;
       // A trigger never throws into the application; a failure is published.
-      await takeWithSidecar(name, threshold).catch((error) => debug('threshold: %s', error.message));
+      await takeWithSidecar(name, threshold).then(then, (error) => debug('threshold: %s', error.message));
       running = false;
     });
     observer.observe({ entryTypes: ['gc'] });
   }
 }
 
-/** A JSON beside the snapshot, as monitors write it (src/snapshot/sidecar.rs): before, and again at the end. */
-async function takeWithSidecar(file, threshold) {
-  const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
-  const heapLimit = v8.getHeapStatistics().heap_size_limit;
-  const sidecar = {
-    version: 1,
-    reason: 'used',
-    time: new Date().toISOString(),
-    pid: process.pid,
-    host: os.hostname(),
-    node: process.version,
-    thread: threadId,
-    threshold,
-    memory: { rss, heapUsed, heapTotal, external, heapLimit },
-    complete: null,
-    snapshot: path.basename(file),
-  };
-  const write = (end) => fs.writeFile(`${file}.json`, `${JSON.stringify({ ...sidecar, ...end }, null, 2)}\n`, { mode: 0o600 });
-  await write().catch(() => {});
-  try {
-    const { path: _, ...report } = await writeSnapshot(file, { fallback: 'error' });
-    await write({ complete: true, report });
-  } catch (error) {
-    await write({ complete: false, error: { code: error.code, message: error.message } });
-    throw error;
-  }
-}
-
 /** What happens after the snapshot: 'exit' is its model's. A small record lies beside it, or in its place. */
-function armAtLimit(file, atLimit, keepRecord) {
+function armAtLimit(file, atLimit, keepRecord, then) {
   const native = normalize({ mode: 'auto', fallback: 'error' });
   const limit = {
     path: Buffer.from(path.resolve(file)),
@@ -153,8 +128,13 @@ function armAtLimit(file, atLimit, keepRecord) {
     checkPermission(file);
     checkPermission(`${file}.json`);
     const error = heap.armNearHeapLimit(limit, native, (event) => {
-      if (event.error) publish('error', { error: toError(event.error) });
-      else publish('end', { report: toReport(event.report) });
+      if (event.error) {
+        publish('error', { error: toError(event.error) });
+        return;
+      }
+      const report = toReport(event.report);
+      publish('end', { report });
+      then(report.path);
     });
     if (error) throw toError(error);
   } catch ({ message, code }) {
@@ -163,6 +143,13 @@ function armAtLimit(file, atLimit, keepRecord) {
       code,
     });
   }
+}
+
+/** What to do with each file from here on; those that earlier processes left are on their way. */
+function exportTo(exporter, { name, path: given }) {
+  const exports = new (require('./oom-exports.js').OomExports)(exporter);
+  exports.takeWhatWasLeft(snapshotPath({ name, path: given }), (given ?? name) === undefined);
+  return (file) => exports.take(file);
 }
 
 /** `name` of the first version, `path` of the later ones. */

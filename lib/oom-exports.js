@@ -1,0 +1,87 @@
+'use strict';
+
+// Snapshots of heapdump-rs/oom on their way to an exporter. At V8's limit there is no time for it: what a process left is
+// exported when the program starts again. A file that has arrived is removed here, as its model's users do it.
+
+const fs = require('node:fs/promises');
+const os = require('node:os');
+const path = require('node:path');
+
+const EXTENSION = '.heapsnapshot';
+const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.heapsnapshot$/;
+
+class OomExports {
+  #exporter;
+  #turn = Promise.resolve();
+
+  constructor(exporter) {
+    this.#exporter = exporter;
+  }
+
+  /** `file` as this process would name it, without a time; `isDefault` where its name holds a pid. */
+  takeWhatWasLeft(file, isDefault) {
+    this.#next(async () => {
+      await this.#exporter.prepare?.();
+      const directory = path.resolve(path.dirname(file));
+      const pattern = isDefault ? OWN_NAME : namesLike(path.basename(file, EXTENSION));
+      for (const name of await fs.readdir(directory).catch(() => [])) {
+        const [, pid] = pattern.exec(name) ?? [undefined, 'none'];
+        if (pattern.test(name) && !isRunning(pid)) await this.#export(path.join(directory, name));
+      }
+    });
+  }
+
+  take(file) {
+    this.#next(() => this.#export(path.resolve(file)));
+  }
+
+  #next(job) {
+    this.#turn = this.#turn.then(job).catch((error) => warn('no heap snapshot will be exported', error));
+  }
+
+  async #export(file) {
+    try {
+      const before = await fs.lstat(file);
+      // Anybody may write into some directories.
+      if (!before.isFile() || before.uid !== (process.getuid?.() ?? before.uid)) return;
+      const { location, bytes } = await this.#exporter.export(file, { name: nameFor(file, before) });
+      console.error(`heapdump-rs/oom: '${file}' is now at ${location}`);
+      if (path.resolve(location) !== file && bytes === before.size) await removeUnlessNew(file, before);
+    } catch (error) {
+      warn(`the heap snapshot '${file}' was not exported`, error);
+    }
+  }
+}
+
+/** A bucket may be many machines', and a name with neither pid nor time be used again and again. */
+function nameFor(file, { mtimeMs }) {
+  const host = os.hostname().replace(/[^\w.-]/g, '_').slice(0, 100);
+  const end = `-${host}-${Math.round(mtimeMs)}${EXTENSION}`;
+  return path.basename(file, EXTENSION).slice(0, 255 - end.length) + end;
+}
+
+/** With a time stamp, and with the number that thresholds after the first add. */
+const namesLike = (stem) => new RegExp(`^${stem.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.heapsnapshot$`);
+
+/** Its own files are its own to export. In a container the process before this one had the same pid. */
+function isRunning(pid) {
+  if (pid === undefined || pid === 'none' || Number(pid) === process.pid) return false;
+  try {
+    return process.kill(Number(pid), 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+/** Another one may have come in its place meanwhile. */
+async function removeUnlessNew(file, { ino, mtimeMs }) {
+  const now = await fs.lstat(file);
+  if (now.ino === ino && now.mtimeMs === mtimeMs) await fs.unlink(file);
+}
+
+function warn(what, error) {
+  const { message, code } = error instanceof Error ? error : new Error(String(error));
+  process.emitWarning(`${what}: ${message}`, { type: 'HeapdumpWarning', code });
+}
+
+module.exports = { OomExports };
