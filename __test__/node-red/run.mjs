@@ -28,7 +28,7 @@ await main(async () => {
     try {
       await step('admin API', () => testAdmin(server, major));
       await testFlows(server, step);
-      if (findChromium() === undefined) console.log(`${red('✗')} no Chromium: apt-get install chromium`);
+      if (findChromium() === undefined) await step('the dialog', () => assert.fail('no Chromium: apt-get install chromium'));
       else await testEditor(server, installed, step);
     } finally {
       await server.stop();
