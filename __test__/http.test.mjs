@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
 
-import { startApp } from './support/app.mjs';
+import { ROOT, startApp, startProgram } from './support/app.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { ask, askWhole, AUTHORIZATION, TOKEN } from './support/http.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
@@ -320,12 +321,24 @@ test('health: at the limit of open files, where the resident memory cannot be re
   assert.deepEqual([atLimit.status, typeof atLimit.heapUsed, atLimit.rss], ['ok', 'number', undefined]);
 });
 
-test('loading it installs no signal, and the main entry loads none of it', async (t) => {
-  const app = startApp(t, ({ heapdump }) => {
-    const loaded = () => Object.keys(require.cache).filter((file) => /lib\/(http|exporters|openprofiling)/.test(file));
-    return [typeof heapdump.writeSnapshot, loaded()];
-  });
-  assert.deepEqual(await app.result(), ['function', []]);
+test('the main entry alone loads no integration, no package, and nothing of the network', async (t) => {
+  const entry = path.join(ROOT, 'index.js');
+  const look = `require(${JSON.stringify(entry)}).writeSnapshot('a.heapsnapshot', () => console.log('result ' +
+    JSON.stringify({ value: { files: Object.keys(require.cache), builtin: process.moduleLoadList } })))`;
+  const directory = makeTemporaryDirectory(t);
+  const app = startProgram(t, [process.execPath, '-e', look], { cwd: directory.path });
+  const { files, builtin } = await app.result();
+  const own = files.map((file) => path.relative(ROOT, file)).sort();
+  assert.ok(own.includes('index.js') && own.some((name) => name.endsWith('.node')));
+  for (const name of own) {
+    assert.match(name, /^index\.js$|^lib\/[\w-]+\.js$|^heapdump-rs\.[\w-]+\.node$/);
+    assert.doesNotMatch(name, /^lib\/(http|monitor|oom|register|analyze|exporters|openprofiling)/);
+  }
+  const network = builtin.filter((name) => /^NativeModule (http|https|http2|net|tls|inspector|_http_\w+)$/.test(name));
+  assert.deepEqual(network, []);
+});
+
+test('loading it installs no signal', async (t) => {
   const caught = startApp(t, ({ say, stayAlive }) => {
     for (const name of ['http', 'exporters', 'openprofiling']) require(`../../lib/${name}.js`);
     stayAlive();
