@@ -128,6 +128,7 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
     };
     snapshot.compute_dominators_and_distances();
     let of_interface = interfaces::apply(snapshot, &definitions);
+    let mut of_interface = of_interface.iter().peekable();
     builder.by_interface =
         definitions.iter().map(|definition| builder.class(definition.name.clone(), None)).collect();
     let mut of = Vec::with_capacity(snapshot.node_count());
@@ -139,7 +140,8 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
             Some((at, location)) if *at == node && kind == NodeKind::Object => Some(*location),
             _ => None,
         };
-        let index = builder.class_of(node, kind, location, &of_interface);
+        let interface = of_interface.next_if(|(at, _)| *at == node).map(|&(_, interface)| interface);
+        let index = builder.class_of(node, kind, location, interface);
         let size = snapshot.shallow_size(node);
         if size > 0
             && let Some(class) = builder.classes.get_mut(index as usize)
@@ -172,16 +174,12 @@ impl Builder<'_> {
         node: NodeOrdinal,
         kind: NodeKind,
         location: Option<Location>,
-        of_interface: &HashMap<NodeOrdinal, usize>,
+        interface: Option<u32>,
     ) -> u32 {
         if !matches!(kind, NodeKind::Object | NodeKind::Native) {
             return self.class_of_kind(node, kind);
         }
-        let interface = match kind {
-            NodeKind::Object => of_interface.get(&node),
-            _ => None,
-        };
-        if let Some(index) = interface.and_then(|&at| self.by_interface.get(at).copied()) {
+        if let Some(index) = interface.and_then(|at| self.by_interface.get(at as usize).copied()) {
             let Some(location) = location else { return index };
             let name = self.classes.get(index as usize).map(|class| class.key.name.clone());
             return self.class(name.unwrap_or_default(), Some(location));
@@ -251,33 +249,61 @@ impl Builder<'_> {
 /// Sums what each class retains. On the way down the tree of dominators, an object counts only if
 /// none of its class is above it.
 fn add_retained_sizes(snapshot: &Snapshot, classes: &mut Classes) {
-    let mut open = BitSet::new(classes.len());
-    // A node to visit, or a class to leave.
     enum Step {
-        Visit(NodeOrdinal),
+        /// To a node that dominates others, and whether it is the first of its class on the way.
+        Enter(NodeOrdinal, bool),
+        /// From under the first of a class.
         Leave(u32),
     }
-    let mut steps = vec![Step::Visit(snapshot.root)];
+    let parents = parents(snapshot);
+    let mut above = BitSet::new(classes.len());
+    let mut retained = vec![0u64; classes.len()];
+    let mut count = |node: NodeOrdinal, above: &BitSet| {
+        let class = classes.of(node).0 as usize;
+        let first = !above.get(class);
+        if first && let Some(sum) = retained.get_mut(class) {
+            *sum = sum.saturating_add(snapshot.retained_size(node));
+        }
+        first
+    };
+    let root = snapshot.root;
+    let mut steps = vec![Step::Enter(root, snapshot.shallow_size(root) > 0 && count(root, &above))];
     while let Some(step) = steps.pop() {
         let node = match step {
-            Step::Visit(node) => node,
+            Step::Enter(node, first) => {
+                if first {
+                    let class = classes.of(node).0;
+                    above.set(class as usize);
+                    steps.push(Step::Leave(class));
+                }
+                node
+            }
             Step::Leave(class) => {
-                open.clear(class as usize);
+                above.clear(class as usize);
                 continue;
             }
         };
-        let class = classes.of(node).0;
-        let children = snapshot.dominated_raw(node);
-        if snapshot.shallow_size(node) > 0
-            && !open.get(class as usize)
-            && let Some(sums) = classes.classes.get_mut(class as usize)
-        {
-            sums.retained_size = sums.retained_size.saturating_add(snapshot.retained_size(node));
-            if !children.is_empty() {
-                open.set(class as usize);
-                steps.push(Step::Leave(class));
+        for child in snapshot.dominated(node) {
+            if parents.get(child.index()) {
+                let first = snapshot.shallow_size(child) > 0 && count(child, &above);
+                steps.push(Step::Enter(child, first));
+            } else {
+                // Most dominate nothing. All of them are done here, where the processor can wait
+                // for the memory of several at a time. One without a size retains nothing.
+                count(child, &above);
             }
         }
-        steps.extend(children.iter().map(|&child| Step::Visit(NodeOrdinal(child))));
     }
+    for (class, retained) in classes.classes.iter_mut().zip(retained) {
+        class.retained_size = retained;
+    }
+}
+
+/// Which nodes dominate others.
+fn parents(snapshot: &Snapshot) -> BitSet {
+    let mut parents = BitSet::new(snapshot.node_count());
+    for node in snapshot.nodes() {
+        parents.set(snapshot.dominator(node).index());
+    }
+    parents
 }

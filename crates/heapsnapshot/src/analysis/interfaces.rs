@@ -57,12 +57,12 @@ pub(crate) fn infer(snapshot: &Snapshot) -> Vec<InterfaceDefinition> {
     candidates.into_iter().map(|(definition, _)| definition).collect()
 }
 
-/// For each plain object that has an interface, which one: an index into `definitions`.
+/// The plain objects that have an interface, in order, and which one: an index into `definitions`.
 pub(crate) fn apply(
     snapshot: &Snapshot,
     definitions: &[InterfaceDefinition],
-) -> HashMap<NodeOrdinal, usize> {
-    let mut found = HashMap::new();
+) -> Vec<(NodeOrdinal, u32)> {
+    let mut found = Vec::new();
     if definitions.is_empty() {
         return found;
     }
@@ -80,8 +80,8 @@ pub(crate) fn apply(
                 matched
             }
         };
-        if let Some(index) = matched {
-            found.insert(node, index);
+        if let Some(index) = matched.and_then(|index| u32::try_from(index).ok()) {
+            found.push((node, index));
         }
     }
     found
@@ -92,7 +92,8 @@ struct PropertyNames<'a> {
     snapshot: &'a Snapshot,
     by_text: HashMap<String, u32>,
     texts: Vec<String>,
-    by_index: HashMap<u32, u32>,
+    /// By the text's place in the string table, its number and 1; 0 if nobody has asked.
+    by_index: Vec<u32>,
 }
 
 impl<'a> PropertyNames<'a> {
@@ -101,7 +102,7 @@ impl<'a> PropertyNames<'a> {
             snapshot,
             by_text: HashMap::new(),
             texts: Vec::new(),
-            by_index: HashMap::new(),
+            by_index: vec![0; snapshot.strings.len()],
         };
         names.intern("__proto__");
         names
@@ -128,15 +129,17 @@ impl<'a> PropertyNames<'a> {
                 continue;
             }
             let Ok(index) = u32::try_from(snapshot.edges.name(edge)) else { continue };
-            let number = match self.by_index.get(&index) {
-                Some(&known) => known,
+            let known = self.by_index.get(index as usize).copied().unwrap_or(0);
+            out.push(match known.checked_sub(1) {
+                Some(number) => number,
                 None => {
                     let number = self.intern(&snapshot.strings.get(StringIndex(index)));
-                    self.by_index.insert(index, number);
+                    if let Some(slot) = self.by_index.get_mut(index as usize) {
+                        *slot = number + 1;
+                    }
                     number
                 }
-            };
-            out.push(number);
+            });
         }
     }
 
