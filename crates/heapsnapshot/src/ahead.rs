@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
@@ -15,14 +16,20 @@ pub(crate) fn has_two_cores() -> bool {
 }
 
 /// Computes two things, one of them on another thread if there is a core for it.
-pub(crate) fn both(one: impl FnOnce() + Send, two: impl FnOnce()) {
+pub(crate) fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
     thread::scope(|scope| {
-        if has_two_cores() {
-            // Without a thread it is computed when it is asked for.
-            let _ = thread::Builder::new().spawn_scoped(scope, one);
-        }
-        two();
-    });
+        let thread = match has_two_cores() {
+            // Where there may be no more threads, this one does it.
+            true => thread::Builder::new().spawn_scoped(scope, &one).ok(),
+            false => None,
+        };
+        let other = other();
+        let one = match thread {
+            Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            None => one(),
+        };
+        (one, other)
+    })
 }
 
 /// A reader that a thread of its own reads ahead.

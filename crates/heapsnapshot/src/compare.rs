@@ -1,9 +1,9 @@
 //! Compares two snapshots: `calculateSnapshotDiff` in DevTools, and whether ids can be compared at all.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use serde::Serialize;
 
+use crate::ahead;
 use crate::analysis::tree::Rows;
 use crate::{ClassIndex, ClassKey, Classes, NodeId, NodeKind, NodeOrdinal, Snapshot};
 
@@ -51,8 +51,9 @@ impl IdAgreement {
     #[must_use]
     pub fn measure(base: &Snapshot, target: &Snapshot) -> Self {
         let mut agreement = IdAgreement::default();
-        let mut others = target.by_id().iter().peekable();
-        for &node in base.by_id() {
+        let (nodes, others) = ahead::both(|| base.by_id(), || target.by_id());
+        let mut others = others.iter().peekable();
+        for &node in nodes {
             let id = base.id(node);
             while others.next_if(|&&other| target.id(other) < id).is_some() {}
             // What the profiler itself makes has fixed ids.
@@ -66,8 +67,7 @@ impl IdAgreement {
                 agreement.same_node += u64::from(is_same(base, node, target, other));
             }
         }
-        let ours = unique_strings(base);
-        let theirs = unique_strings(target);
+        let (ours, theirs) = ahead::both(|| unique_strings(base), || unique_strings(target));
         for (text, id) in ours {
             if let (Some(id), Some(&Some(other))) = (id, theirs.get(text)) {
                 agreement.unique_strings += 1;
@@ -141,10 +141,16 @@ pub fn compare(base: &Snapshot, target: &Snapshot, matching: Matching) -> Compar
         Matching::ById => true,
         Matching::ByClass => false,
     };
+    let definitions = target.interfaces();
+    let ((base_classes, base_rows), target_rows) = ahead::both(
+        || {
+            let classes = base.classes_with(definitions);
+            let rows = rows(base, &classes);
+            (classes, rows)
+        },
+        || rows(target, target.classes()),
+    );
     let target_classes = target.classes();
-    let base_classes = base.classes_with(target_classes.definitions());
-    let base_rows = rows(base, &base_classes);
-    let target_rows = rows(target, target_classes);
     let base_by_key: HashMap<&ClassKey, ClassIndex> =
         base_classes.iter().map(|(index, class)| (&class.key, index)).collect();
     let target_keys: HashMap<&ClassKey, ClassIndex> =

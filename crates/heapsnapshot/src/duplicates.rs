@@ -1,6 +1,6 @@
 //! Texts that are in memory more than once: `getDuplicateStrings` in DevTools.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use crate::{EdgeKind, NodeKind, NodeOrdinal, Snapshot};
 
@@ -58,7 +58,10 @@ impl Snapshot {
                 DuplicateString { text, nodes, shallow_size, retained_size }
             })
             .collect();
-        found.sort_by(|a, b| b.retained_size.cmp(&a.retained_size).then(a.text.cmp(&b.text)));
+        found.sort_by(|a, b| {
+            let largest = b.retained_size.cmp(&a.retained_size);
+            largest.then_with(|| a.text.cmp(&b.text)).then_with(|| a.nodes.cmp(&b.nodes))
+        });
         found
     }
 

@@ -10,6 +10,7 @@ use crate::analysis::classes::Classes;
 use crate::analysis::distances::{self, Distances};
 use crate::analysis::dominators::{self, Dominators};
 use crate::analysis::ephemerons::EphemeronNames;
+use crate::analysis::interfaces::InterfaceDefinition;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
 use crate::paths::Scripts;
@@ -49,6 +50,7 @@ pub struct Snapshot {
     pub(crate) retainers: OnceLock<Rows>,
     /// By ordinal, the nodes that a node immediately dominates.
     pub(crate) children: OnceLock<Rows>,
+    pub(crate) interfaces: OnceLock<Vec<InterfaceDefinition>>,
     pub(crate) classes: OnceLock<Classes>,
     pub(crate) scripts: OnceLock<Scripts>,
     pub(crate) ids: OnceLock<Vec<NodeOrdinal>>,
@@ -303,14 +305,7 @@ impl Snapshot {
         const LARGE: usize = 100_000;
         let none = self.dominators.get().is_none() && self.distances.get().is_none();
         if none && self.node_count() >= LARGE {
-            ahead::both(
-                || {
-                    self.distances();
-                },
-                || {
-                    self.dominators();
-                },
-            );
+            ahead::both(|| self.distances(), || self.dominators());
         }
     }
 

@@ -115,13 +115,17 @@ pub fn dominators(snapshot: &Snapshot, node: Option<NodeOrdinal>, rows: &Rows) -
         Some(node) => snapshot.dominated(node).collect(),
         None => snapshot.nodes().collect(),
     };
-    nodes.sort_by_key(|&node| (Reverse(snapshot.retained_size(node)), node));
-    let limit = if rows.limit == 0 { usize::MAX } else { rows.limit };
-    let wanted = nodes.into_iter().filter(|&node| match rows.filter {
-        Some(_) => rows.wants(&snapshot.display_name(node)),
-        None => true,
-    });
-    wanted.take(limit).map(|node| ObjectRef::new(snapshot, node)).collect()
+    if rows.filter.is_some() {
+        nodes.retain(|&node| rows.wants(&snapshot.display_name(node)));
+    }
+    let key = |&node: &NodeOrdinal| (Reverse(snapshot.retained_size(node)), node);
+    if rows.limit > 0 && rows.limit < nodes.len() {
+        // A few of millions need not all be sorted.
+        nodes.select_nth_unstable_by_key(rows.limit, key);
+        nodes.truncate(rows.limit);
+    }
+    nodes.sort_unstable_by_key(key);
+    nodes.into_iter().map(|node| ObjectRef::new(snapshot, node)).collect()
 }
 
 fn reference(snapshot: &Snapshot, edge: Edge, other: NodeOrdinal) -> Reference {

@@ -100,7 +100,12 @@ impl Snapshot {
     /// The classes, with the interfaces that this snapshot's own plain objects suggest.
     #[must_use]
     pub fn classes(&self) -> &Classes {
-        self.classes.get_or_init(|| collect(self, interfaces::infer(self)))
+        self.classes.get_or_init(|| collect(self, self.interfaces().to_vec()))
+    }
+
+    /// The interfaces that this snapshot's own plain objects suggest.
+    pub(crate) fn interfaces(&self) -> &[InterfaceDefinition] {
+        self.interfaces.get_or_init(|| interfaces::infer(self))
     }
 
     /// The classes by the interfaces of another snapshot, to compare the two.
@@ -140,7 +145,8 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
             Some((at, location)) if *at == node && kind == NodeKind::Object => Some(*location),
             _ => None,
         };
-        let interface = of_interface.next_if(|(at, _)| *at == node).map(|&(_, interface)| interface);
+        let interface =
+            of_interface.next_if(|(at, _)| *at == node).map(|&(_, interface)| interface);
         let index = builder.class_of(node, kind, location, interface);
         let size = snapshot.shallow_size(node);
         if size > 0

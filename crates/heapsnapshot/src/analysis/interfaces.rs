@@ -1,7 +1,7 @@
 //! Interfaces: plain objects are sorted by the properties that many of them share.
 //! `inferInterfaceDefinitions` and `applyInterfaceDefinitions` in DevTools.
 
-use std::collections::HashMap;
+use foldhash::{HashMap, HashMapExt};
 
 use super::names::{format_property, utf16_length};
 use crate::{EdgeKind, NodeOrdinal, Snapshot, StringIndex};

@@ -98,6 +98,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         distances: OnceLock::new(),
         retainers: OnceLock::new(),
         children: OnceLock::new(),
+        interfaces: OnceLock::new(),
         classes: OnceLock::new(),
         scripts: OnceLock::new(),
         ids: OnceLock::new(),
