@@ -2,6 +2,7 @@
 //! retains a large part of the heap, and the point where that accumulates.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use crate::leaks::is_object;
 use crate::paths::Step;
@@ -14,7 +15,7 @@ pub struct HeapSuspect {
     pub what: Suspected,
     /// What it retains.
     pub retained: u64,
-    /// The object below it at which what it retains divides among many.
+    /// The object below it at which what it retains divides among many, or the head of a linked list.
     pub accumulation_point: Option<NodeOrdinal>,
     /// The way to the accumulation point, or to the largest object of a class.
     pub path: Vec<Step>,
@@ -98,23 +99,41 @@ impl Snapshot {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "compared with a part of the whole")]
+    /// Follows the largest child for as long as it has nearly all that its parent has.
+    ///
+    /// Down a linked list that holds for every item, but near the end: each takes only itself away.
+    /// There MAT names an item near the end of the list, or nothing if it is long. Here the first of
+    /// the items is named, since it is what leads to the code: where little of the whole is left at
+    /// the end of the way, and a class repeats on it, that class is what it was lost to.
     fn accumulation_point(&self, from: NodeOrdinal) -> NodeOrdinal {
-        let mut point = from;
+        let mut way = vec![from];
         let mut at = from;
-        loop {
-            let largest = self.dominated(at).max_by_key(|&child| self.retained_size(child));
-            let Some(child) = largest.filter(|&child| {
-                self.retained_size(child) as f64 >= SAME * self.retained_size(at) as f64
-            }) else {
-                return point;
-            };
+        while let Some(child) = self.dominated(at).max_by_key(|&child| self.retained_size(child))
+            && self.has_most_of(child, at)
+        {
             at = child;
             // A backing store is named by the object that it belongs to.
             if !self.kind(at).is_store() {
-                point = at;
+                way.push(at);
             }
         }
+        let point = way.last().copied().unwrap_or(from);
+        if self.has_most_of(at, from) { point } else { self.first_item(&way).unwrap_or(point) }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "compared with a part of the whole")]
+    fn has_most_of(&self, node: NodeOrdinal, of: NodeOrdinal) -> bool {
+        self.retained_size(node) as f64 >= SAME * self.retained_size(of) as f64
+    }
+
+    /// The first object of the class that is met most often; nothing if each is met once.
+    fn first_item(&self, way: &[NodeOrdinal]) -> Option<NodeOrdinal> {
+        let mut met: HashMap<ClassIndex, (usize, Reverse<usize>)> = HashMap::new();
+        for (place, &node) in way.iter().enumerate() {
+            met.entry(self.classes().of(node)).or_insert((0, Reverse(place))).0 += 1;
+        }
+        let &(count, Reverse(first)) = met.values().max()?;
+        way.get(first).copied().filter(|_| count > 1)
     }
 
     /// The roots and the global object hold everything and are nobody's leak.
