@@ -1,15 +1,12 @@
 // How npm's @heap-snapshot/tool can be run. Its binary for Linux wants glibc 2.39; where there is an older one (Debian
-// 12), Debian 13's is unpacked beside it and used for that program alone.
+// 12), Debian 13's is unpacked beside it and used for that program alone. It comes from the mirror that the system uses,
+// through an apt of its own that checks signatures as ever; the system's packages are not touched.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
-const GLIBC = {
-  url: 'http://deb.debian.org/debian/pool/main/g/glibc/libc6_2.41-12+deb13u1_amd64.deb',
-  sha256: '0a51c7ba7c59b3c664b836fe33c5184e6f5a869f57e86613381e954d74282b66',
-};
+const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** The command to start it with; nothing, with a word why, where it cannot be started. */
 export function heapSnapshotTool(cache) {
@@ -39,14 +36,35 @@ function runs([command, ...args]) {
 }
 
 function glibc(dir) {
-  const libraries = path.join(dir, 'glibc/usr/lib/x86_64-linux-gnu');
+  const home = path.join(dir, 'glibc');
+  const libraries = path.join(home, 'usr/lib/x86_64-linux-gnu');
   const loader = path.join(libraries, 'ld-linux-x86-64.so.2');
-  if (!fs.existsSync(loader)) {
-    const file = path.join(dir, 'libc6.deb');
-    execFileSync('curl', ['-sSf', '-o', file, GLIBC.url], { stdio: 'inherit' });
-    const found = createHash('sha256').update(fs.readFileSync(file)).digest('hex');
-    if (found !== GLIBC.sha256) throw new Error(`${GLIBC.url} has the SHA-256 ${found}`);
-    execFileSync('dpkg-deb', ['-x', file, path.join(dir, 'glibc')], { stdio: 'inherit' });
+  if (fs.existsSync(loader)) return [loader, libraries];
+  const work = path.join(dir, 'apt');
+  const at = (name) => path.join(work, name);
+  fs.mkdirSync(at('lists/partial'), { recursive: true });
+  fs.writeFileSync(at('status'), '');
+  fs.writeFileSync(at('sources.list'), `deb [signed-by=${KEYRING}] ${mirror()} trixie main\n`);
+  const settings = [
+    `Dir::State=${work}`, `Dir::State::lists=${at('lists')}`, `Dir::State::status=${at('status')}`, `Dir::Cache=${work}`,
+    `Dir::Etc::sourcelist=${at('sources.list')}`, 'Dir::Etc::sourceparts=/dev/null', 'APT::Sandbox::User=root',
+  ].flatMap((setting) => ['-o', setting]);
+  const apt = (...args) => execFileSync('apt-get', [...settings, '-qq', ...args], { cwd: work, stdio: 'inherit' });
+  try {
+    apt('update');
+    apt('download', 'libc6');
+    const file = fs.readdirSync(work).find((name) => name.endsWith('.deb'));
+    execFileSync('dpkg-deb', ['-x', at(file), home], { stdio: 'inherit' });
+  } finally {
+    fs.rmSync(work, { recursive: true, force: true });
   }
   return [loader, libraries];
+}
+
+function mirror() {
+  const format = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'];
+  const sources = execFileSync('apt-get', format, { encoding: 'utf8' }).split('\n');
+  const found = sources.find((uri) => /\/debian\/?$/.test(uri));
+  if (!found) throw new Error('apt knows no mirror of Debian');
+  return found;
 }
