@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 
 import { Problem, root, run } from './run.mjs';
 
@@ -20,7 +20,9 @@ export async function fetchPackage(name, version, integrity, place = `packages/$
     const archive = join(work, readdirSync(work).find((file) => file.endsWith('.tgz')));
     const digest = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
     if (digest !== integrity) throw new Problem(`${name}@${version} is not what was pinned: ${digest}`);
-    const { code, output } = await run('tar', ['-xzf', archive, '-C', work], { capture: true });
+    // GNU tar, which Git brings to Windows, takes `C:` for a host.
+    const [from, to] = [archive, work].map((file) => relative(root, file));
+    const { code, output } = await run('tar', ['-xzf', from, '-C', to], { capture: true });
     if (code !== 0) throw new Problem(`${archive} does not unpack: ${output}`);
     rmSync(archive);
     mkdirSync(dirname(home), { recursive: true });
