@@ -27,16 +27,8 @@ await main(async () => {
   const names = named.length > 0 ? named : buildable();
   await prepare(names);
   mkdirSync(PREBUILT, { recursive: true });
-  const failed = [];
-  for (const name of names) {
-    try {
-      await make(name, twice);
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      failed.push(error.message);
-    }
-  }
-  if (failed.length > 0) throw new Problem(failed.join('\n\n'));
+  // Each for itself: a fault of one says nothing about the others, and is told while they are built.
+  for (const name of names) await main(() => make(name, twice));
 });
 
 /** One binary, from its sources to prebuilt/. */

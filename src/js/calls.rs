@@ -11,12 +11,12 @@ use crate::options::EnvironmentOptions;
 use crate::signal;
 use crate::snapshot::{
     Accepted, AtLimit, Busy, Destination, NearLimitAnnounce, NearLimitSettings, Order, Origin,
-    Output, Report, RequestOptions, above_standard, arm, import_file as import, open_destination,
-    record_path, start, take_in_process,
+    Output, Report, RequestOptions, arm, import_file as import, open_destination, record_path,
+    start, take_in_process,
 };
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -93,7 +93,9 @@ pub(crate) fn stream(
     cancelled: Arc<AtomicBool>,
     listener: EventListener,
 ) -> napi::Result<Started> {
+    use crate::snapshot::above_standard;
     use std::os::fd::{IntoRawFd, OwnedFd};
+    use std::path::Path;
     let (reader, writer) = match std::io::pipe() {
         Ok(ends) => ends,
         Err(error) => {

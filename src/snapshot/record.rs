@@ -7,7 +7,7 @@
 use super::Report;
 use super::sidecar::{Made, Origin, Sidecar};
 use crate::error::SnapshotError;
-use crate::process::{self, Progress};
+use crate::process::Progress;
 use crate::v8::{AtHeapLimit, HeapSpace, Isolate, Sampled, heap_statistics, sampled_allocations};
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
@@ -133,7 +133,7 @@ impl Record {
 /// What was left, to the nearest limit.
 #[cfg(target_os = "linux")]
 fn add_headroom(more: &mut Map<String, Value>) {
-    if let Some(headroom) = process::MemorySources::find(Path::new("/")).headroom() {
+    if let Some(headroom) = crate::process::MemorySources::find(Path::new("/")).headroom() {
         more.insert("rssAnonymous".to_owned(), json!(headroom.anonymous));
         more.insert("availableBelow".to_owned(), json!(headroom.bound.describe()));
     }

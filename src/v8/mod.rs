@@ -22,21 +22,23 @@ mod profiler;
 mod sampling;
 mod symbols;
 
+#[cfg(target_os = "linux")]
 pub(crate) use barrier::{Barrier, HOLD};
 #[cfg(target_os = "linux")]
 pub(crate) use collection_lock::CollectionLock;
 pub(crate) use gc_watch::{GcWatch, OnFullGc};
-pub(crate) use heap_limit::{
-    AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, lift_heap_limit,
-};
+#[cfg(target_os = "linux")]
+pub(crate) use heap_limit::lift_heap_limit;
+pub(crate) use heap_limit::{AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit};
 pub(crate) use heap_statistics::{HeapFigures, HeapSpace, heap_figures, heap_statistics};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 pub(crate) use names::{NameCode, name_code};
 pub(crate) use platform::{Platform, open_platform_gate, shut_platform_gate};
 pub(crate) use profiler::{
-    ChunkSink, HeapSnapshot, SnapshotOptions, exit_when_allocation_fails, profiler_available,
-    take_heap_snapshot, track_object_ids,
+    ChunkSink, HeapSnapshot, SnapshotOptions, profiler_available, take_heap_snapshot,
 };
+#[cfg(target_os = "linux")]
+pub(crate) use profiler::{exit_when_allocation_fails, track_object_ids};
 pub(crate) use sampling::{Sampled, sampled_allocations};
 pub(crate) use symbols::MissingSymbol;
