@@ -133,6 +133,25 @@ for (const mode of ['fork', 'inline']) {
   });
 }
 
+test('only the place of standard input is free: EMFILE, and nothing is left', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ promises, plain }) => {
+    const fs = require('node:fs');
+    await promises.writeSnapshot('first');
+    const open = [];
+    try {
+      for (;;) open.push(fs.openSync('/dev/null'));
+    } catch {
+      fs.closeSync(0);
+    }
+    const error = await promises.writeSnapshot('a').catch(plain);
+    for (const fd of open) fs.closeSync(fd);
+    return error;
+  }, { cwd: directory.path, via: ['sh', '-c', 'ulimit -n 128 && exec "$@"', 'sh'] });
+  assert.equal((await app.result()).code, 'EMFILE');
+  assert.deepEqual(directory.names(), ['first']);
+});
+
 for (const [call, error] of [['write', 'EIO'], ['write', 'ENOSPC'], ['write', 'EDQUOT'], ['fsync', 'EIO'], ['fsync', 'ENOSPC'], ['rename', 'EIO']]) {
   test(`${error} from the child's ${call} is told as it is`, async (t) => {
     if (!needsTool(t, 'strace')) return;

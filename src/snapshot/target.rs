@@ -283,7 +283,9 @@ fn open_exclusive(path: &Path, mode: u32) -> io::Result<File> {
         let file = options.mode(mode & 0o600).open(path)?;
         // open(2) subtracts the umask; what was asked for is what the file gets, where the file system knows modes.
         let _ = file.set_permissions(fs::Permissions::from_mode(mode));
-        above_standard(file)
+        above_standard(file).inspect_err(|_| {
+            let _ = fs::remove_file(path);
+        })
     }
     #[cfg(windows)]
     {
