@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import http2 from 'node:http2';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 
 import { ROOT, startApp, startProgram } from './support/app.mjs';
-import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
+import { atEndOf, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { ask, askWhole, AUTHORIZATION, TOKEN } from './support/http.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
 import { validateSnapshot, validateStream } from './support/validate.mjs';
@@ -17,7 +18,9 @@ const serve = ({ fill, say, args }) => {
   const { snapshotHandler, healthHandler } = require('../../lib/http.js');
   fill(args.count ?? 1000);
   const log = (entry) => say('log', entry);
-  const handler = snapshotHandler({ minInterval: 0, token: args.token, log, ...args.options });
+  const options = { minInterval: 0, token: args.token, ...(args.defaultLog ? {} : { log }), ...args.options };
+  if (args.exportTo) options.exporter = new (require('../../lib/exporters.js').FileExporter)({ directory: args.exportTo });
+  const handler = snapshotHandler(options);
   const health = healthHandler(args.health);
   const server = require('node:http').createServer((request, response) => {
     if (request.url === '/health') health(request, response);
@@ -176,6 +179,90 @@ test('an authorising function decides too; one that fails says no', async (t) =>
   await validateStream(await ask(port, { headers: { 'x-user': 'admin' } }));
 });
 
+test('with a token and an authorising function both have to agree', async (t) => {
+  const app = startApp(t, ({ say, args }) => {
+    const { snapshotHandler } = require('../../lib/http.js');
+    const asked = [];
+    const authorize = ({ headers }) => asked.push(headers['x-user']) && headers['x-user'] === 'admin';
+    const handler = snapshotHandler({ token: args.token, authorize, log: ({ status }) => say('asked', status, asked.length) });
+    require('node:http').createServer(handler).listen(0, '127.0.0.1', function () { say('port', this.address().port); });
+  }, { args: { token: TOKEN } });
+  const port = (await app.says(/port (\d+)/))[1];
+  assert.equal((await askWhole(port, { headers: { 'x-user': 'admin' } })).status, 401);
+  await app.says(/asked 401 0/);
+  assert.equal((await askWhole(port, { headers: { ...AUTHORIZATION, 'x-user': 'guest' } })).status, 403);
+  await validateStream(await ask(port, { headers: { ...AUTHORIZATION, 'x-user': 'admin' } }));
+});
+
+test('no client has a say in the name of the file', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('out'));
+  const { port } = await startServer(t, { options: { directory: directory.at('out') } }, { cwd: directory.path });
+  const named = ['filename', 'file', 'path', 'name', 'directory', 'output'].map((key) => `${key}=../evil`).join('&');
+  const headers = { ...AUTHORIZATION, 'content-disposition': 'attachment; filename="../evil"', 'x-heapdump-name': '../evil' };
+  const { status, body } = await askWhole(port, { path: `/../../evil.heapsnapshot?${named}`, headers });
+  assert.equal(status, 200);
+  assert.match(body.snapshot.slice(directory.at('out').length), /^\/heap-\d{13}-\d+-1\.heapsnapshot$/);
+  assert.deepEqual([directory.names(), directory.names('out').length], [['out'], 1]);
+});
+
+test('every request is a line on standard error that says who asked, and no more lines than that', async (t) => {
+  const { app, port } = await startServer(t, { defaultLog: true });
+  const forged = `10.0.0.1", "status": 200}\u001b[2J${'x'.repeat(500)}`.replace('\u001b', '%1b');
+  await askWhole(port, { headers: { 'x-forwarded-for': forged } });
+  await validateStream(await ask(port));
+  await app.says(/"status":200/, { on: 'stderr' });
+  const lines = app.stderr.trimEnd().split('\n');
+  const [refused, given] = lines.map((line) => JSON.parse(/^heapdump-rs\/http: (.*)$/.exec(line)[1]));
+  assert.equal(lines.length, 2);
+  assert.deepEqual([refused.method, refused.remote, refused.status], ['POST', '127.0.0.1', 401]);
+  assert.equal(refused.forwardedFor, forged.slice(0, 200));
+  assert.match(refused.reason, /token/);
+  assert.deepEqual([given.status, given.forwardedFor], [200, undefined]);
+  assert.ok(given.bytes > 1e6 && given.duration > 0 && !app.stderr.includes(TOKEN));
+});
+
+test('HTTP/2, whose requests have an authority instead of a Host', async (t) => {
+  const app = startApp(t, ({ fill, say, args }) => {
+    const { snapshotHandler, healthHandler } = require('../../lib/http.js');
+    fill(20_000);
+    const health = healthHandler();
+    const handler = snapshotHandler({ token: args.token, minInterval: 0, log: (entry) => say('log', entry) });
+    const server = require('node:http2').createServer((request, response) => {
+      (request.url === '/health' ? health : handler)(request, response);
+    });
+    server.listen(0, '127.0.0.1', () => say('port', server.address().port));
+  }, { args: { token: TOKEN } });
+  const client = http2.connect(`http://127.0.0.1:${(await app.says(/port (\d+)/))[1]}`);
+  atEndOf(t, () => client.destroy());
+  const request = (headers) => {
+    const stream = client.request({ ':method': 'POST', ':path': '/', ...AUTHORIZATION, ...headers });
+    stream.end();
+    return new Promise((resolve, reject) => {
+      stream.once('response', (got) => resolve([got[':status'], stream, got])).once('error', reject);
+    });
+  };
+  for (const [expected, headers] of [
+    [401, { authorization: 'Bearer something-else-of-24' }],
+    [403, { ':authority': 'rebound.example' }],
+    [405, { ':method': 'PUT' }],
+    [200, { ':method': 'GET', ':path': '/health' }],
+  ]) {
+    const [status, stream] = await request(headers);
+    assert.equal(status, expected);
+    stream.resume();
+  }
+  const [status, stream, headers] = await request({ 'accept-encoding': 'gzip' });
+  assert.deepEqual([status, headers['content-encoding']], [200, 'gzip']);
+  await validateStream(stream, { extension: 'gz' });
+
+  const [, leaving] = await request({});
+  const child = await snapshotChildOf(app);
+  leaving.close(http2.constants.NGHTTP2_CANCEL);
+  await goneAfter(child);
+  await app.says(/log .*"status":499/);
+});
+
 test('one of several tokens is enough', async (t) => {
   const { port } = await startServer(t, { token: ['the-old-token-of-someone', TOKEN] });
   await validateStream(await ask(port));
@@ -227,8 +314,8 @@ test("another snapshot of the process is not waited for, and a child's failure h
 
 test('a client that goes away half-way: the child ends, and nothing is left', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  for (const options of [{}, { directory: directory.path }]) {
-    const { app, port } = await startServer(t, { count: 50_000, options }, { env: { TMPDIR: directory.path } });
+  for (const target of [{}, { options: { directory: directory.path } }, { exportTo: directory.path }]) {
+    const { app, port } = await startServer(t, { count: 50_000, ...target }, { env: { TMPDIR: directory.path } });
     const client = net.connect(port, '127.0.0.1');
     client.write(`POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\n\r\n`);
     const child = await snapshotChildOf(app);
