@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { ROOT, startProgram } from './support/app.mjs';
-import { needsRoot } from './support/faults.mjs';
+import { needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, waitFor } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
@@ -89,13 +89,15 @@ async function startContainer(t, which, command) {
   };
 }
 
+const canMakeContainers = (t) => needsRoot(t) && ['unshare', 'nsenter', 'setpriv'].every((tool) => needsTool(t, tool));
+
 const dumps = (directory) => waitFor('a dump', () => {
   const names = directory.names('dumps').filter((name) => name.startsWith('heapdump-'));
   return names.length > 0 && names;
 }, 60_000);
 
 test("docs/docker.md: its command line, docker exec's, the signal, a stop while a dump is written", async (t) => {
-  if (!needsRoot(t)) return;
+  if (!canMakeContainers(t)) return;
   const command = JSON.parse(take('docker', /^CMD (\[.*\])$/m));
   const { pid, container, directory, execute } = await startContainer(t, 'docker', command);
   assert.match(fs.readFileSync(`/proc/${pid}/status`, 'utf8'), /^NSpid:\s+\d+\t1$[^]*^CapEff:\t0+$[^]*^NoNewPrivs:\t1$/m);
@@ -131,7 +133,7 @@ test("docs/docker.md: its command line, docker exec's, the signal, a stop while 
 });
 
 test('docs/kubernetes.md: its command, preStop twice, what kubectl exec runs', async (t) => {
-  if (!needsRoot(t)) return;
+  if (!canMakeContainers(t)) return;
   const command = JSON.parse(take('kubernetes', /^ +command: (\[.*\])$/m));
   const { directory, execute } = await startContainer(t, 'kubernetes', command);
   const preStop = [...take('kubernetes', /preStop:\n +exec:\n +command:\n((?: +- \S+\n)+)/).matchAll(/- (\S+)/g)].map(([, word]) => word);

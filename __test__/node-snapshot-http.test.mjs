@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
-import { startApp } from './support/app.mjs';
-import { runCommand, startCommand } from './support/command.mjs';
+import { startApp, startProgram } from './support/app.mjs';
+import { BIN, runCommand, startCommand } from './support/command.mjs';
+import { needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { TOKEN } from './support/http.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
@@ -48,6 +49,12 @@ async function startServer(t, handlers, args = {}) {
     run: (path, output, ...more) => {
       const { args, options } = fetch(path, output, ...more);
       return runCommand(t, args, options);
+    },
+    /** The same on a terminal of its own, whose output is the standard output. */
+    terminal: (path, output, ...more) => {
+      const { args, options } = fetch(path, output, ...more);
+      const words = [process.execPath, BIN, ...args].map((word) => `'${word}'`).join(' ');
+      return startProgram(t, ['script', '--quiet', '--return', '--command', words, '/dev/null'], options);
     },
     runWithEnvironment: (env, path, output) => {
       const { args, options } = fetch(path, output);
@@ -147,6 +154,18 @@ test('what the handler refuses is said in plain words: GET, busy, too soon', asy
   assert.equal(soon.code, 2);
   assert.match(soon.stderr, /answered 429 .*: another snapshot was taken just now; try again later/);
   assert.deepEqual(directory.names().sort(), ['first.heapsnapshot', 'server', 'third.heapsnapshot']);
+});
+
+test('on a terminal progress is shown, and gone when the file is complete', async (t) => {
+  if (!needsTool(t, 'script')) return;
+  const { directory, terminal } = await startServer(t, { '/': {} }, { count: 60_000 });
+  const { code, stdout } = await terminal('/', 'a.heapsnapshot', '--token', TOKEN).ended();
+  assert.equal(code, 0, stdout);
+  const shown = stdout.match(/\r\x1b\[K[\d.]+ [kM]?B downloaded/g) ?? [];
+  assert.ok(shown.length > 1 && new Set(shown).size === shown.length, stdout);
+  // The last line of progress is wiped out by what came of it.
+  assert.match(stdout, /downloaded\r\x1b\[K[^\r]*\/a\.heapsnapshot: complete, [\d.]+ MB, \d+ objects\r\n$/);
+  await validateSnapshot(directory.at('a.heapsnapshot'));
 });
 
 test('an interrupted download ends the child, and leaves nothing on either side', async (t) => {

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { ROOT, startProgram } from './app.mjs';
 
-const BIN = path.join(ROOT, 'bin/heapdump-rs.js');
+export const BIN = path.join(ROOT, 'bin/heapdump-rs.js');
 
 export const startCommand = (t, args, options) => startProgram(t, [process.execPath, BIN, ...args.map(String)], options);
 
