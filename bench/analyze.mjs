@@ -2,12 +2,14 @@
 // `node bench/analyze.mjs [MEGABYTES...]`. Each tool loads a file and computes dominators and retained
 // sizes, in a process of its own, one after the other. Figures are only to be compared within one run.
 //
+// Others are run once, and stopped after LIMIT_SECONDS (120) of CPU; ONLY=a,b leaves out all whose names have none of these.
 // PROTOTYPE=path adds another program that takes the file as its only argument.
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { devtoolsWorker } from '../__test__/analyze-oracle/bundle.mjs';
 import { heapSnapshotTool } from './heap-snapshot-tool.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -15,38 +17,39 @@ const root = path.resolve(here, '..');
 const target = path.resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
 const cache = path.join(root, '.cache/bench-analyze');
 const sizes = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [20, 200, 1000];
-const LIMIT_SECONDS = 300;
+const LIMIT_SECONDS = Number(process.env.LIMIT_SECONDS ?? 120);
+const PAIRS = 5;
 
 fs.mkdirSync(cache, { recursive: true });
-const tools = prepare();
+const tools = await prepare();
 for (const megabytes of sizes) {
   const file = snapshot(megabytes);
-  const bytes = fs.statSync(file).size;
-  process.stdout.write(`\n${(bytes / 1e6).toFixed(0)} MB\n`);
-  process.stdout.write('| tool | user CPU s | times ours | system s | wall s | peak RSS MB |\n');
-  process.stdout.write('|---|---|---|---|---|---|\n');
+  const { nodes, edges, bytes } = counts(file);
+  const of = [`${(bytes / 1e6).toFixed(0)} MB`, `${(nodes / 1e6).toFixed(1)} million nodes`, `${(edges / 1e6).toFixed(1)} million edges`];
+  process.stdout.write(`\n${of.join(', ')}\n`);
+  process.stdout.write('| tool | user CPU s | times ours | system s | wall s | peak RSS MB | bytes an edge |\n|---|---|---|---|---|---|---|\n');
   let ours;
   for (const tool of tools) {
-    const runs = tool.runs ?? 1;
-    const best = measureBest(tool, file, runs);
+    const best = measureBest(tool, file);
     ours ??= best?.user;
-    process.stdout.write(`| ${tool.name} | ${row(best, ours)} |\n`);
+    process.stdout.write(`| ${tool.name} | ${row(best, ours, edges)} |\n`);
   }
   // Two of the large ones would take the most time of all, and say nothing else.
-  cores(file, megabytes > 250 ? file : snapshot(megabytes * 1.05));
+  cores(file, megabytes > 250 ? undefined : snapshot(megabytes * 1.05));
 }
 
-function row(figures, ours) {
-  if (!figures) return `not done in ${LIMIT_SECONDS} s | | | |`;
+function row(figures, ours, edges) {
+  if (!figures) return `not done in ${LIMIT_SECONDS} s of CPU | | | | |`;
   const { user, system, wall, rss } = figures;
   const times = (user / ours).toFixed(1);
-  return `${user.toFixed(2)} | ${times} | ${system.toFixed(2)} | ${wall.toFixed(2)} | ${rss.toFixed(0)}`;
+  const each = ((rss * 1e6) / edges).toFixed(1);
+  return [user.toFixed(2), times, system.toFixed(2), wall.toFixed(2), rss.toFixed(0), each].join(' | ');
 }
 
-function measureBest(tool, file, runs) {
+function measureBest({ command, runs = 1 }, file) {
   let best;
   for (let i = 0; i < runs; i++) {
-    const figures = measure(tool.command(file));
+    const figures = measure(command(file));
     if (!figures) return undefined;
     if (!best || figures.user < best.user) best = figures;
   }
@@ -56,35 +59,51 @@ function measureBest(tool, file, runs) {
 // GNU time says what a process used, whatever it is written in.
 function measure([command, ...args]) {
   const format = '%U %S %e %M';
-  const all = ['-f', `figures ${format}`, 'timeout', String(LIMIT_SECONDS), command, ...args];
+  const limited = ['sh', '-c', `ulimit -t ${LIMIT_SECONDS} && exec "$@"`, 'sh', command, ...args];
+  const all = ['-f', `figures ${format}`, ...limited];
   const result = spawnSync('/usr/bin/time', all, { encoding: 'utf8', cwd: cache, maxBuffer: 1 << 28 });
   const line = /figures ([\d.]+) ([\d.]+) ([\d.]+) (\d+)/.exec(result.stderr ?? '');
   if (result.status !== 0 || !line) return undefined;
   const [user, system, wall, kilobytes] = line.slice(1).map(Number);
-  return { user, system, wall, rss: kilobytes / 1000 };
+  return { user, system, wall, rss: (kilobytes * 1024) / 1e6 };
 }
 
-// Our commands with one core and with two: what they do beside each other, and that they say the same.
+// Our commands with one core and with two, in turn. What else runs on the machine changes from minute to minute: the ratio
+// is the median of the pairs' ratios.
 function cores(file, later) {
   const binary = path.join(target, 'release/heapdump-rs');
   const commands = {
+    'validate (parsing alone)': ['validate', file],
     'dominators': ['dominators', file, '--limit', '1'],
     'summary': ['summary', file, '--limit', '1'],
-    'compare': ['compare', file, later, '--limit', '1'],
   };
+  if (later) commands.compare = ['compare', file, later, '--limit', '1'];
   if (spawnSync('gzip', ['-1', '-k', '-f', file]).status === 0) {
-    commands['dominators, of the .gz'] = ['dominators', `${file}.gz`, '--limit', '1'];
+    commands['summary of the .gz'] = ['summary', `${file}.gz`, '--limit', '1'];
   }
-  process.stdout.write('\n| command | user CPU s | wall s, one core | wall s, two |\n|---|---|---|---|\n');
+  process.stdout.write(`\n| command, median of ${PAIRS} | user CPU s | wall s, one core | wall s, two | one / two |\n|---|---|---|---|---|\n`);
   for (const [name, args] of Object.entries(commands)) {
-    const one = measure(['taskset', '-c', '0', binary, ...args]);
-    const two = measure([binary, ...args]);
-    if (one && two) {
-      const numbers = [one.user, one.wall, two.wall].map((number) => number.toFixed(2));
-      process.stdout.write(`| ${name} | ${numbers.join(' | ')} |\n`);
+    const pairs = [];
+    for (let i = 0; i <= PAIRS; i++) {
+      const pair = { one: measure(['taskset', '-c', '0', binary, ...args]), two: measure([binary, ...args]) };
+      // The first one warms up.
+      if (i > 0 && pair.one && pair.two) pairs.push(pair);
     }
+    const of = (pick) => median(pairs.map(pick)).toFixed(2);
+    const figures = [of(({ one }) => one.user), of(({ one }) => one.wall), of(({ two }) => two.wall), of(({ one, two }) => one.wall / two.wall)];
+    process.stdout.write(`| ${name} | ${figures.join(' | ')} |\n`);
   }
   fs.rmSync(`${file}.gz`, { force: true });
+}
+
+function median(numbers) {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+function counts(file) {
+  const binary = path.join(target, 'release/heapdump-rs');
+  return JSON.parse(execFileSync(binary, ['validate', file, '--json'], { encoding: 'utf8' }));
 }
 
 function snapshot(megabytes) {
@@ -97,12 +116,13 @@ function snapshot(megabytes) {
   return file;
 }
 
-function prepare() {
+async function prepare() {
   const cargo = [
     'build', '--release', '--quiet', '-p', 'heapsnapshot', '-p', 'heapdump-cli', '--examples', '--bins',
   ];
   execFileSync('cargo', cargo, { cwd: root, stdio: 'inherit' });
   install({ memlab: '^2' });
+  await devtoolsWorker();
   const big = ['--max-old-space-size=12000'];
   const found = [
     { name: 'heapdump-rs', runs: 3, command: (file) => [path.join(target, 'release/examples/timing'), file] },
@@ -120,9 +140,10 @@ function prepare() {
   execFileSync('cargo', build, { cwd: parser, stdio: 'inherit' });
   found.push({ name: 'v8-heap-parser', command: (file) => [path.join(own, 'release/bench-v8-heap-parser'), file] });
   if (process.env.PROTOTYPE) {
-    found.splice(1, 0, { name: 'the prototype', runs: 3, command: (file) => [process.env.PROTOTYPE, file] });
+    found.splice(1, 0, { name: 'PROTOTYPE', runs: 3, command: (file) => [process.env.PROTOTYPE, file] });
   }
-  return found;
+  const only = process.env.ONLY?.split(',');
+  return found.filter(({ name }, index) => index === 0 || !only || only.some((part) => name.includes(part)));
 }
 
 function install(dependencies) {
