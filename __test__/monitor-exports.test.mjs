@@ -183,6 +183,37 @@ test('monitor: an SDK that is missing is told at the start, a wrong exporter is 
   assert.deepEqual(thrown, Array(3).fill('ERR_INVALID_ARG_TYPE'));
 });
 
+test('what an exporter of the application’s own throws is a warning, whatever it is, and the application goes on', async (t) => {
+  const { dir } = makeDirectories(t);
+  const app = startApp(t, async ({ args, once }) => {
+    const alive = setInterval(() => {}, 1000);
+    // As gRPC's errors: a number for a code.
+    const numbered = Object.assign(new Error('denied'), { code: 7 });
+    const warnings = [];
+    for (const thrown of [numbered, undefined]) {
+      const refusing = { prepare: () => Promise.reject(thrown), export: () => Promise.reject(thrown) };
+      for (const start of [
+        () => require('../../lib/monitor.js').monitor({ dir: args.dir, exporter: refusing }),
+        () => new (require('../../lib/oom-exports.js').OomExports)(refusing).takeWhatWasLeft(`${args.dir}/a`, false),
+      ]) {
+        const warned = once(process, 'warning');
+        start();
+        const { name, message } = await warned;
+        warnings.push(`${name}: ${message}`);
+      }
+    }
+    await new Promise(setImmediate);
+    clearInterval(alive);
+    return warnings;
+  }, { args: { dir } });
+  assert.deepEqual(await app.result(), [
+    'HeapdumpWarning: a heap snapshot was not exported (monitor): denied',
+    'HeapdumpWarning: no heap snapshot will be exported: denied',
+    'HeapdumpWarning: a heap snapshot was not exported (monitor): undefined',
+    'HeapdumpWarning: no heap snapshot will be exported: undefined',
+  ]);
+});
+
 /** A webhook that keeps the names of what it got, whole. */
 async function receive(t) {
   const received = [];

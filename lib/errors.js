@@ -68,4 +68,12 @@ function missingPeer(exporter, packages) {
   return Object.assign(error, { code: 'ERR_HEAPDUMP_MISSING_PEER', exporter, packages });
 }
 
-module.exports = { toError, abortError, invalidType, invalidValue, accessDenied, exportFailed, missingPeer };
+/** What nobody awaits. Codes of others may be numbers (gRPC's), for which `process.emitWarning` throws. */
+function warn(text, { code }) {
+  process.emitWarning(text, { type: 'HeapdumpWarning', code: typeof code === 'string' ? code : undefined });
+}
+
+/** Whatever somebody threw. */
+const asError = (thrown) => (thrown instanceof Error ? thrown : new Error(String(thrown)));
+
+module.exports = { warn, asError, toError, abortError, invalidType, invalidValue, accessDenied, exportFailed, missingPeer };

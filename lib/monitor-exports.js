@@ -7,6 +7,8 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
+const { asError } = require('./errors.js');
+
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
 const SNAPSHOT = /^(heap-[a-z]+-\d+)(\.heapsnapshot(?:\.gz|\.zst)?)$/;
 
@@ -49,7 +51,7 @@ class Exports {
 
   /** One at a time: uploads hold parts of their file in memory. */
   #next(job) {
-    this.#turn = this.#turn.then(job).catch(this.#failed);
+    this.#turn = this.#turn.then(job).catch((error) => this.#failed(asError(error)));
   }
 
   async #export(which, about = { host: os.hostname(), pid: process.pid }) {
@@ -61,8 +63,7 @@ class Exports {
       if (which.sidecar) await rewrite(which.sidecar, { ...about, exported }).catch(() => {});
       this.#exported({ ...which, location, bytes, sha256 });
     } catch (error) {
-      const failure = error instanceof Error ? error : new Error(String(error));
-      this.#failed(Object.assign(failure, { reason: which.reason, sidecar: which.sidecar }));
+      this.#failed(Object.assign(asError(error), { reason: which.reason, sidecar: which.sidecar }));
     }
   }
 

@@ -10,7 +10,7 @@ const { channel } = require('node:diagnostics_channel');
 
 const { heap } = require('./native.js');
 const { normalize } = require('./options.js');
-const { toError } = require('./errors.js');
+const { toError, warn } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
 const { checkPermission } = require('./snapshot.js');
 const { normalizeMonitor, atLimitOf, exporterOf, metricsOf } = require('./monitor-options.js');
@@ -106,8 +106,7 @@ class Monitor extends EventEmitter {
     if (events.hasSubscribers) events.publish({ type: 'error', error, reason: error.reason });
     if (this.listenerCount('error') > 0) this.emit('error', error);
     else {
-      const text = `${what} (${error.reason ?? 'monitor'}): ${error.message}`;
-      process.emitWarning(text, { type: 'HeapdumpWarning', code: error.code });
+      warn(`${what} (${error.reason ?? 'monitor'}): ${error.message}`, error);
     }
   }
 

@@ -7,6 +7,8 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
+const { asError, warn } = require('./errors.js');
+
 const EXTENSION = '.heapsnapshot';
 const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.heapsnapshot$/;
 
@@ -36,7 +38,7 @@ class OomExports {
   }
 
   #next(job) {
-    this.#turn = this.#turn.then(job).catch((error) => warn('no heap snapshot will be exported', error));
+    this.#turn = this.#turn.then(job).catch((error) => fail('no heap snapshot will be exported', error));
   }
 
   async #export(file) {
@@ -48,7 +50,7 @@ class OomExports {
       console.error(`heapdump-rs/oom: '${file}' is now at ${location}`);
       if (path.resolve(location) !== file && bytes === before.size) await removeUnlessNew(file, before);
     } catch (error) {
-      warn(`the heap snapshot '${file}' was not exported`, error);
+      fail(`the heap snapshot '${file}' was not exported`, error);
     }
   }
 }
@@ -79,9 +81,9 @@ async function removeUnlessNew(file, { ino, mtimeMs }) {
   if (now.ino === ino && now.mtimeMs === mtimeMs) await fs.unlink(file);
 }
 
-function warn(what, error) {
-  const { message, code } = error instanceof Error ? error : new Error(String(error));
-  process.emitWarning(`${what}: ${message}`, { type: 'HeapdumpWarning', code });
+function fail(what, thrown) {
+  const error = asError(thrown);
+  warn(`${what}: ${error.message}`, error);
 }
 
 module.exports = { OomExports };
