@@ -257,14 +257,20 @@ test("oom: what V8's limit left goes to the exporter when the program starts aga
     fs.writeFileSync(directory.at('notes.heapsnapshot'), 'of somebody else');
     const dying = start(options, true);
     assert.equal((await dying.ended()).code, 1);
-    assert.equal(directory.names().length, 2);
+    assert.equal(directory.names().filter((name) => name.endsWith('.heapsnapshot')).length, 2);
     const next = start(options);
     await next.says(/^heapdump-rs\/oom: '.*\.heapsnapshot' is now at http:.*\/dumps$/m, { on: 'stderr' });
     const { name, nodes } = received.at(-1);
     assert.match(name, kind);
     assert.ok(name.includes(`-${HOST}-`) && name.endsWith('.heapsnapshot') && nodes > 10_000);
-    await waitFor('the file has gone', () => directory.names().join() === 'notes.heapsnapshot');
+    await waitFor('the file has gone', () => directory.names().filter((file) => file.endsWith('.heapsnapshot')).length === 1);
     next.kill('SIGKILL');
+    // Its JSON says where it is, and goes with this turn.
+    const sidecar = directory.names().find((file) => file.endsWith('.json'));
+    const said = JSON.parse(fs.readFileSync(directory.at(sidecar), 'utf8'));
+    assert.deepEqual([said.reason, said.complete, said.report.nodes], ['oom', true, nodes]);
+    assert.match(said.exported.location, /\/dumps$/);
+    fs.unlinkSync(directory.at(sidecar));
   }
   assert.equal(received.length, 2);
 });

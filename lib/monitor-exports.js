@@ -7,6 +7,8 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
+const { noteExport, readSidecar } = require('./sidecar.js');
+
 const { asError } = require('./errors.js');
 
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
@@ -34,7 +36,7 @@ class Exports {
       const files = await fs.readdir(this.#directory).catch(() => []);
       for (const name of files.filter((each) => SIDECAR.test(each)).sort()) {
         const sidecar = path.join(this.#directory, name);
-        const about = await readJson(sidecar);
+        const about = await readSidecar(sidecar);
         if (about === undefined || about.exported || isAtWork(about)) continue;
         const snapshot = await this.#findSnapshot(about.snapshot);
         if (snapshot) await this.#export({ snapshot, sidecar, reason: about.reason }, about);
@@ -44,7 +46,7 @@ class Exports {
 
   take({ reason, report, sidecar }) {
     this.#next(async () => {
-      const about = sidecar && (await readJson(sidecar));
+      const about = sidecar && (await readSidecar(sidecar));
       if (!about?.exported) await this.#export({ snapshot: report.path, sidecar, reason }, about);
     });
   }
@@ -58,9 +60,8 @@ class Exports {
     try {
       const result = await this.#exporter.export(which.snapshot, { name: nameFor(which.snapshot, about) });
       const { location, bytes, sha256 } = result;
-      const exported = { time: new Date().toISOString(), location, bytes, sha256 };
       // Where that cannot be noted it is exported again by the next process, under the same name.
-      if (which.sidecar) await rewrite(which.sidecar, { ...about, exported }).catch(() => {});
+      if (which.sidecar) await noteExport(which.sidecar, about, { location, bytes, sha256 }).catch(() => {});
       this.#exported({ ...which, location, bytes, sha256 });
     } catch (error) {
       this.#failed(Object.assign(asError(error), { reason: which.reason, sidecar: which.sidecar }));
@@ -96,28 +97,6 @@ function isAtWork({ host, pid, time }) {
     return process.kill(pid, 0);
   } catch (error) {
     return error.code === 'EPERM';
-  }
-}
-
-async function readJson(file) {
-  try {
-    return JSON.parse(await fs.readFile(file, 'utf8'));
-  } catch {
-    return undefined;
-  }
-}
-
-/** Its time stays: the cooldown goes by it. */
-async function rewrite(file, value) {
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.exported.tmp`);
-  try {
-    const { mode, atime, mtime } = await fs.stat(file);
-    await fs.writeFile(temporary, `${JSON.stringify(value, undefined, 2)}\n`, { mode: mode & 0o777, flag: 'wx' });
-    await fs.utimes(temporary, atime, mtime);
-    await fs.rename(temporary, file);
-  } catch (error) {
-    if (error.code !== 'EEXIST') await fs.rm(temporary, { force: true });
-    throw error;
   }
 }
 

@@ -7,6 +7,8 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
+const { noteExport, readSidecar } = require('./sidecar.js');
+
 const { asError, warn } = require('./errors.js');
 
 const EXTENSION = '.heapsnapshot';
@@ -46,7 +48,12 @@ class OomExports {
       const before = await fs.lstat(file);
       // Anybody may write into some directories.
       if (!before.isFile() || before.uid !== (process.getuid?.() ?? before.uid)) return;
-      const { location, bytes } = await this.#exporter.export(file, { name: nameFor(file, before) });
+      const result = await this.#exporter.export(file, { name: nameFor(file, before) });
+      const { location, bytes } = result;
+      // The JSON stays, and says so too.
+      const sidecar = `${file}.json`;
+      const said = await readSidecar(sidecar);
+      if (said) await noteExport(sidecar, said, result).catch(() => {});
       console.error(`heapdump-rs/oom: '${file}' is now at ${location}`);
       if (path.resolve(location) !== file && bytes === before.size) await removeUnlessNew(file, before);
     } catch (error) {

@@ -14,7 +14,7 @@ const { heap } = require('./native.js');
 const { normalize } = require('./options.js');
 const { toError, invalidType, invalidValue } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
-const { takeWithSidecar } = require('./oom-sidecar.js');
+const { takeWithSidecar } = require('./sidecar.js');
 const { writeSnapshot } = require('./promises.js');
 const { checkPermission } = require('./snapshot.js');
 

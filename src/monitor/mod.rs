@@ -14,7 +14,9 @@ pub(crate) use rules::{Crossing, Limit, Reason};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process;
-use crate::snapshot::{AtLimit, NearLimitSettings, Origin, Report, RequestOptions, sidecar_of};
+use crate::snapshot::{
+    AtLimit, NearLimitSettings, Origin, Report, RequestOptions, float, sidecar_of,
+};
 use crate::v8::{GcWatch, HeapFigures, Isolate, OnFullGc, heap_figures};
 use rules::{Growth, Threshold};
 use serde_json::json;
@@ -430,12 +432,6 @@ fn message_of(left: Duration) -> String {
 /// A time in the future, of another clock, is as far away as one in the past.
 fn age(at: u64) -> Duration {
     Duration::from_millis(wall_clock().abs_diff(at))
-}
-
-/// JavaScript's numbers are exact up to 2⁵³, which no size here reaches.
-#[allow(clippy::cast_precision_loss)]
-fn float(size: u64) -> f64 {
-    size as f64
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -28,7 +28,7 @@ pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSet
 pub(crate) use queue::{Busy, QUEUE};
 pub(crate) use record::{Record, record_path, remember_threshold};
 pub(crate) use report::{Mode, ProgressReport, Report};
-pub(crate) use sidecar::{Origin, Sidecar, sidecar_of};
+pub(crate) use sidecar::{Origin, Sidecar, float, sidecar_of};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;
 #[cfg(unix)]

@@ -5,7 +5,7 @@
 //! snapshot corrects or removes it.
 
 use super::Report;
-use super::sidecar::{Made, Origin, Sidecar};
+use super::sidecar::{Made, Origin, Sidecar, float};
 use crate::error::SnapshotError;
 use crate::process::Progress;
 use crate::v8::{AtHeapLimit, HeapSpace, Isolate, Sampled, heap_statistics, sampled_allocations};
@@ -60,7 +60,8 @@ impl Record {
             // As it was before it was raised.
             figures.limit = heap.initial as u64;
         }
-        let mut sidecar = Sidecar::new(path, snapshot, "oom", origin, None, figures);
+        let over = figures.map(|figures| (float(figures.used), float(figures.limit)));
+        let mut sidecar = Sidecar::new(path, snapshot, "oom", origin, over, figures);
         let more = &mut sidecar.more;
         more.insert("afterSnapshot".to_owned(), json!(mode_at_limit));
         #[cfg(target_os = "linux")]

@@ -254,6 +254,12 @@ pub(crate) fn sidecar_of(snapshot: &Path) -> PathBuf {
     snapshot.with_file_name(format!("{stem}.json"))
 }
 
+/// JavaScript's numbers are exact up to 2⁵³, which no size here reaches.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn float(size: u64) -> f64 {
+    size as f64
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,6 +1,6 @@
 'use strict';
 
-// The snapshot of the drop-in's `threshold`, with what is known of it beside it.
+// The JSON beside an automatic snapshot, as src/snapshot/sidecar.rs writes it, where JavaScript writes or reads it.
 
 const fs = require('node:fs/promises');
 const os = require('node:os');
@@ -10,7 +10,7 @@ const { threadId } = require('node:worker_threads');
 
 const { writeSnapshot } = require('./promises.js');
 
-/** Resolves with its path. The JSON is a monitor's (src/snapshot/sidecar.rs), written before and again at the end. */
+/** Takes a snapshot for a threshold; resolves with its path. The JSON is written before, and again at the end. */
 async function takeWithSidecar(file, threshold) {
   const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
   const heapLimit = v8.getHeapStatistics().heap_size_limit;
@@ -39,4 +39,29 @@ async function takeWithSidecar(file, threshold) {
   }
 }
 
-module.exports = { takeWithSidecar };
+/** What it says; undefined where it cannot be read. */
+async function readSidecar(file) {
+  try {
+    return JSON.parse(await fs.readFile(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Adds where its snapshot has gone to what it says. Its time stays: the cooldown goes by it. */
+async function noteExport(file, said, { location, bytes, sha256 }) {
+  const exported = { time: new Date().toISOString(), location, bytes, sha256 };
+  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.exported.tmp`);
+  try {
+    const { mode, atime, mtime } = await fs.stat(file);
+    const text = `${JSON.stringify({ ...said, exported }, undefined, 2)}\n`;
+    await fs.writeFile(temporary, text, { mode: mode & 0o777, flag: 'wx' });
+    await fs.utimes(temporary, atime, mtime);
+    await fs.rename(temporary, file);
+  } catch (error) {
+    if (error.code !== 'EEXIST') await fs.rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+module.exports = { noteExport, readSidecar, takeWithSidecar };
