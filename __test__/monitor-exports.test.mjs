@@ -156,6 +156,30 @@ test('monitor: a store that fails is an error event with the reason, and the nex
   assert.equal(names('out').length, 1);
 });
 
+test('monitor: what a listener throws is an uncaught exception, and no export fails of it', async (t) => {
+  const { dir, out, names } = makeDirectories(t);
+  for (const number of [1, 2]) {
+    const about = { reason: 'used', time: '2026-01-01T00:00:00Z', pid: 1, host: 'elsewhere', snapshot: `heap-used-${number}.heapsnapshot` };
+    fs.writeFileSync(`${dir}/heap-used-${number}.json`, JSON.stringify(about));
+    fs.writeFileSync(`${dir}/${about.snapshot}`, 'whole');
+  }
+  const app = startApp(t, async ({ args }) => {
+    const { monitor } = require('../../lib/monitor.js');
+    const { FileExporter } = require('../../lib/exporters.js');
+    const told = [];
+    process.on('uncaughtException', ({ message }) => told.push(`uncaught ${message}`));
+    monitor({ dir: args.dir, exporter: new FileExporter({ directory: args.out }) })
+      .on('error', ({ message }) => told.push(`error ${message}`))
+      .on('exported', () => {
+        throw new Error('of a listener');
+      });
+    await new Promise((resolve) => process.once('beforeExit', resolve));
+    return told;
+  }, { args: { dir, out } });
+  assert.deepEqual(await app.result(), Array(2).fill('uncaught of a listener'));
+  assert.equal(names('out').length, 2);
+});
+
 test('monitor: an SDK that is missing is told at the start, a wrong exporter is thrown', async (t) => {
   const { dir } = makeDirectories(t);
   const app = startApp(t, async ({ args, once, plain }) => {

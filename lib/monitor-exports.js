@@ -21,12 +21,12 @@ class Exports {
   #failed;
   #turn = Promise.resolve();
 
-  /** `exported(event)` and `failed(error)` are told of each. */
+  /** `exported(event)` or `failed(error)` is told of each. What they throw is their own: an uncaught exception. */
   constructor(exporter, directory, { exported, failed }) {
     this.#exporter = exporter;
     this.#directory = directory;
-    this.#exported = exported;
-    this.#failed = failed;
+    this.#exported = (event) => process.nextTick(exported, event);
+    this.#failed = (error) => process.nextTick(failed, error);
   }
 
   /** Of earlier processes. An SDK that is missing is told now. */

@@ -9,6 +9,7 @@ import {
   type Exported, type Exporter,
 } from 'heapdump-rs/exporters';
 import { healthHandler, snapshotHandler, type Handler, type LogEntry } from 'heapdump-rs/http';
+import oom from 'heapdump-rs/oom';
 import {
   HeapSnapshotProfiler, InspectorCPUProfiler, InspectorHeapProfiler, InspectorHeapSnapshot, ProfilingAgent, SignalTrigger,
 } from 'heapdump-rs/openprofiling';
@@ -63,3 +64,12 @@ new ProfilingAgent()
   .stop();
 // @ts-expect-error: no such signal
 new SignalTrigger({ signal: 'SIGWHAT' });
+
+// The snapshot at V8's limit.
+const evidence = oom({ path: '/var/tmp/evidence', atLimit: 'wait', exporter: new WebhookExporter({ url: 'https://a.example' }) });
+const snapshotPath: Promise<string> = evidence.createHeapSnapshot();
+oom({ threshold: 75, name: 'my_heapdump', exporter: { export: async () => ({ location: 'a', bytes: 1, sha256: '' }) } });
+// @ts-expect-error: no exporter
+oom({ exporter: 's3://bucket' });
+
+export { snapshotPath };
