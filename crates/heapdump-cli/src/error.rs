@@ -1,6 +1,6 @@
 //! What can go wrong with a command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +28,26 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Why a file could not be loaded.
+    pub(crate) fn load(path: &Path, source: heapsnapshot::Error) -> Self {
+        let path = path.to_owned();
+        match source {
+            // It was not even opened: no offset is of interest.
+            heapsnapshot::Error::Io { offset: 0, source } => Error::File { path, source },
+            source => Error::Snapshot { path, source },
+        }
+    }
+
+    /// What can be done about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Error::Snapshot {
+                source: heapsnapshot::Error::Truncated { offset: 1.., .. }, ..
+            } => Some("--salvage uses what is whole of such a file"),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_broken_pipe(&self) -> bool {
         match self {
             Error::Write(error) => error.kind() == std::io::ErrorKind::BrokenPipe,

@@ -89,6 +89,9 @@ where
         Err(error) if error.is_broken_pipe() => EXIT_FINE,
         Err(error) => {
             let _ = writeln!(session.err, "heapdump-rs: {error}");
+            if let Some(hint) = error.hint() {
+                let _ = writeln!(session.err, "{hint}");
+            }
             EXIT_ERROR
         }
     }

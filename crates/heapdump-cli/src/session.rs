@@ -76,7 +76,7 @@ fn open(path: &Path, salvage: bool, bars: Option<&MultiProgress>) -> Result<Snap
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    snapshot.map_err(|source| Error::Snapshot { path: path.to_owned(), source })
+    snapshot.map_err(|source| Error::load(path, source))
 }
 
 fn bar(path: &Path, bars: &MultiProgress) -> Option<ProgressBar> {

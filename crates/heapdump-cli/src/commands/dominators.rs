@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Dominators, session: &mut Session<'_>) -> Result<u8> {
         .iter()
         .map(|object| {
             vec![
-                format!("{} @{}", text::name(&object.name), object.id),
+                text::object(object),
                 object.kind.clone(),
                 text::distance(object.distance),
                 text::size(object.shallow_size),

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Suspects, session: &mut Session<'_>) -> Result<u8> {
 
 fn write(suspect: &HeapSuspectReport, total: u64, session: &mut Session<'_>) -> Result<()> {
     let what = match suspect.count {
-        1 => format!("{} @{}", text::name(&suspect.object.name), suspect.object.id),
+        1 => text::object(&suspect.object),
         count => format!("{} {}", text::number(count), text::name(&suspect.class)),
     };
     let heading = format!(
@@ -39,8 +39,7 @@ fn write(suspect: &HeapSuspectReport, total: u64, session: &mut Session<'_>) -> 
     text::title(session.out, &heading)?;
     if let Some(point) = &suspect.accumulation_point {
         let size = text::size(point.retained_size);
-        let name = text::name(&point.name);
-        writeln!(session.out, "accumulated in {name} @{} ({size})", point.id)?;
+        writeln!(session.out, "accumulated in {} ({size})", text::object(point))?;
     }
     writeln!(session.out, "held by {}", text::escape(&suspect.path.text))?;
     Ok(())

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::error::Result;
+use crate::report::ObjectRef;
 
 pub(crate) const TITLE: Style = Style::new().bold();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
@@ -41,6 +42,15 @@ pub(crate) fn title(out: &mut dyn Write, text: &str) -> Result<()> {
 pub(crate) fn warning(out: &mut dyn Write, text: &str) -> Result<()> {
     writeln!(out, "{WARNING}{text}{WARNING:#}")?;
     Ok(())
+}
+
+/// An object by its name, if it has one, and its id.
+pub(crate) fn object(object: &ObjectRef) -> String {
+    match (object.name.as_str(), object.kind.as_str()) {
+        ("", "synthetic") => format!("(root) @{}", object.id),
+        ("", _) => format!("@{}", object.id),
+        (name, _) => format!("{} @{}", self::name(name), object.id),
+    }
 }
 
 /// A heap's string on a terminal: no control characters, and not too long.
