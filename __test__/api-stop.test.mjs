@@ -126,6 +126,30 @@ test('timeout counts from the call, also for a request that waits', async (t) =>
   assert.deepEqual(directory.names(), ['a']);
 });
 
+test('timeout counts too behind a thread that does not come round for its fork', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ promises, plain, worker, once }) => {
+    await promises.writeSnapshot('before');
+    const back = new Int32Array(new SharedArrayBuffer(4));
+    const thread = worker(async ({ promises, args }) => {
+      await promises.writeSnapshot('/dev/null');
+      const dump = promises.writeSnapshot('worker');
+      require('node:worker_threads').parentPort.postMessage('asked');
+      // No interrupt gets through, for longer than V8's workers are held.
+      require('node:child_process').spawnSync('sleep', ['8']);
+      Atomics.store(args.back, 0, 1);
+      await dump;
+    }, { back });
+    await once(thread, 'message');
+    const told = await promises.writeSnapshot('main', { timeout: 200 }).catch(plain);
+    const wasBack = Atomics.load(back, 0);
+    await once(thread, 'exit');
+    return { code: told.code, wasBack };
+  }, { cwd: directory.path });
+  assert.deepEqual(await app.result(), { code: 'ERR_HEAPDUMP_TIMEOUT', wasBack: 0 });
+  assert.deepEqual(directory.names(), ['before', 'worker']);
+});
+
 test("busy: 'reject' refuses at once while one runs or waits, 'queue' waits", async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, async ({ heapdump, promises, plain }) => {

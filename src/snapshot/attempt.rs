@@ -1,7 +1,7 @@
 //! One fork: V8's workers are parked, the JavaScript thread forks, the workers go on. Never a fork without the barrier.
 
 use super::child::{Plan, fork_now};
-use super::{NoSnapshot, Request, THREAD_PATIENCE};
+use super::{NoSnapshot, QUEUE, Request, THREAD_PATIENCE};
 use crate::environment::{Environment, NotRun, When};
 use crate::error::SnapshotError;
 use crate::process::{Child, Regions};
@@ -94,6 +94,8 @@ fn fork_when_javascript_comes_round(
 ) -> Result<Try, NoSnapshot> {
     let deadline = Instant::now() + THREAD_PATIENCE;
     loop {
+        // Of other threads, which wait behind this one for up to a minute.
+        QUEUE.end_early();
         if let Some(error) = request.ended_early() {
             return Err(error.into());
         }
