@@ -234,6 +234,10 @@ impl NearLimit {
         let standing = Arc::clone(&environment);
         // What is closed cannot be forked either.
         let _ = environment.interrupt(move || {
+            if standing.is_inside_collection() {
+                // V8 has asked again before it could be interrupted, and this thread lends itself there.
+                return;
+            }
             standing.run_interrupting_jobs_until(FILE_PATIENCE, || at_work.lets_go(at_limit));
             if at_limit == AtLimit::Exit && standing.is_main {
                 process::exit_now(1);
