@@ -68,6 +68,10 @@ test('wrong sources, names and options are told', async (t) => {
   }
   assert.throws(() => new FileExporter({ keep: 0 }), { code: 'ERR_INVALID_ARG_VALUE' });
   assert.throws(() => new FileExporter({ maxAge: -1 }), { code: 'ERR_INVALID_ARG_VALUE' });
+  // Others' files lie in the directory for temporary ones.
+  for (const retention of [{ keep: 3 }, { maxAge: 1000 }]) {
+    assert.throws(() => new FileExporter(retention), { code: 'ERR_INVALID_ARG_VALUE', message: /"directory"/ });
+  }
   assert.throws(() => new S3Exporter({}), { code: 'ERR_INVALID_ARG_TYPE' });
   assert.throws(() => new S3Exporter({ bucket: 'a', params: { ACL: 'public-read' } }), { code: 'ERR_INVALID_ARG_VALUE' });
   assert.throws(() => new AzureBlobExporter({ container: 'a' }), { code: 'ERR_INVALID_ARG_VALUE' });

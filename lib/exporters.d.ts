@@ -75,9 +75,9 @@ export interface FileExporterOptions {
   directory?: string | undefined;
   /** OpenProfiling's name for `directory`. */
   path?: string | undefined;
-  /** Snapshots and profiles that stay, the newest. Default: all. Let the directory be the exporter's own. */
+  /** Snapshots and profiles that stay, the newest. Default: all. Needs a `directory`, which is the exporter's own. */
   keep?: number | undefined;
-  /** Milliseconds after which they go. Default: never. */
+  /** Milliseconds after which they go. Default: never. Needs a `directory` too. */
   maxAge?: number | undefined;
   /** Permission bits. Default `0o600`. */
   fileMode?: number | undefined;

@@ -30,6 +30,10 @@ class FileExporter extends Exporter {
     if (maxAge !== undefined && !(typeof maxAge === 'number' && maxAge > 0)) {
       throw invalidValue('maxAge', 'a positive number of milliseconds', maxAge);
     }
+    if ((keep ?? maxAge) !== undefined && (directory ?? alias) === undefined) {
+      // In the system's directory for temporary files it would remove what others have put there.
+      throw invalidValue('directory', 'given together with keep or maxAge', directory);
+    }
     this.#directory = path.resolve(given);
     this.#keep = keep ?? Infinity;
     this.#maxAge = maxAge ?? Infinity;
