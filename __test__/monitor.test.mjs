@@ -566,3 +566,24 @@ test('options that are wrong throw at once, and say what was expected', async (t
   }
   assert.match(messages[1], /"threshold" option must be a size such as '1\.5GB' .* a percentage such as '80%' .* Received 'abc'/);
 });
+
+test('a gauge function that throws is one error event and no throw out of a timer', async (t) => {
+  const app = startApp(t, async ({ once, stayAlive }) => {
+    const alive = stayAlive();
+    let calls = 0;
+    const gauge = () => {
+      calls += 1;
+      throw new Error('the client is closed');
+    };
+    const watching = require('../../lib/monitor.js').monitor({ metrics: { gauge }, metricsInterval: 1 });
+    const errors = [];
+    watching.on('error', ({ message }) => errors.push(message));
+    await once(watching, 'error');
+    // Had the timer gone on, it would have come round before this one.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    clearTimeout(alive);
+    watching.stop();
+    return { calls, errors };
+  });
+  assert.deepEqual(await app.result(), { calls: 1, errors: ['the client is closed'] });
+});

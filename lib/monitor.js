@@ -143,7 +143,13 @@ class Monitor extends EventEmitter {
   /** The guide's gauges, and the others. */
   #report(metrics, period) {
     const timer = setInterval(() => {
-      for (const [name, value] of Object.entries(this.metrics())) metrics.gauge(name, value);
+      try {
+        for (const [name, value] of Object.entries(this.metrics())) metrics.gauge(name, value);
+      } catch (error) {
+        // Told once: it would throw again and again.
+        clearInterval(timer);
+        this.#fail(error instanceof Error ? error : new Error(String(error)));
+      }
     }, Math.min(period, LONGEST_TIMER));
     this.#timers.add(timer.unref());
   }
