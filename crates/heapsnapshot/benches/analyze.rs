@@ -1,5 +1,5 @@
 //! `cargo bench -p heapsnapshot [-- FILE...]`: how long loading and each question take, best of several
-//! runs, on a snapshot that it makes in memory (about 60 MB) or on files. Beside other tools, on real
+//! runs, on a snapshot that it makes in memory (46 MB) or on files. Beside other tools, on real
 //! snapshots: `npm run bench:analyze`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a benchmark")]

@@ -2,7 +2,7 @@
 
 use crate::args::Suspects;
 use crate::error::Result;
-use crate::report::{self, HeapSuspectReport};
+use crate::report::{self, HeapSuspectReport, ObjectRef};
 use crate::reporters::{json, text};
 use crate::session::Session;
 
@@ -37,7 +37,8 @@ fn write(suspect: &HeapSuspectReport, total: u64, session: &mut Session<'_>) -> 
         text::share(suspect.retained_size, total)
     );
     text::title(session.out, &heading)?;
-    if let Some(point) = &suspect.accumulation_point {
+    let below = |point: &&ObjectRef| point.id != suspect.object.id;
+    if let Some(point) = suspect.accumulation_point.as_ref().filter(below) {
         let size = text::size(point.retained_size);
         writeln!(session.out, "accumulated in {} ({size})", text::object(point))?;
     }
