@@ -114,6 +114,8 @@ function environment(name, directory) {
     ...inherited,
     CARGO_ENCODED_RUSTFLAGS: rust.join('\x1f'),
     CARGO_INCREMENTAL: '0',
+    // Rust's own for arm64. Zig's is the newest but a few.
+    MACOSX_DEPLOYMENT_TARGET: '11.0',
     LIBNODE_PATH: join(CROSS, 'node'),
     PATH: `${join(CROSS, 'bin')}${process.platform === 'win32' ? ';' : ':'}${process.env.PATH}`,
     RUSTUP_TOOLCHAIN: RUST,

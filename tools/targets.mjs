@@ -7,6 +7,9 @@ import { root } from './run.mjs';
 /** Without the linker's date; with the C runtime inside, because not every Windows has it. */
 const MSVC = ['-Clink-arg=/Brepro', '-Ctarget-feature=+crt-static'];
 
+/** Apple's linker names a library after the file that it writes, wherever that is, unless it is told a name. */
+const DARWIN = ['-Clink-arg=-Wl,-install_name,@rpath/heapdump-rs.node'];
+
 /**
  * By the part of the name that differs: `heapdump-rs-NAME` is the package, `heapdump-rs.NAME.node` the file in it.
  * `by`: 'zig' (cargo-zigbuild, on Linux), 'mingw' (on Linux), or the one system whose own tools build it.
@@ -16,8 +19,8 @@ export const TARGETS = {
   'linux-arm64-gnu': { triple: 'aarch64-unknown-linux-gnu', by: 'zig', glibc: '2.17' },
   'linux-x64-musl': { triple: 'x86_64-unknown-linux-musl', by: 'zig', flags: ['-Ctarget-feature=-crt-static'] },
   'linux-arm64-musl': { triple: 'aarch64-unknown-linux-musl', by: 'zig', flags: ['-Ctarget-feature=-crt-static'] },
-  'darwin-x64': { triple: 'x86_64-apple-darwin', by: 'zig', native: 'darwin' },
-  'darwin-arm64': { triple: 'aarch64-apple-darwin', by: 'zig', native: 'darwin' },
+  'darwin-x64': { triple: 'x86_64-apple-darwin', by: 'zig', native: 'darwin', flags: DARWIN },
+  'darwin-arm64': { triple: 'aarch64-apple-darwin', by: 'zig', native: 'darwin', flags: DARWIN },
   // For wine; what is published is built by Microsoft's linker.
   'win32-x64-gnu': { triple: 'x86_64-pc-windows-gnu', by: 'mingw', flags: ['-Clink-arg=-Wl,--no-insert-timestamp'] },
   'win32-x64-msvc': { triple: 'x86_64-pc-windows-msvc', by: 'win32', flags: MSVC },
