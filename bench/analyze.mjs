@@ -129,7 +129,7 @@ async function prepare() {
     { name: "Chrome DevTools' worker", command: (file) => [process.execPath, ...big, path.join(here, 'analyze-devtools.mjs'), file] },
     { name: 'memlab', command: (file) => [process.execPath, ...big, path.join(here, 'analyze-memlab.cjs'), file] },
   ];
-  const tool = heapSnapshotTool(cache);
+  const tool = await heapSnapshotTool(cache);
   if (tool) {
     // It has no command for dominators alone: the summary shows retained sizes, and little else.
     found.push({ name: '@heap-snapshot/tool', command: (file) => [...tool, 'summary', file] });

@@ -36,6 +36,13 @@ export function run(command, args, { capture = false, env = process.env } = {}) 
   });
 }
 
+/** The output of a command that must succeed. */
+export async function must(command, args) {
+  const { code, output } = await run(command, args, { capture: true });
+  if (code !== 0) throw new Problem(`${command} ${args.join(' ')} failed:\n${output}`);
+  return output;
+}
+
 /** Runs a tool's main function: a Problem ends the process with its text alone. */
 export async function main(body) {
   try {

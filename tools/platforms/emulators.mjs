@@ -2,11 +2,12 @@
 // libraries from Debian, qemu and wine of the system. All but the latter two are kept under .cache/.
 
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { unpackDebian } from '../debian.mjs';
 import { fetchPackage } from '../packages.mjs';
-import { Problem, root, run } from '../run.mjs';
+import { Problem, must, root, run } from '../run.mjs';
 
 const CACHE = join(root, '.cache/platforms');
 
@@ -60,42 +61,9 @@ async function installed(command, packages) {
   if (code !== 0) throw new Problem(`${command} is missing: on Debian and Ubuntu \`apt-get install ${packages}\`.`);
 }
 
-/**
- * A directory with these packages of Debian 13, by an apt of its own: the system's is not touched. (With musl 1.2.3, which
- * Debian 12 has, PyPI's Node.js ends with SIGSEGV.)
- */
-async function libraries(architecture, packages) {
-  const home = join(CACHE, `debian-${architecture}`);
-  if (existsSync(home)) return home;
-  console.log(`Fetching Debian's ${packages.join(', ')} for ${architecture} …`);
-  const work = `${home}.${process.pid}.tmp`;
-  const at = (...names) => join(work, ...names);
-  for (const directory of ['lists/partial', 'cache/archives/partial', 'root/usr/lib']) mkdirSync(at(directory), { recursive: true });
-  writeFileSync(at('status'), '');
-  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
-  writeFileSync(at('sources.list'), `deb [signed-by=${keyring}] http://deb.debian.org/debian trixie main\n`);
-  const settings = {
-    'Dir::State': work,
-    'Dir::State::lists': at('lists'),
-    'Dir::State::status': at('status'),
-    'Dir::Cache': at('cache'),
-    'Dir::Etc::sourcelist': at('sources.list'),
-    'Dir::Etc::sourceparts': '/dev/null',
-    'APT::Architecture': architecture,
-    'APT::Architectures': architecture,
-    'APT::Sandbox::User': 'root',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  try {
-    await must('apt-get', [...options, 'update', '-qq']);
-    await must('sh', ['-c', 'cd "$0" && exec apt-get "$@"', work, ...options, 'download', '-qq', ...packages]);
-    for (const file of readdirSync(work).filter((name) => name.endsWith('.deb'))) await must('dpkg', ['-x', at(file), at('root')]);
-    symlinkSync('usr/lib', at('root/lib'));
-    renameSync(at('root'), home);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return home;
+/** With musl 1.2.3, which Debian 12 has, PyPI's Node.js ends with SIGSEGV. */
+function libraries(architecture, packages) {
+  return unpackDebian(join(CACHE, `debian-${architecture}`), architecture, packages);
 }
 
 async function unpackWheel(version, cpu, sha256) {
@@ -122,9 +90,4 @@ async function unpackWheel(version, cpu, sha256) {
 function executable(file) {
   chmodSync(file, 0o755);
   return file;
-}
-
-async function must(command, args) {
-  const { code, output } = await run(command, args, { capture: true });
-  if (code !== 0) throw new Problem(`${command} ${args.join(' ')} failed:\n${output}`);
 }
