@@ -6,6 +6,7 @@
 //! Anything unusual (a sign, a space, a letter, two commas, the end of the array) is left to the
 //! caller's careful byte loop, which also says precisely what is wrong.
 
+use pulp::{Arch, NullaryFnOnce};
 use wide::{CmpEq, CmpGt, CmpLt, i8x16};
 
 /// The bytes that are looked at together.
@@ -15,11 +16,44 @@ pub(crate) const MARGIN: usize = 8;
 /// The most numbers that a block can hold.
 pub(crate) const MOST: usize = BLOCK / 2;
 
+/// Converts the numbers at the start of `bytes`, block by block, while there is room for a block's in `out`. Returns how many
+/// bytes were consumed, and how many numbers they were; stops early where the careful loop has to look.
+pub(crate) fn blocks(bytes: &[u8], out: &mut [u64]) -> (usize, usize) {
+    // As the processor likes it best: with AVX2 and BMI a block takes a fifth less.
+    Arch::new().dispatch(Blocks { bytes, out })
+}
+
+struct Blocks<'a> {
+    bytes: &'a [u8],
+    out: &'a mut [u64],
+}
+
+impl NullaryFnOnce for Blocks<'_> {
+    type Output = (usize, usize);
+
+    // Inlined, so that it is compiled for the processor that `dispatch` has found.
+    #[inline(always)]
+    fn call(self) -> (usize, usize) {
+        let (mut used, mut count) = (0, 0);
+        while let Some(window) = self.bytes.get(used..).and_then(<[u8]>::first_chunk)
+            && let Some(slots) = self.out.get_mut(count..).and_then(<[u64]>::first_chunk_mut)
+        {
+            let (bytes, numbers) = block(window, slots);
+            if bytes == 0 {
+                break;
+            }
+            used += bytes;
+            count += numbers;
+        }
+        (used, count)
+    }
+}
+
 /// Converts the numbers at the start of a block that are followed by a comma. `window` is the block
 /// and the margin after it. Returns how many bytes were consumed, up to and with a comma, and how many
 /// numbers they were; no bytes when the careful loop has to look.
-#[inline]
-pub(crate) fn block(window: &[u8; BLOCK + MARGIN], out: &mut [u64; MOST]) -> (usize, usize) {
+#[inline(always)]
+fn block(window: &[u8; BLOCK + MARGIN], out: &mut [u64; MOST]) -> (usize, usize) {
     let masks = masks(window);
     if masks.comma == 0 {
         return (0, 0);
@@ -53,7 +87,7 @@ pub(crate) fn block(window: &[u8; BLOCK + MARGIN], out: &mut [u64; MOST]) -> (us
     (last as usize + 1, count)
 }
 
-#[inline]
+#[inline(always)]
 fn up_to_eight(window: &[u8; BLOCK + MARGIN], start: usize, length: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&window[start & 63..(start & 63) + 8]);
@@ -77,7 +111,7 @@ struct Masks {
     newline: u64,
 }
 
-#[inline]
+#[inline(always)]
 fn masks(window: &[u8; BLOCK + MARGIN]) -> Masks {
     let mut masks = Masks { digit: 0, comma: 0, newline: 0 };
     // Bytes beyond ASCII are negative, and so below every digit.

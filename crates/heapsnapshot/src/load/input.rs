@@ -198,22 +198,15 @@ impl<'a> Input<'a> {
 
     fn batch(&mut self) -> Result<Batch> {
         while self.count < BATCH {
-            let Some(out) = self.numbers.get_mut(self.count..).and_then(<[u64]>::first_chunk_mut)
-            else {
-                break;
-            };
-            if let Some(window) = self
-                .buffer
-                .get(self.position..self.end)
-                .and_then(<[u8]>::first_chunk::<{ BLOCK + MARGIN }>)
-            {
-                let (used, count) = digits::block(window, out);
-                if used > 0 {
-                    self.position += used;
-                    self.count += count;
-                    continue;
-                }
-            } else if !self.ended {
+            let bytes = self.buffer.get(self.position..self.end).unwrap_or_default();
+            let out = self.numbers.get_mut(self.count..).unwrap_or_default();
+            let (used, count) = digits::blocks(bytes, out);
+            self.position += used;
+            self.count += count;
+            if used > 0 {
+                continue;
+            }
+            if bytes.len() < BLOCK + MARGIN && !self.ended {
                 self.refill()?;
                 continue;
             }
