@@ -19,7 +19,7 @@ pub(crate) const MOST: usize = BLOCK / 2;
 /// Converts the numbers at the start of `bytes`, block by block, while there is room for a block's in `out`. Returns how many
 /// bytes were consumed, and how many numbers they were; stops early where the careful loop has to look.
 pub(crate) fn blocks(bytes: &[u8], out: &mut [u64]) -> (usize, usize) {
-    // As the processor likes it best: with AVX2 and BMI a block takes a fifth less.
+    // With AVX2 and BMI where the processor has them: 3 % of the user CPU from a file to its retained sizes.
     Arch::new().dispatch(Blocks { bytes, out })
 }
 
