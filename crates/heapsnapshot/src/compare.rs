@@ -4,7 +4,6 @@ use foldhash::{HashMap, HashMapExt};
 use serde::Serialize;
 
 use crate::ahead;
-use crate::analysis::tree::Rows;
 use crate::{ClassIndex, ClassKey, Classes, NodeId, NodeKind, NodeOrdinal, Snapshot};
 
 /// How objects are recognised from one snapshot to the other.
@@ -142,35 +141,17 @@ pub fn compare(base: &Snapshot, target: &Snapshot, matching: Matching) -> Compar
         Matching::ByClass => false,
     };
     let definitions = target.interfaces();
-    let ((base_classes, base_rows), target_rows) = ahead::both(
-        || {
-            let classes = base.classes_with(definitions);
-            let rows = rows(base, &classes);
-            (classes, rows)
-        },
-        || rows(target, target.classes()),
-    );
-    let target_classes = target.classes();
-    let base_by_key: HashMap<&ClassKey, ClassIndex> =
-        base_classes.iter().map(|(index, class)| (&class.key, index)).collect();
-    let target_keys: HashMap<&ClassKey, ClassIndex> =
-        target_classes.iter().map(|(index, class)| (&class.key, index)).collect();
-    let only_base = base_classes
-        .iter()
-        .filter(|(_, class)| !target_keys.contains_key(&class.key))
-        .map(|(index, _)| (Some(index), None));
-    let pairs = target_classes
-        .iter()
-        .map(|(index, class)| (base_by_key.get(&class.key).copied(), Some(index)))
-        .chain(only_base);
+    let (base_classes, target_classes) =
+        ahead::both(|| base.classes_with(definitions), || target.classes());
+    let pairs = pair_up(&base_classes, target_classes);
+    let mut objects = by_id.then(|| {
+        let base = Side::new(base, &base_classes, pairs.iter().map(|&(ours, _)| ours));
+        let target = Side::new(target, target_classes, pairs.iter().map(|&(_, theirs)| theirs));
+        diff_objects(&base, &target, pairs.len()).into_iter()
+    });
     let mut classes = Vec::new();
     for (ours, theirs) in pairs {
-        let objects = by_id.then(|| {
-            let row = |rows: &Rows, index: Option<ClassIndex>| {
-                index.map_or(Vec::new(), |index| rows.row(index.0 as usize).to_vec())
-            };
-            diff_objects(base, row(&base_rows, ours), target, row(&target_rows, theirs))
-        });
+        let objects = objects.as_mut().and_then(Iterator::next);
         let a = ours.and_then(|index| base_classes.get(index));
         let b = theirs.and_then(|index| target_classes.get(index));
         let Some(class) = b.or(a) else { continue };
@@ -206,50 +187,78 @@ impl ClassDiff {
     }
 }
 
-/// The nodes with a size, by class.
-fn rows(snapshot: &Snapshot, classes: &Classes) -> Rows {
-    let count = u32::try_from(snapshot.node_count()).unwrap_or(u32::MAX);
-    Rows::collect(classes.len(), count, |node| {
-        let node = NodeOrdinal(node);
-        (snapshot.shallow_size(node) > 0).then(|| classes.of(node).0)
-    })
+/// The classes of both, those with the same key together.
+fn pair_up(base: &Classes, target: &Classes) -> Vec<(Option<ClassIndex>, Option<ClassIndex>)> {
+    let mut ours: HashMap<&ClassKey, ClassIndex> =
+        base.iter().map(|(index, class)| (&class.key, index)).collect();
+    let mut pairs: Vec<_> =
+        target.iter().map(|(index, class)| (ours.remove(&class.key), Some(index))).collect();
+    let only_base = base.iter().filter(|(_, class)| ours.contains_key(&class.key));
+    pairs.extend(only_base.map(|(index, _)| (Some(index), None)));
+    pairs
 }
 
-fn diff_objects(
-    base: &Snapshot,
-    mut ours: Vec<u32>,
-    target: &Snapshot,
-    mut theirs: Vec<u32>,
-) -> ObjectDiff {
-    let id = |snapshot: &Snapshot, node: u32| snapshot.id(NodeOrdinal(node));
-    ours.sort_by_key(|&node| id(base, node));
-    theirs.sort_by_key(|&node| id(target, node));
-    let mut diff = ObjectDiff::default();
-    let (mut ours, mut theirs) = (ours.into_iter().peekable(), theirs.into_iter().peekable());
-    loop {
-        let a = ours.peek().map(|&node| id(base, node));
-        let b = theirs.peek().map(|&node| id(target, node));
-        let (take_ours, take_theirs) = match (a, b) {
-            (None, None) => return diff,
-            (Some(_), None) => (true, false),
-            (None, Some(_)) => (false, true),
-            (Some(a), Some(b)) => (a <= b, b <= a),
-        };
-        let gone = if take_ours { ours.next() } else { None };
-        let came = if take_theirs { theirs.next() } else { None };
-        match (gone, came) {
-            (Some(node), None) => {
-                let node = NodeOrdinal(node);
-                diff.removed_size = diff.removed_size.saturating_add(base.shallow_size(node));
-                diff.removed.push(node);
+/// One of two snapshots that are compared object by object.
+struct Side<'a> {
+    snapshot: &'a Snapshot,
+    classes: &'a Classes,
+    /// The place of each class among the pairs.
+    pair_of: Vec<usize>,
+}
+
+impl<'a> Side<'a> {
+    /// `paired` has this side's class of each pair.
+    fn new(
+        snapshot: &'a Snapshot,
+        classes: &'a Classes,
+        paired: impl Iterator<Item = Option<ClassIndex>>,
+    ) -> Self {
+        let mut pair_of = vec![usize::MAX; classes.len()];
+        for (pair, class) in paired.enumerate() {
+            if let Some(place) = class.and_then(|class| pair_of.get_mut(class.0 as usize)) {
+                *place = pair;
             }
-            (None, Some(node)) => {
-                let node = NodeOrdinal(node);
-                diff.added_size = diff.added_size.saturating_add(target.shallow_size(node));
-                diff.added.push(node);
-            }
-            _ => {}
         }
+        Side { snapshot, classes, pair_of }
+    }
+
+    /// The nodes with a size in the order of their ids, with id and pair.
+    fn objects(&self) -> impl Iterator<Item = (NodeId, usize, NodeOrdinal)> {
+        self.snapshot.by_id().iter().filter_map(|&node| {
+            let pair = *self.pair_of.get(self.classes.of(node).0 as usize)?;
+            (self.snapshot.shallow_size(node) > 0).then(|| (self.snapshot.id(node), pair, node))
+        })
+    }
+}
+
+/// For each of `count` pairs, the objects that are only on one side. One that changed its class, as a
+/// string does that is made an internal one, went from one and came to another.
+fn diff_objects(base: &Side<'_>, target: &Side<'_>, count: usize) -> Vec<ObjectDiff> {
+    let mut diffs = vec![ObjectDiff::default(); count];
+    let (mut ours, mut theirs) = (base.objects().peekable(), target.objects().peekable());
+    loop {
+        let is_removed = match (ours.peek(), theirs.peek()) {
+            (None, None) => return diffs,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some((a, pair, _)), Some((b, other, _))) => {
+                if (a, pair) == (b, other) {
+                    ours.next();
+                    theirs.next();
+                    continue;
+                }
+                a <= b
+            }
+        };
+        let (side, next) = if is_removed { (base, ours.next()) } else { (target, theirs.next()) };
+        let Some((_, pair, node)) = next else { continue };
+        let Some(diff) = diffs.get_mut(pair) else { continue };
+        let (nodes, sum) = match is_removed {
+            true => (&mut diff.removed, &mut diff.removed_size),
+            false => (&mut diff.added, &mut diff.added_size),
+        };
+        nodes.push(node);
+        *sum = sum.saturating_add(side.snapshot.shallow_size(node));
     }
 }
 

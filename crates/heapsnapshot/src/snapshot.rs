@@ -52,6 +52,7 @@ pub struct Snapshot {
     pub(crate) children: OnceLock<Rows>,
     pub(crate) interfaces: OnceLock<Vec<InterfaceDefinition>>,
     pub(crate) classes: OnceLock<Classes>,
+    pub(crate) class_distances: OnceLock<Vec<i32>>,
     pub(crate) scripts: OnceLock<Scripts>,
     pub(crate) ids: OnceLock<Vec<NodeOrdinal>>,
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use heapsnapshot::{Class, Location, Snapshot, Statistics};
+use heapsnapshot::{Class, ClassIndex, Location, Snapshot, Statistics};
 use serde::Serialize;
 
 use super::{Rows, Sort};
@@ -48,15 +48,16 @@ pub struct ClassRow {
 /// The classes of a snapshot.
 #[must_use]
 pub fn summary(snapshot: &Snapshot, rows: &Rows) -> SummaryReport {
-    let classes = snapshot.classes();
-    let mut picked: Vec<&Class> = classes.iter().map(|(_, class)| class).collect();
+    // First: it computes the distances and the dominators at the same time.
+    let distances = snapshot.class_distances();
+    let mut picked: Vec<(ClassIndex, &Class)> = snapshot.classes().iter().collect();
     let class_count = picked.len() as u64;
-    picked.retain(|class| rows.wants(&class.key.name));
-    picked.sort_by(|a, b| a.key.cmp(&b.key));
+    picked.retain(|(_, class)| rows.wants(&class.key.name));
+    picked.sort_by(|(_, a), (_, b)| a.key.cmp(&b.key));
     match rows.sort {
-        Sort::Retained => picked.sort_by_key(|class| Reverse(class.retained_size)),
-        Sort::Shallow => picked.sort_by_key(|class| Reverse(class.shallow_size)),
-        Sort::Count => picked.sort_by_key(|class| Reverse(class.count)),
+        Sort::Retained => picked.sort_by_key(|(_, class)| Reverse(class.retained_size)),
+        Sort::Shallow => picked.sort_by_key(|(_, class)| Reverse(class.shallow_size)),
+        Sort::Count => picked.sort_by_key(|(_, class)| Reverse(class.count)),
         Sort::Name => {}
     }
     rows.cut(&mut picked);
@@ -65,7 +66,10 @@ pub fn summary(snapshot: &Snapshot, rows: &Rows) -> SummaryReport {
         edges: snapshot.edge_count() as u64,
         total_size: snapshot.total_size(),
         class_count,
-        classes: picked.into_iter().map(row).collect(),
+        classes: picked
+            .into_iter()
+            .map(|(index, class)| row(class, distances[index.0 as usize]))
+            .collect(),
         missing: snapshot.missing().iter().map(ToString::to_string).collect(),
     }
 }
@@ -76,7 +80,7 @@ pub fn statistics(snapshot: &Snapshot) -> Statistics {
     snapshot.statistics()
 }
 
-fn row(class: &Class) -> ClassRow {
+fn row(class: &Class, distance: i32) -> ClassRow {
     ClassRow {
         name: class.key.name.clone(),
         key: class.key.to_string(),
@@ -84,6 +88,6 @@ fn row(class: &Class) -> ClassRow {
         count: class.count,
         shallow_size: class.shallow_size,
         retained_size: class.retained_size,
-        distance: class.distance,
+        distance,
     }
 }

@@ -41,8 +41,6 @@ pub struct Class {
     pub shallow_size: u64,
     /// What would be freed with all of them: an object within another of the same class counts once.
     pub retained_size: u64,
-    /// The least of their distances; -5 if one of them is unreachable.
-    pub distance: i32,
 }
 
 /// All classes of a snapshot, and the class of every node.
@@ -114,6 +112,13 @@ impl Snapshot {
         collect(self, definitions.to_vec())
     }
 
+    /// The least distance of each class's objects, by [`ClassIndex`]; -5 if one of them is
+    /// unreachable.
+    #[must_use]
+    pub fn class_distances(&self) -> &[i32] {
+        self.class_distances.get_or_init(|| least_distances(self))
+    }
+
     /// A node's class as the summary shows it.
     #[must_use]
     pub fn class_name(&self, node: NodeOrdinal) -> &str {
@@ -131,7 +136,6 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
         by_kind: [u32::MAX; NodeKind::NAMED.len()],
         classes: Vec::new(),
     };
-    snapshot.compute_dominators_and_distances();
     let of_interface = interfaces::apply(snapshot, &definitions);
     let mut of_interface = of_interface.iter().peekable();
     builder.by_interface =
@@ -152,8 +156,6 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
         if size > 0
             && let Some(class) = builder.classes.get_mut(index as usize)
         {
-            let distance = snapshot.raw_distance(node);
-            class.distance = if class.count == 0 { distance } else { class.distance.min(distance) };
             class.count += 1;
             class.shallow_size = class.shallow_size.saturating_add(size);
         }
@@ -230,8 +232,7 @@ impl Builder<'_> {
             return known;
         }
         let index = u32::try_from(self.classes.len()).unwrap_or(u32::MAX);
-        let class =
-            Class { key: key.clone(), count: 0, shallow_size: 0, retained_size: 0, distance: 0 };
+        let class = Class { key: key.clone(), count: 0, shallow_size: 0, retained_size: 0 };
         self.classes.push(class);
         self.by_key.insert(key, index);
         index
@@ -250,6 +251,18 @@ impl Builder<'_> {
             None => name.into_owned(),
         }
     }
+}
+
+fn least_distances(snapshot: &Snapshot) -> Vec<i32> {
+    snapshot.compute_dominators_and_distances();
+    let classes = snapshot.classes();
+    let mut least = vec![i32::MAX; classes.len()];
+    for node in snapshot.nodes().filter(|&node| snapshot.shallow_size(node) > 0) {
+        if let Some(least) = least.get_mut(classes.of(node).0 as usize) {
+            *least = snapshot.raw_distance(node).min(*least);
+        }
+    }
+    least
 }
 
 /// Sums what each class retains. On the way down the tree of dominators, an object counts only if

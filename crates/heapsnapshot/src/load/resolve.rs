@@ -100,6 +100,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         children: OnceLock::new(),
         interfaces: OnceLock::new(),
         classes: OnceLock::new(),
+        class_distances: OnceLock::new(),
         scripts: OnceLock::new(),
         ids: OnceLock::new(),
     })
