@@ -13,16 +13,21 @@ import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
-const SOURCE = fileURLToPath(new URL('children/native-handler.c', import.meta.url));
+/** The library that one of children/ is the source of; undefined without a compiler. */
+function buildLibrary(t, name) {
+  if (!needsTool(t, 'cc')) return undefined;
+  const source = fileURLToPath(new URL(`children/${name}.c`, import.meta.url));
+  const library = makeTemporaryDirectory(t).at(`${name}.so`);
+  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-Wl,-z,nodelete', '-o', library, source, '-lpthread'], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  return library;
+}
 
 /** A library that is loaded by process.dlopen, and the log of what it does; undefined without a compiler. */
 function buildNeighbour(t) {
-  if (!needsTool(t, 'cc')) return undefined;
-  const directory = makeTemporaryDirectory(t);
-  const library = directory.at('neighbour.so');
-  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-Wl,-z,nodelete', '-o', library, SOURCE], { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  const log = directory.at('log');
+  const library = buildLibrary(t, 'native-handler');
+  if (library === undefined) return undefined;
+  const log = makeTemporaryDirectory(t).at('log');
   const read = () => (fs.existsSync(log) ? fs.readFileSync(log, 'utf8').split('\n').slice(0, -1) : []);
   return { library, read, env: { NATIVE_HANDLER_LOG: log } };
 }
@@ -80,4 +85,18 @@ test('handlers for the exit run in the application, never in the child', async (
   }, { cwd: directory.path, env: neighbour.env, args: neighbour });
   assert.deepEqual(await app.result(), ['fork', 'ENOSPC']);
   assert.deepEqual(neighbour.read(), ['atexit']);
+});
+
+test('a lock of V8’s task queue that another thread holds at the fork hangs no child', async (t) => {
+  const library = buildLibrary(t, 'queue-lock');
+  if (library === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ promises, fill }) => {
+    fill(20_000);
+    return [await promises.writeSnapshot('a'), await promises.writeSnapshot('b')];
+  }, { cwd: directory.path, env: { LD_PRELOAD: library } });
+  for (const { mode, attempts, path } of await app.result()) {
+    assert.deepEqual([mode, attempts], ['fork', 1]);
+    await validateSnapshot(path);
+  }
 });

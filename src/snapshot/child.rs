@@ -9,7 +9,9 @@ use crate::process::{
     Child, ChildSetup, Failure, MemorySources, NameBuffers, Progress, Regions, SharedPage, Stage,
     fork_child, private_memory,
 };
-use crate::v8::{CollectionLock, Isolate, SnapshotOptions, lift_heap_limit, take_heap_snapshot};
+use crate::v8::{
+    CollectionLock, Isolate, Platform, SnapshotOptions, lift_heap_limit, take_heap_snapshot,
+};
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -81,6 +83,7 @@ impl Plan {
 /// On the JavaScript thread, with V8's workers parked. Parent and child each let `lock` go after the fork.
 pub(super) fn fork_now(
     isolate: Isolate,
+    platform: Platform,
     plan: &Plan,
     regions: &Regions,
     lock: Option<CollectionLock>,
@@ -95,6 +98,7 @@ pub(super) fn fork_now(
     };
     fork_child(regions, &setup, move || {
         drop(lock);
+        platform.drop_worker_tasks();
         take_and_publish(isolate, plan)
     })
 }

@@ -21,6 +21,8 @@ mod platform;
 mod profiler;
 mod sampling;
 mod symbols;
+#[cfg(target_os = "linux")]
+mod workerless;
 
 #[cfg(target_os = "linux")]
 pub(crate) use barrier::{Barrier, HOLD};

@@ -44,6 +44,11 @@ impl Platform {
         Ok(Platform { address, table })
     }
 
+    #[cfg(target_os = "linux")]
+    pub(super) fn parts(self) -> (NonNull<c_void>, &'static PlatformSymbols) {
+        (self.address, self.table)
+    }
+
     /// Runs `use_it` while the platform is there for sure; `None` when the process is about to exit.
     pub(super) fn with<T>(self, use_it: impl FnOnce(&OpenPlatform) -> T) -> Option<T> {
         let gate = GATE.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,94 @@
+//! A forked child's platform: one without worker threads.
+//!
+//! A garbage collection hands tasks to workers whether there are any or not, and every such call takes the lock of their
+//! queue. Workers are parked when a process forks, but the threads of other isolates (`worker_threads`) are not: one that was
+//! just posting a task leaves the child a lock that nobody will ever open.
+
+use super::platform::Platform;
+use super::symbols::{self, PostTask};
+use std::ffi::{CStr, c_int, c_void};
+
+/// The table of `node::NodePlatform`.
+const TABLE: &CStr = c"_ZTVN4node12NodePlatformE";
+
+/// Words of a C++ table (Itanium ABI) before the first function: the offset to the whole object, and its type.
+const HEADER: usize = 2;
+
+/// More than any version's table has. Copied with whatever follows it: musl cannot tell a symbol's size.
+const MOST_WORDS: usize = 64;
+
+impl Platform {
+    /// From here on tasks for worker threads are dropped. For a forked child on its only thread, as its first use of V8.
+    ///
+    /// `false` where it cannot be done, so that everything is as it was: Node does not export its platform's table, or
+    /// the platform is of a class of the embedder's.
+    pub(crate) fn drop_worker_tasks(self) -> bool {
+        let (object, symbols) = self.parts();
+        let table = symbols::lookup(TABLE) as usize;
+        let Some(words) = words_from(table) else { return false };
+        let (post, drop_task) = match symbols.post_task {
+            PostTask::WithPriority(post) => {
+                (post as *const () as usize, drop_task_with_priority as *const () as usize)
+            }
+            PostTask::Plain(post) => (post as *const () as usize, drop_task as *const () as usize),
+        };
+        // SAFETY: an object of a class with virtual functions starts with the address of its table's first function. It
+        // lives as long as the process, which nobody but this thread is in.
+        let first_function = unsafe { &mut *object.as_ptr().cast::<usize>() };
+        if *first_function != table + HEADER * size_of::<usize>() {
+            return false;
+        }
+        // SAFETY: so many words are in the segment that the table is in; the loader has filled it and made it read-only.
+        let functions = unsafe { std::slice::from_raw_parts(table as *const usize, words) };
+        let mut functions = functions.to_vec();
+        let Some(slot) = functions.iter_mut().find(|function| **function == post) else {
+            return false;
+        };
+        *slot = drop_task;
+        *first_function = functions.leak()[HEADER..].as_ptr() as usize;
+        true
+    }
+}
+
+/// How many words of a table at `address` may be read; `None` when it is in no object of the process.
+fn words_from(address: usize) -> Option<usize> {
+    struct Search {
+        address: usize,
+        end: Option<usize>,
+    }
+    unsafe extern "C" fn look(
+        object: *mut libc::dl_phdr_info,
+        _size: usize,
+        search: *mut c_void,
+    ) -> c_int {
+        // SAFETY: valid during the call, says dl_iterate_phdr(3); `search` is what was handed to it below.
+        let (object, search) = unsafe { (&*object, &mut *search.cast::<Search>()) };
+        // SAFETY: the object's program headers, as many as it says.
+        let headers =
+            unsafe { std::slice::from_raw_parts(object.dlpi_phdr, usize::from(object.dlpi_phnum)) };
+        for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
+            let start = object.dlpi_addr + header.p_vaddr;
+            let end = start + header.p_memsz;
+            if (start..end).contains(&(search.address as u64)) {
+                search.end = usize::try_from(end).ok();
+                return 1;
+            }
+        }
+        0
+    }
+    let mut search = Search { address, end: None };
+    // SAFETY: `look` has the right signature and `search` outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
+    Some(MOST_WORDS.min((search.end? - address) / size_of::<usize>()))
+}
+
+/// The caller owns the `std::unique_ptr<Task>` in the slot until it is taken out, and deletes what it still holds.
+unsafe extern "C" fn drop_task_with_priority(
+    _platform: *mut c_void,
+    _priority: u8,
+    _task: *mut *mut c_void,
+    _location: *const c_void,
+) {
+}
+
+unsafe extern "C" fn drop_task(_platform: *mut c_void, _task: *mut *mut c_void) {}
