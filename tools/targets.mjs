@@ -7,8 +7,12 @@ import { root } from './run.mjs';
 /** Without the linker's date; with the C runtime inside, because not every Windows has it. */
 const MSVC = ['-Clink-arg=/Brepro', '-Ctarget-feature=+crt-static'];
 
-/** Apple's linker names a library after the file that it writes, wherever that is, unless it is told a name. */
-const DARWIN = ['-Clink-arg=-Wl,-install_name,@rpath/heapdump-rs.node'];
+/**
+ * A library is named after the file that the linker writes, wherever that is, unless it is told a name. And zig's linker
+ * hashes all it writes into LC_UUID, debugging information too, which has the path and time of each object file: left out
+ * (-S), because rustc strips it only afterwards.
+ */
+const DARWIN = ['-Clink-arg=-Wl,-install_name,@rpath/heapdump-rs.node', '-Clink-arg=-Wl,-S'];
 
 /**
  * By the part of the name that differs: `heapdump-rs-NAME` is the package, `heapdump-rs.NAME.node` the file in it.
