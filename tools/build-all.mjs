@@ -4,12 +4,12 @@
 // On Linux zig (PyPI) compiles and links for Linux and macOS, mingw for Windows; on macOS and Windows their own tools do.
 
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { faultsOf } from './binaries.mjs';
-import { Problem, bold, dim, green, main, root, run, seconds } from './run.mjs';
+import { Problem, bold, dim, green, main, must, root, run, seconds } from './run.mjs';
 import { PREBUILT, TARGETS, binaryOf, buildable } from './targets.mjs';
 
 /** Two compilers make two binaries, so it is named here. */
@@ -85,6 +85,19 @@ function makeNodeStub() {
   writeFileSync(join(CROSS, 'node/libnode.dll.a'), '!<arch>\n');
 }
 
+/**
+ * GNU ld puts imports in the order of the paths of their import libraries: mingw's and, with raw-dylib, those that rustc
+ * writes beside its output. With mingw's found through a link beside them the order is the same wherever that is.
+ */
+async function linkMingw(output) {
+  const library = await must('x86_64-w64-mingw32-gcc', ['-print-file-name=libkernel32.a']);
+  const link = join(output, 'mingw');
+  mkdirSync(output, { recursive: true });
+  rmSync(link, { force: true });
+  symlinkSync(dirname(library.trim()), link);
+  return [`-Lnative=${link}`];
+}
+
 /** Builds in `directory`; gives the file. */
 async function build(name, directory) {
   const { triple, glibc } = TARGETS[name];
@@ -92,8 +105,9 @@ async function build(name, directory) {
   const output = join(directory, 'target/prebuilt');
   const args = [zig ? 'zigbuild' : 'build', '--release', '--locked', '--lib', '--manifest-path', join(directory, 'Cargo.toml')];
   args.push('--target', zig && glibc ? `${triple}.${glibc}` : triple, '--target-dir', output);
+  const flags = tool(name) === 'mingw' ? await linkMingw(output) : [];
   console.log(dim(`cargo ${args.join(' ')}`));
-  const { code, output: log } = await run('cargo', args, { capture: true, env: environment(name, directory) });
+  const { code, output: log } = await run('cargo', args, { capture: true, env: environment(name, directory, flags) });
   if (code !== 0) throw new Problem(`${name} does not build:\n${log}`);
   const warnings = log.match(/^warning: (?!`).*(\n.+)*/gm);
   if (warnings) console.log(warnings.join('\n\n'));
@@ -102,13 +116,13 @@ async function build(name, directory) {
 }
 
 /** Where this machine keeps its sources must not show in the binary, and nothing of its settings may. */
-function environment(name, directory) {
+function environment(name, directory, more) {
   const { triple, flags = [] } = TARGETS[name];
   const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo');
   const rustupHome = process.env.RUSTUP_HOME ?? join(homedir(), '.rustup');
   const places = { [rustupHome]: '/rustup', [cargoHome]: '/cargo', [directory]: '/heapdump-rs' };
   const remapped = Object.entries(places);
-  const rust = [...remapped.map(([from, to]) => `--remap-path-prefix=${from}=${to}`), ...flags];
+  const rust = [...remapped.map(([from, to]) => `--remap-path-prefix=${from}=${to}`), ...flags, ...more];
   const { CARGO_BUILD_RUSTFLAGS, CARGO_TARGET_DIR, RUSTFLAGS, ...inherited } = process.env;
   const env = {
     ...inherited,
