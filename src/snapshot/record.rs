@@ -9,7 +9,7 @@ use super::sidecar::{Made, Origin, Sidecar, float};
 use crate::error::SnapshotError;
 use crate::process::Progress;
 use crate::v8::{AtHeapLimit, HeapSpace, Isolate, Sampled, heap_statistics, sampled_allocations};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -133,7 +133,7 @@ impl Record {
 
 /// What was left, to the nearest limit.
 #[cfg(target_os = "linux")]
-fn add_headroom(more: &mut Map<String, Value>) {
+fn add_headroom(more: &mut serde_json::Map<String, Value>) {
     if let Some(headroom) = crate::process::MemorySources::find(Path::new("/")).headroom() {
         more.insert("rssAnonymous".to_owned(), json!(headroom.anonymous));
         more.insert("availableBelow".to_owned(), json!(headroom.bound.describe()));
