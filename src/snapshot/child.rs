@@ -98,7 +98,7 @@ pub(super) fn fork_now(
     };
     fork_child(regions, &setup, move || {
         drop(lock);
-        platform.drop_worker_tasks();
+        platform.shelve_worker_tasks();
         take_and_publish(isolate, plan)
     })
 }

@@ -18,19 +18,22 @@ const HEADER: usize = 2;
 const MOST_WORDS: usize = 64;
 
 impl Platform {
-    /// From here on tasks for worker threads are dropped. For a forked child on its only thread, as its first use of V8.
+    /// From here on tasks for worker threads are kept and never run, as in a queue that no thread reads. For a forked child on
+    /// its only thread, as its first use of V8.
     ///
     /// `false` where it cannot be done, so that everything is as it was: Node does not export its platform's table, or
     /// the platform is of a class of the embedder's.
-    pub(crate) fn drop_worker_tasks(self) -> bool {
+    pub(crate) fn shelve_worker_tasks(self) -> bool {
         let (object, symbols) = self.parts();
         let table = symbols::lookup(TABLE) as usize;
         let Some(words) = words_from(table) else { return false };
-        let (post, drop_task) = match symbols.post_task {
+        let (post, shelve_task) = match symbols.post_task {
             PostTask::WithPriority(post) => {
-                (post as *const () as usize, drop_task_with_priority as *const () as usize)
+                (post as *const () as usize, shelve_task_with_priority as *const () as usize)
             }
-            PostTask::Plain(post) => (post as *const () as usize, drop_task as *const () as usize),
+            PostTask::Plain(post) => {
+                (post as *const () as usize, shelve_task as *const () as usize)
+            }
         };
         // SAFETY: an object of a class with virtual functions starts with the address of its table's first function. It
         // lives as long as the process, which nobody but this thread is in.
@@ -44,7 +47,7 @@ impl Platform {
         let Some(slot) = functions.iter_mut().find(|function| **function == post) else {
             return false;
         };
-        *slot = drop_task;
+        *slot = shelve_task;
         *first_function = functions.leak()[HEADER..].as_ptr() as usize;
         true
     }
@@ -82,13 +85,19 @@ fn words_from(address: usize) -> Option<usize> {
     Some(MOST_WORDS.min((search.end? - address) / size_of::<usize>()))
 }
 
-/// The caller owns the `std::unique_ptr<Task>` in the slot until it is taken out, and deletes what it still holds.
-unsafe extern "C" fn drop_task_with_priority(
+/// Takes the task out of the slot. It must not be deleted: V8 takes a task that is gone for one that has run
+/// (`CancelableTaskManager::TryAbort`), and one that is there and has not begun for work that it has to do itself.
+unsafe extern "C" fn shelve_task_with_priority(
     _platform: *mut c_void,
     _priority: u8,
-    _task: *mut *mut c_void,
+    task: *mut *mut c_void,
     _location: *const c_void,
 ) {
+    // SAFETY: the caller's `std::unique_ptr<Task>`, which holds nothing when it is null.
+    unsafe { *task = std::ptr::null_mut() };
 }
 
-unsafe extern "C" fn drop_task(_platform: *mut c_void, _task: *mut *mut c_void) {}
+unsafe extern "C" fn shelve_task(_platform: *mut c_void, task: *mut *mut c_void) {
+    // SAFETY: as above.
+    unsafe { *task = std::ptr::null_mut() };
+}
