@@ -99,7 +99,7 @@ test('a signal’s dump that does not fit is a warning, and the application live
   if (group === undefined) return;
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, async ({ heapdump, fill, say, once }) => {
-    fill(120_000);
+    fill(200_000);
     say('ready', typeof heapdump);
     await require('node:events').once(process.stdin, 'data');
     process.stdin.destroy();
