@@ -75,7 +75,7 @@ fn fork_while_javascript_runs(
     let barrier_wait = start.elapsed();
     let (job_plan, job_barrier) = (Arc::clone(plan), Arc::clone(&barrier));
     let environment = Arc::clone(&request.environment);
-    let job = move || fork_at_barrier(&environment, platform, &job_plan, &regions, &job_barrier);
+    let job = move || fork_at_barrier(&environment, &job_plan, &regions, &job_barrier);
     match request.environment.call(When::Anytime, HOLD, job) {
         Ok(forked) => Ok(match forked? {
             Some((child, pause)) => Try::Forked(Forked { child, pause, barrier_wait }),
@@ -111,7 +111,7 @@ fn fork_when_javascript_comes_round(
             if !barrier.wait() {
                 return Ok(None);
             }
-            Ok(fork_at_barrier(&environment, platform, &job_plan, &regions, &barrier)?
+            Ok(fork_at_barrier(&environment, &job_plan, &regions, &barrier)?
                 .map(|(child, _)| (child, start.elapsed())))
         };
         match request.environment.call(When::Anytime, LOOK_AGAIN, job) {
@@ -154,7 +154,6 @@ fn lock_within(mutex: &'static Mutex<()>, limit: Duration) -> Option<MutexGuard<
 /// On the JavaScript thread. `None` when the barrier is no longer held.
 fn fork_at_barrier(
     environment: &Environment,
-    platform: Platform,
     plan: &Plan,
     regions: &Regions,
     barrier: &Barrier,
@@ -167,7 +166,7 @@ fn fork_at_barrier(
     }
     let isolate =
         Isolate::current().map_err(|missing| NoSnapshot::CannotFork(missing.to_string()))?;
-    let forked = fork_now(isolate, platform, plan, regions, lock);
+    let forked = fork_now(isolate, plan, regions, lock);
     barrier.release();
     match forked {
         Ok(child) => Ok(Some((child, start.elapsed()))),

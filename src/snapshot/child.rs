@@ -10,7 +10,7 @@ use crate::process::{
     fork_child, private_memory,
 };
 use crate::v8::{
-    CollectionLock, Isolate, Platform, SnapshotOptions, lift_heap_limit, take_heap_snapshot,
+    CollectionLock, Isolate, SnapshotOptions, Workerless, lift_heap_limit, take_heap_snapshot,
 };
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
@@ -33,6 +33,8 @@ pub(super) struct Plan {
     wants_progress: bool,
     /// `None`: the child's V8 is left as it is.
     name_buffers: Option<&'static NameBuffers>,
+    /// `None`: V8's tasks for worker threads go to the queue that the child has a copy of.
+    workerless: Option<&'static Workerless>,
     record: Option<Arc<Record>>,
     /// The record is all that is wanted.
     record_alone: bool,
@@ -74,6 +76,7 @@ impl Plan {
             budget,
             wants_progress: request.listener.wants_progress(),
             name_buffers: name_buffers(),
+            workerless: request.environment.platform().ok().and_then(Workerless::of),
             record: request.record.clone(),
             record_alone: false,
         })
@@ -83,7 +86,6 @@ impl Plan {
 /// On the JavaScript thread, with V8's workers parked. Parent and child each let `lock` go after the fork.
 pub(super) fn fork_now(
     isolate: Isolate,
-    platform: Platform,
     plan: &Plan,
     regions: &Regions,
     lock: Option<CollectionLock>,
@@ -98,7 +100,6 @@ pub(super) fn fork_now(
     };
     fork_child(regions, &setup, move || {
         drop(lock);
-        platform.shelve_worker_tasks();
         take_and_publish(isolate, plan)
     })
 }
@@ -109,6 +110,9 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
     const COMPLETE: i32 = 0;
     const FAILED: i32 = 1;
     let progress: &'static Progress = plan.progress.for_child();
+    if let Some(workerless) = plan.workerless {
+        workerless.install();
+    }
     lift_heap_limit(isolate);
     if let Some(record) = &plan.record {
         record.begin_in_child(isolate);

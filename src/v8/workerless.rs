@@ -7,6 +7,7 @@
 use super::platform::Platform;
 use super::symbols::{self, PostTask};
 use std::ffi::{CStr, c_int, c_void};
+use std::sync::OnceLock;
 
 /// The table of `node::NodePlatform`.
 const TABLE: &CStr = c"_ZTVN4node12NodePlatformE";
@@ -17,16 +18,26 @@ const HEADER: usize = 2;
 /// More than any version's table has. Copied with whatever follows it: musl cannot tell a symbol's size.
 const MOST_WORDS: usize = 64;
 
-impl Platform {
-    /// From here on tasks for worker threads are kept and never run, as in a queue that no thread reads. For a forked child on
-    /// its only thread, as its first use of V8.
-    ///
-    /// `false` where it cannot be done, so that everything is as it was: Node does not export its platform's table, or
-    /// the platform is of a class of the embedder's.
-    pub(crate) fn shelve_worker_tasks(self) -> bool {
-        let (object, symbols) = self.parts();
-        let table = symbols::lookup(TABLE) as usize;
-        let Some(words) = words_from(table) else { return false };
+/// What makes a child's platform one without workers. Made by the parent: a child must not ask the loader, whose locks another
+/// thread may hold at the fork.
+pub(crate) struct Workerless {
+    platform: Platform,
+    /// What the platform starts with: the address of its table's first function.
+    original: usize,
+    /// A copy of the table that lays tasks for workers aside.
+    table: &'static [usize],
+}
+
+impl Workerless {
+    /// Of the process' platform. `None` where it cannot be had, so that children are as they were: Node does not export
+    /// its platform's table.
+    pub(crate) fn of(platform: Platform) -> Option<&'static Workerless> {
+        static FOUND: OnceLock<Option<Workerless>> = OnceLock::new();
+        FOUND.get_or_init(|| Workerless::make(platform)).as_ref()
+    }
+
+    fn make(platform: Platform) -> Option<Workerless> {
+        let (_, symbols) = platform.parts();
         let (post, shelve_task) = match symbols.post_task {
             PostTask::WithPriority(post) => {
                 (post as *const () as usize, shelve_task_with_priority as *const () as usize)
@@ -35,21 +46,26 @@ impl Platform {
                 (post as *const () as usize, shelve_task as *const () as usize)
             }
         };
+        let start = symbols::lookup(TABLE) as usize;
+        let words = words_from(start)?;
+        // SAFETY: so many words are in the segment that the table is in; the loader has filled it and made it read-only.
+        let table = unsafe { std::slice::from_raw_parts(start as *const usize, words) };
+        let mut table = table.to_vec();
+        *table.iter_mut().find(|function| **function == post)? = shelve_task;
+        let original = start + HEADER * size_of::<usize>();
+        Some(Workerless { platform, original, table: table.leak() })
+    }
+
+    /// From here on tasks for worker threads are kept and never run, as in a queue that no thread reads. For a forked child on
+    /// its only thread, as its first use of V8. A platform of an embedder's own class is left as it is.
+    pub(crate) fn install(&self) {
+        let (object, _) = self.platform.parts();
         // SAFETY: an object of a class with virtual functions starts with the address of its table's first function. It
         // lives as long as the process, which nobody but this thread is in.
         let first_function = unsafe { &mut *object.as_ptr().cast::<usize>() };
-        if *first_function != table + HEADER * size_of::<usize>() {
-            return false;
+        if *first_function == self.original {
+            *first_function = self.table[HEADER..].as_ptr() as usize;
         }
-        // SAFETY: so many words are in the segment that the table is in; the loader has filled it and made it read-only.
-        let functions = unsafe { std::slice::from_raw_parts(table as *const usize, words) };
-        let mut functions = functions.to_vec();
-        let Some(slot) = functions.iter_mut().find(|function| **function == post) else {
-            return false;
-        };
-        *slot = shelve_task;
-        *first_function = functions.leak()[HEADER..].as_ptr() as usize;
-        true
     }
 }
 
