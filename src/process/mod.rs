@@ -79,9 +79,19 @@ pub(crate) fn group_use() -> Option<GroupUse> {
     None
 }
 
+/// What this process may still use, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemoryLeft {
+    pub(crate) available: u64,
+    /// The limit that is nearest, as it stands in an error message.
+    pub(crate) below: &'static str,
+    /// Anonymous memory that it has.
+    pub(crate) anonymous: u64,
+}
+
 /// What is left below the nearest limit; read on Linux alone.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn available_memory() -> Option<u64> {
+pub(crate) fn memory_left() -> Option<MemoryLeft> {
     None
 }
 

@@ -64,8 +64,6 @@ impl Record {
         let mut sidecar = Sidecar::new(path, snapshot, "oom", origin, over, figures);
         let more = &mut sidecar.more;
         more.insert("afterSnapshot".to_owned(), json!(mode_at_limit));
-        #[cfg(target_os = "linux")]
-        add_headroom(more);
         if let Some(statistics) = &statistics {
             more.insert("mallocedMemory".to_owned(), json!(statistics.figures.malloced));
             more.insert("heapSpaces".to_owned(), statistics.spaces.iter().map(space).collect());
@@ -128,15 +126,6 @@ impl Record {
         let ours = serde_json::to_value(&self.sidecar).ok()?;
         let same = |name| found.get(name) == ours.get(name);
         (same("time") && same("pid")).then(|| found.get_mut(PROFILE).map(Value::take)).flatten()
-    }
-}
-
-/// What was left, to the nearest limit.
-#[cfg(target_os = "linux")]
-fn add_headroom(more: &mut serde_json::Map<String, Value>) {
-    if let Some(headroom) = crate::process::MemorySources::find(Path::new("/")).headroom() {
-        more.insert("rssAnonymous".to_owned(), json!(headroom.anonymous));
-        more.insert("availableBelow".to_owned(), json!(headroom.bound.describe()));
     }
 }
 

@@ -66,6 +66,7 @@ struct Over {
 #[serde(rename_all = "camelCase")]
 struct Memory {
     rss: Option<u64>,
+    rss_anonymous: Option<u64>,
     heap_used: Option<u64>,
     heap_total: Option<u64>,
     external: Option<u64>,
@@ -75,6 +76,7 @@ struct Memory {
     cgroup_limit: Option<u64>,
     /// What was left to the nearest limit of any kind.
     available: Option<u64>,
+    available_below: Option<&'static str>,
 }
 
 /// Times in milliseconds, sizes in bytes.
@@ -119,6 +121,7 @@ impl Sidecar {
         heap: Option<HeapFigures>,
     ) -> Sidecar {
         let group = process::group_use();
+        let left = process::memory_left();
         Sidecar {
             version: VERSION,
             reason,
@@ -128,13 +131,15 @@ impl Sidecar {
             threshold: over.map(|(value, limit)| Over { value, limit }),
             memory: Memory {
                 rss: process::resident(),
+                rss_anonymous: left.map(|left| left.anonymous),
                 heap_used: heap.map(|heap| heap.used),
                 heap_total: heap.map(|heap| heap.total),
                 external: heap.map(|heap| heap.external),
                 heap_limit: heap.map(|heap| heap.limit),
                 cgroup_used: group.map(|group| group.used),
                 cgroup_limit: group.map(|group| group.limit),
-                available: process::available_memory(),
+                available: left.map(|left| left.available),
+                available_below: left.map(|left| left.below),
             },
             complete: None,
             snapshot: file_name(snapshot),

@@ -4,7 +4,7 @@
 //! replace by a fixture tree.
 
 use super::procfs::{kilobytes, number};
-use crate::process::GroupUse;
+use crate::process::{GroupUse, MemoryLeft};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 pub(crate) fn resident() -> Option<u64> {
     let pages = fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = pages.split(' ').nth(1)?.parse().ok()?;
-    pages.checked_mul(page_size())
+    pages.checked_mul(page_size() as u64)
 }
 
 /// What the control group that is nearest to its limit uses; `None` where none has one.
@@ -21,9 +21,14 @@ pub(crate) fn group_use() -> Option<GroupUse> {
     own_sources().group_use()
 }
 
-/// What is left below the nearest limit, in bytes.
-pub(crate) fn available_memory() -> Option<u64> {
-    own_sources().headroom().map(|headroom| headroom.available)
+/// What is left below the nearest limit.
+pub(crate) fn memory_left() -> Option<MemoryLeft> {
+    let headroom = own_sources().headroom()?;
+    Some(MemoryLeft {
+        available: headroom.available,
+        below: headroom.bound.describe(),
+        anonymous: headroom.anonymous,
+    })
 }
 
 fn own_sources() -> &'static MemorySources {
@@ -31,10 +36,10 @@ fn own_sources() -> &'static MemorySources {
     SOURCES.get_or_init(|| MemorySources::find(Path::new("/")))
 }
 
-fn page_size() -> u64 {
+pub(super) fn page_size() -> usize {
     // SAFETY: sysconf has no preconditions.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(size).unwrap_or(4096)
+    usize::try_from(size).unwrap_or(4096)
 }
 
 /// Which limit is the nearest.

@@ -18,7 +18,7 @@ pub(crate) use child::{ChildSetup, private_memory};
 pub(crate) use fork::{Child, fork_child};
 #[cfg(test)]
 pub(crate) use memory::Bound;
-pub(crate) use memory::{Headroom, MemorySources, available_memory, group_use, resident};
+pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, resident};
 pub(crate) use name_buffers::NameBuffers;
 pub(crate) use regions::Regions;
 pub(crate) use shared::SharedPage;
