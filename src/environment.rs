@@ -211,10 +211,17 @@ impl Environment {
             self.run_jobs_that(&may_run);
             let inbox = self.lock_inbox();
             if !inbox.jobs.iter().any(&may_run) && !done() {
-                // What makes it done is not signalled here, so look again soon.
+                // Not all that makes it done is signalled here, so look again soon.
                 drop(self.arrived.wait_timeout(inbox, Duration::from_millis(5)));
             }
         }
+    }
+
+    /// Makes the JavaScript thread look whether it is done, where it runs jobs until then.
+    pub(crate) fn look_again(&self) {
+        // It looks while it holds the lock, and would else miss what is signalled before it waits.
+        drop(self.lock_inbox());
+        self.arrived.notify_all();
     }
 
     /// Whether a snapshot depends on this thread.

@@ -4,10 +4,11 @@ use super::budget::{child_budget, record_budget};
 use super::inline::record_publish_failure;
 use super::writer::write_snapshot;
 use super::{Compression, NoSnapshot, Output, Record, Request, name_buffers};
+use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process::{
     Child, ChildSetup, Failure, MemorySources, NameBuffers, Progress, Regions, SharedPage, Stage,
-    fork_child, private_memory,
+    fork_child, memory_left, private_memory,
 };
 use crate::v8::{
     CollectionLock, Isolate, SnapshotOptions, Workerless, lift_heap_limit, take_heap_snapshot,
@@ -76,11 +77,20 @@ impl Plan {
             budget,
             wants_progress: request.listener.wants_progress(),
             name_buffers: name_buffers(),
-            workerless: request.environment.platform().ok().and_then(Workerless::of),
+            workerless: workerless(&request.environment),
             record: request.record.clone(),
             record_alone: false,
         })
     }
+}
+
+fn workerless(environment: &Environment) -> Option<&'static Workerless> {
+    environment.platform().ok().and_then(Workerless::of)
+}
+
+/// Looks up what is the same for every child of this process, for a snapshot that an application will stand still for.
+pub(super) fn look_up(environment: &Environment) {
+    let _ = (name_buffers(), workerless(environment), memory_left());
 }
 
 /// On the JavaScript thread, with V8's workers parked. Parent and child each let `lock` go after the fork.

@@ -82,6 +82,8 @@ pub(crate) fn arm(
     if let Some(reason) = fork_unavailable(environment) {
         return Err(SnapshotError::ForkUnavailable(reason));
     }
+    #[cfg(target_os = "linux")]
+    super::child::look_up(environment);
     let near_limit = NearLimit {
         environment: Arc::clone(environment),
         settings,
@@ -180,6 +182,7 @@ impl NearLimit {
             self.settings.keep_record,
         ));
         let listener = NearLimitListener {
+            environment: Arc::clone(&self.environment),
             announce: Arc::clone(&self.announce),
             record: Arc::clone(&record),
             at_work: Arc::clone(&self.at_work),
@@ -274,6 +277,7 @@ impl NearHeapLimit for NearLimit {
 }
 
 struct NearLimitListener {
+    environment: Arc<Environment>,
     announce: Announce,
     record: Arc<Record>,
     at_work: Arc<AtWork>,
@@ -282,6 +286,7 @@ struct NearLimitListener {
 impl Listener for NearLimitListener {
     fn forked(&self) {
         self.at_work.forked.store(true, SeqCst);
+        self.environment.look_again();
     }
 
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {
@@ -295,6 +300,7 @@ impl Listener for NearLimitListener {
         }
         (self.announce)(result, record);
         self.at_work.running.store(false, SeqCst);
+        self.environment.look_again();
     }
 }
 
