@@ -216,6 +216,24 @@ for (const atLimit of ['wait', 'continue']) {
   });
 }
 
+test('a dump at the limit leaves no pages inheritable that were not', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async () => {
+    const { existsSync, readFileSync, readdirSync } = require('node:fs');
+    require('../../lib/oom.js')({ path: 'evidence', atLimit: 'wait' });
+    const kept = [];
+    while (readdirSync('.').length === 0) for (let i = 0; i < 10; i++) kept.push(new Array(1000).fill(kept.length + 0.5));
+    let marked = 0;
+    for (const mapping of readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
+      if (/^VmFlags:.* dc( |$)/m.test(mapping)) marked += 1024 * Number(/^Size: +(\d+) kB/m.exec(mapping)[1]);
+    }
+    return { marked, heap: require('node:v8').getHeapStatistics().total_heap_size, complete: existsSync('evidence.heapsnapshot') };
+  }, { cwd: directory.path, nodeOptions: SMALL });
+  const { marked, heap, complete } = await app.result();
+  assert.ok(complete);
+  assert.ok(marked > 0.8 * heap, `of a heap of ${heap} bytes ${marked} are not to be inherited`);
+});
+
 test('a worker at its own limit leaves a snapshot and ends as Node.js ends it; the process goes on', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, async ({ worker, once }) => {

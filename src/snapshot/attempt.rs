@@ -22,8 +22,8 @@ pub(super) struct Forked {
     pub(super) barrier_wait: Duration,
 }
 
-/// Only one thread of the process is between the scan of its mappings and its fork: two half-full barriers would wait for
-/// each other, and a scan during another's fork would find nothing marked.
+/// Only one thread of the process is between looking at its mappings and its fork: two half-full barriers would wait for
+/// each other, and who looks during another's fork finds nothing marked.
 static FORK_PHASE: Mutex<()> = Mutex::new(());
 
 /// What one try to fork came to.
@@ -66,7 +66,12 @@ fn fork_while_javascript_runs(
 ) -> Result<Try, NoSnapshot> {
     let _phase = FORK_PHASE.lock().unwrap_or_else(PoisonError::into_inner);
     // Not before the lock: while another thread forks, nothing is marked.
-    let regions = scan_regions()?;
+    let scanned = if request.environment.is_inside_collection() {
+        // The heap is at its limit, and its thread would stand still for the scan: it looks by itself.
+        None
+    } else {
+        Some(Regions::scan().map_err(no_regions)?)
+    };
     let start = Instant::now();
     let barrier = Arc::new(post_barrier(request, platform)?);
     if !barrier.wait() {
@@ -75,7 +80,10 @@ fn fork_while_javascript_runs(
     let barrier_wait = start.elapsed();
     let (job_plan, job_barrier) = (Arc::clone(plan), Arc::clone(&barrier));
     let environment = Arc::clone(&request.environment);
-    let job = move || fork_at_barrier(&environment, &job_plan, &regions, &job_barrier);
+    let job = move || {
+        let regions = scanned.map_or_else(Regions::probe, Ok).map_err(no_regions)?;
+        fork_at_barrier(&environment, &job_plan, &regions, &job_barrier)
+    };
     match request.environment.call(When::Anytime, HOLD, job) {
         Ok(forked) => Ok(match forked? {
             Some((child, pause)) => Try::Forked(Forked { child, pause, barrier_wait }),
@@ -84,6 +92,10 @@ fn fork_while_javascript_runs(
         Err(NotRun::TimedOut) => Ok(Try::ThreadAway),
         Err(reason @ NotRun::Closed) => Err(reason.into()),
     }
+}
+
+fn no_regions(error: std::io::Error) -> NoSnapshot {
+    NoSnapshot::CannotFork(format!("/proc/self/smaps: {error}"))
 }
 
 /// The JavaScript thread parks the workers itself, and stands still meanwhile.
@@ -104,10 +116,10 @@ fn fork_when_javascript_comes_round(
             let start = Instant::now();
             // Another thread of the process may be at it: it has its barrier for a second at most.
             let Some(_phase) = lock_within(&FORK_PHASE, HOLD) else { return Ok(None) };
-            let regions = scan_regions()?;
             let Some(barrier) = Barrier::post(platform) else {
                 return Err(SnapshotError::Closed.into());
             };
+            let regions = Regions::probe().map_err(no_regions)?;
             if !barrier.wait() {
                 return Ok(None);
             }
@@ -127,10 +139,6 @@ fn fork_when_javascript_comes_round(
             Err(reason) => return Err(reason.into()),
         }
     }
-}
-
-fn scan_regions() -> Result<Regions, NoSnapshot> {
-    Regions::scan().map_err(|error| NoSnapshot::CannotFork(format!("/proc/self/smaps: {error}")))
 }
 
 /// Not once the environment has ended or the process is about to: V8's platform may be gone.
