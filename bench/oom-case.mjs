@@ -2,7 +2,7 @@
 // how much memory did it take.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmdirSync, statSync, watch, writeFileSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -44,14 +44,19 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
     env: { ...process.env, NODE_OPTIONS: '', NODE_HEAPDUMP_OPTIONS: '' },
   });
   const beats = collectBeats(subject.stdio[3]);
+  const asked = new Asked(directory);
   let said = '';
-  subject.stderr.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-20_000)));
+  subject.stderr.setEncoding('utf8').on('data', (text) => {
+    said = (said + text).slice(-20_000);
+    if (said.includes('Generating Heapdump')) asked.now();
+  });
   const peak = new Peak(subject.pid);
   const killer = setTimeout(() => subject.kill('SIGKILL'), TIME_LIMIT_MS);
   const { code, signal } = await new Promise((resolve) => subject.once('exit', (code, signal) => resolve({ code, signal })));
   const ended = Date.now();
   clearTimeout(killer);
   peak.stop();
+  asked.stop();
   // A child of ours goes on when its parent has died.
   await waitForFile(directory);
   const result = { way, shape, limit, code, signal, alive: ended - start, timedOut: ended - start >= TIME_LIMIT_MS, said };
@@ -65,7 +70,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
     const { birthtimeMs, size } = statSync(file);
     result.size = size;
     result.took = statSync(file).mtimeMs - birthtimeMs;
-    result.stop = silenceAround(beats, birthtimeMs, ended);
+    Object.assign(result, silenceAround(beats, asked.at ?? birthtimeMs, ended));
     result.valid = await validateSnapshot(file).then(({ nodes }) => nodes > 0, (error) => ((result.why = error.message), false));
   }
   result.longest = longestSilence(beats);
@@ -88,13 +93,37 @@ function collectBeats(stream) {
   return beats;
 }
 
-/** How long nothing came around `moment`; until `end` when nothing came any more. */
-function silenceAround(beats, moment, end) {
-  // A file's time of birth is that of the kernel's coarse clock, a tick of 4 ms behind at most.
-  const next = beats.findIndex((beat) => beat > moment + 4);
-  if (next === 0) return undefined;
+/**
+ * When V8 asked what to do at its limit: each way says so, or makes a file, before it does anything else. Seen from outside, a
+ * fraction of a millisecond later.
+ */
+class Asked {
+  /** In milliseconds; undefined as long as it has not. */
+  at;
+  #watcher;
+
+  constructor(directory) {
+    this.#watcher = watch(directory, () => this.now());
+  }
+
+  now() {
+    this.at ??= performance.timeOrigin + performance.now();
+  }
+
+  stop() {
+    this.#watcher.close();
+  }
+}
+
+/**
+ * How long nothing came from the moment on that V8 asked, until `end` when nothing came any more (`stop`), and before it
+ * (`collected`): V8 asks at the end of collections of its own, which there would be without anybody to ask.
+ */
+function silenceAround(beats, asked, end) {
+  const next = beats.findIndex((beat) => beat > asked);
+  if (next === 0) return {};
   const before = next === -1 ? beats.at(-1) : beats[next - 1];
-  return (next === -1 ? end : beats[next]) - before;
+  return { stop: (next === -1 ? end : beats[next]) - asked, collected: asked - before };
 }
 
 function longestSilence(beats) {

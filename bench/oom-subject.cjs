@@ -6,8 +6,9 @@
 const fs = require('node:fs');
 
 const MB = 1024 * 1024;
-/** Buffers alone never end the process by V8's limit: here they end by themselves. */
-const MOST_BUFFERS = 400 * MB;
+/** Big Buffers never touch V8's limit: the program ends by itself, and a monitor of resident memory sees them. */
+const MOST_BUFFERS = 1000 * MB;
+const WATCHED_BUFFERS = 300 * MB;
 
 const [way, shape, evidence, peer] = process.argv.slice(2);
 
@@ -15,7 +16,10 @@ const WAYS = {
   none() {},
   core() {},
   // The drop-in with an option of ours: the process goes on once the child is forked.
-  fork: () => require('../lib/oom.js')({ path: evidence, atLimit: 'continue' }),
+  fork() {
+    require('../lib/oom.js')({ path: evidence, atLimit: 'continue' });
+    if (shape === 'buffers') require('../lib/monitor.js').monitor({ rss: WATCHED_BUFFERS, interval: 50 });
+  },
   exit: () => require('../lib/oom.js')({ path: evidence }),
   peer: () => require(peer)({ path: evidence, heapdumpOnOOM: true }),
 };
