@@ -5,10 +5,9 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 
 import { startApp } from './support/app.mjs';
-import { evidenceAtTheLimit } from './support/evidence.mjs';
-import { makeControlGroup, mountReadOnly, mountTmpfs, needsRoot } from './support/faults.mjs';
+import { evidenceAtTheLimit, readSidecar } from './support/evidence.mjs';
+import { makeControlGroup } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { signalChild, snapshotChildOf } from './support/processes.mjs';
 import { validateSnapshot } from './support/validate.mjs';
 
 const GC = ['--expose-gc'];
@@ -41,8 +40,6 @@ function startFirst(t, directory, options, more = {}) {
   const args = { options: { dir: directory.path, ...options }, ...more.args };
   return startApp(t, first, { cwd: directory.path, nodeOptions: GC, ...more, args });
 }
-
-const readSidecar = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
 
 test('used heap in bytes: a whole snapshot, its sidecar, one threshold event', async (t) => {
   const directory = makeTemporaryDirectory(t);
@@ -274,102 +271,6 @@ test('churn that does not leak gives no file, with every limit set', async (t) =
   assert.deepEqual(directory.names(), []);
 });
 
-/** What a monitor tells of one crossing, and of the collections after it. */
-const failing = async ({ args, plain, say, once, stayAlive }) => {
-  const alive = stayAlive();
-  const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, threshold: 1, cooldown: 0, ...args.options });
-  const told = [];
-  watching.on('error', (error) => told.push({ ...plain(error), reason: error.reason }));
-  watching.on('snapshot', () => told.push('snapshot'));
-  if (args.fill) globalThis.kept = Array.from({ length: args.fill }, (_, i) => ({ i, text: `text ${i}` }));
-  const error = once(watching, 'error');
-  global.gc();
-  say('collected');
-  await error;
-  for (let i = 0; i < 20; i++) {
-    global.gc();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  clearTimeout(alive);
-  return told;
-};
-
-const noWholeSnapshot = (directory) => assert.deepEqual(directory.names().filter((name) => !name.endsWith('.json')), []);
-
-test('a full disk is one error event: found before, or while writing', async (t) => {
-  if (!needsRoot(t)) return;
-  const directory = mountTmpfs(t, '2M');
-  const before = await startApp(t, failing, { args: { dir: directory.path }, nodeOptions: GC }).result();
-  assert.deepEqual(before.map(({ code, reason, syscall }) => [code, reason, syscall]), [['ENOSPC', 'used', 'statvfs']]);
-  noWholeSnapshot(directory);
-  const args = { dir: directory.path, options: { free: 0, compress: 'gzip' }, fill: 100_000 };
-  const during = await startApp(t, failing, { args, nodeOptions: GC }).result();
-  assert.deepEqual(during.map(({ code, reason, syscall }) => [code, reason, syscall]), [['ENOSPC', 'used', 'write']]);
-  noWholeSnapshot(directory);
-});
-
-test('a read-only directory is one error event', async (t) => {
-  if (!needsRoot(t)) return;
-  const directory = mountReadOnly(t, makeTemporaryDirectory(t).path);
-  const told = await startApp(t, failing, { args: { dir: directory.path }, nodeOptions: GC }).result();
-  assert.deepEqual(told.map(({ code, reason }) => [code, reason]), [['EROFS', 'used']]);
-});
-
-test('a directory that is gone is one error event, and without a listener a warning', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, async ({ args, once, stayAlive }) => {
-    const alive = stayAlive();
-    require('../../lib/monitor.js').monitor({ dir: args.dir, threshold: 1 });
-    require('node:fs').rmdirSync(args.dir);
-    const warned = once(process, 'warning');
-    global.gc();
-    const { name, code, message } = await warned;
-    clearTimeout(alive);
-    return { name, code, message };
-  }, { args: { dir: directory.at('gone') }, nodeOptions: GC });
-  const { name, code, message } = await app.result();
-  assert.deepEqual([name, code], ['HeapdumpWarning', 'ENOENT']);
-  assert.match(message, /^no heap snapshot \(used\): heapdump write error ENOENT$/);
-});
-
-test('a killed child is one error event, and its sidecar says so', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, failing, { args: { dir: directory.path, fill: 200_000 }, nodeOptions: GC });
-  await app.says(/collected/);
-  signalChild(await snapshotChildOf(app), 'SIGKILL');
-  const told = await app.result();
-  assert.deepEqual(told.map(({ code, reason }) => [code, reason]), [['ERR_HEAPDUMP_CHILD_KILLED', 'used']]);
-  const [sidecar, ...others] = directory.names();
-  assert.deepEqual(others, []);
-  const { complete, error } = readSidecar(directory.at(sidecar));
-  assert.deepEqual([complete, error.code], [false, 'ERR_HEAPDUMP_CHILD_KILLED']);
-});
-
-test('a scheduled snapshot that failed holds nothing back that is due for a limit', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, async ({ args, once, stayAlive }) => {
-    const alive = stayAlive();
-    const fs = require('node:fs');
-    const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, every: 1000, threshold: '10MB' });
-    fs.rmdirSync(args.dir);
-    const { code, reason } = await once(watching, 'error');
-    fs.mkdirSync(args.dir);
-    const ends = [];
-    for (const type of ['snapshot', 'skipped']) {
-      watching.on(type, (event) => event.reason === 'used' && event.why !== 'busy' && ends.push([type, event.why]));
-    }
-    globalThis.kept = Array.from({ length: 120_000 }, (_, i) => ({ i, text: `text ${i}` }));
-    while (ends.length === 0) {
-      global.gc();
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    watching.stop();
-    clearTimeout(alive);
-    return { code, reason, first: ends[0] };
-  }, { args: { dir: directory.at('gone') }, nodeOptions: GC });
-  assert.deepEqual(await app.result(), { code: 'ENOENT', reason: 'schedule', first: ['snapshot', null] });
-});
-
 test("V8's limit: a snapshot and its sidecar before the process dies", async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, ({ args }) => {
@@ -454,136 +355,4 @@ test('a worker watches its own heap, and its end ends that', async (t) => {
     return sidecar;
   }, { args: { dir: directory.path }, nodeOptions: GC });
   assert.equal(readSidecar(await app.result()).thread, 1);
-});
-
-test('metrics: numbers by name, a gauge function, the diagnostics channel', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, async ({ args, once, stayAlive }) => {
-    const alive = stayAlive();
-    const { subscribe } = require('node:diagnostics_channel');
-    const channel = [];
-    subscribe('heapdump-rs:monitor', ({ type, reason }) => channel.push([type, reason]));
-    const gauges = {};
-    const metrics = { gauge: (name, value) => (gauges[name] = value) };
-    const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, threshold: 1, metrics, metricsInterval: 10 });
-    const taken = once(watching, 'snapshot');
-    global.gc();
-    await taken;
-    while (gauges['heapdump.taken'] !== 1) await new Promise((resolve) => setTimeout(resolve, 5));
-    watching.stop();
-    clearTimeout(alive);
-    return { gauges, channel, metrics: watching.metrics() };
-  }, { args: { dir: directory.path }, nodeOptions: GC });
-  const { gauges, channel, metrics } = await app.result();
-  for (const name of ['nodejs.memory.rss', 'nodejs.memory.heap_used', 'nodejs.memory.heap_total', 'heapdump.last_pause']) {
-    assert.ok(gauges[name] > 0, name);
-  }
-  assert.deepEqual(Object.keys(metrics), Object.keys(gauges));
-  assert.deepEqual([metrics['heapdump.taken'], metrics['heapdump.failed'], metrics['heapdump.in_progress']], [1, 0, 0]);
-  assert.deepEqual(channel, [['threshold', 'used'], ['snapshot', 'used']]);
-});
-
-test('at the limit of open files there are fewer metrics, and no throw out of a timer', async (t) => {
-  const app = startApp(t, async ({ stayAlive }) => {
-    const alive = stayAlive();
-    const { closeSync, openSync } = require('node:fs');
-    const names = new Set();
-    const metrics = { gauge: (name) => names.add(name) };
-    const watching = require('../../lib/monitor.js').monitor({ metrics, metricsInterval: 5 });
-    watching.metrics();
-    const open = [];
-    try {
-      for (;;) open.push(openSync('/dev/null'));
-    } catch ({ code }) {
-      while (!names.has('heapdump.taken')) await new Promise((resolve) => setTimeout(resolve, 5));
-      const atLimit = [code, names.has('nodejs.memory.heap_used'), names.has('nodejs.memory.rss')];
-      open.map(closeSync);
-      while (!names.has('nodejs.memory.rss')) await new Promise((resolve) => setTimeout(resolve, 5));
-      clearTimeout(alive);
-      return atLimit;
-    }
-  }, { via: ['sh', '-c', 'ulimit -n 64 && exec "$@"', 'sh'] });
-  assert.deepEqual(await app.result(), ['EMFILE', true, false]);
-});
-
-test('prom-client and OpenTelemetry get them', async (t) => {
-  const app = startApp(t, async () => {
-    const watching = require('../../lib/monitor.js').monitor();
-    const prom = require('prom-client');
-    watching.toPrometheus(prom);
-    prom.collectDefaultMetrics();
-    const own = new prom.Registry();
-    watching.toPrometheus(prom, { registers: [own], prefix: 'app_' });
-
-    const { MeterProvider, MetricReader } = require('@opentelemetry/sdk-metrics');
-    class Reader extends MetricReader {
-      onForceFlush() {}
-      onShutdown() {}
-    }
-    const reader = new Reader();
-    const end = watching.toOpenTelemetry(new MeterProvider({ readers: [reader] }).getMeter('test'));
-    const collect = async () => {
-      const { resourceMetrics } = await reader.collect();
-      const points = resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics).filter(({ dataPoints }) => dataPoints.length > 0);
-      return Object.fromEntries(points.map(({ descriptor, dataPoints }) => [descriptor.name, [descriptor.unit, dataPoints[0].value]]));
-    };
-    const points = await collect();
-    end();
-    const after = await collect();
-    watching.stop();
-    return { text: await prom.register.metrics(), own: await own.metrics(), points, after };
-  });
-  const { text, own, points, after } = await app.result();
-  assert.match(text, /^nodejs_memory_rss_bytes \d{6,}$/m);
-  assert.match(text, /^heapdump_taken 0$/m);
-  assert.doesNotMatch(text, /^heapdump_last_pause_milliseconds /m);
-  assert.match(own, /^app_nodejs_memory_heap_used_bytes \d{6,}$/m);
-  assert.equal(points['nodejs.memory.heap_used'][0], 'By');
-  assert.ok(points['nodejs.memory.heap_used'][1] > 1e6);
-  assert.equal(points['heapdump.last_pause'], undefined);
-  assert.deepEqual(after, points, 'nothing is read any more');
-});
-
-test('options that are wrong throw at once, and say what was expected', async (t) => {
-  const wrong = [
-    null, { threshold: 'abc' }, { threshold: 0 }, { rss: '80%' }, { cgroup: '1GB' }, { growth: 'x' }, { every: 0 }, { max: 0 },
-    { keep: -1 }, { oom: 'never' }, { hysteresis: '100%' }, { metrics: {} }, { compress: 'xz' }, { tresholds: 1 }, { dir: 5 },
-  ];
-  const app = startApp(t, ({ args }) => {
-    const { monitor } = require('../../lib/monitor.js');
-    return args.wrong.map((options) => {
-      try {
-        monitor(options).stop();
-        return 'no error';
-      } catch (error) {
-        return `${error.code} ${error.message}`;
-      }
-    });
-  }, { args: { wrong } });
-  const messages = await app.result();
-  for (const [index, message] of messages.entries()) {
-    assert.match(message, /^ERR_INVALID_ARG_(TYPE|VALUE) The ".*" option must be /, JSON.stringify(wrong[index]));
-  }
-  assert.match(messages[1], /"threshold" option must be a size such as '1\.5GB' .* a percentage such as '80%' .* Received 'abc'/);
-});
-
-test('a gauge function that throws is one error event and no throw out of a timer', async (t) => {
-  const app = startApp(t, async ({ once, stayAlive }) => {
-    const alive = stayAlive();
-    let calls = 0;
-    const gauge = () => {
-      calls += 1;
-      throw new Error('the client is closed');
-    };
-    const watching = require('../../lib/monitor.js').monitor({ metrics: { gauge }, metricsInterval: 1 });
-    const errors = [];
-    watching.on('error', ({ message }) => errors.push(message));
-    await once(watching, 'error');
-    // Had the timer gone on, it would have come round before this one.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    clearTimeout(alive);
-    watching.stop();
-    return { calls, errors };
-  });
-  assert.deepEqual(await app.result(), { calls: 1, errors: ['the client is closed'] });
 });

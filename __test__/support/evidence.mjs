@@ -1,9 +1,12 @@
-// What a monitor leaves at V8's limit.
+// What is left beside an automatic snapshot.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
 import { validateSnapshot } from './validate.mjs';
+
+/** A sidecar's contents. */
+export const readSidecar = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));
 
 /**
  * The sidecar of the one dump in `directory`. It says the truth: a whole snapshot lies beside it, or it names the error and
@@ -13,7 +16,7 @@ export async function evidenceAtTheLimit(directory) {
   const names = directory.names();
   const [sidecar] = names.filter((name) => /^heap-oom-\d+\.json$/.test(name));
   assert.ok(sidecar, `a sidecar among ${names.join()}`);
-  const said = JSON.parse(fs.readFileSync(directory.at(sidecar), 'utf8'));
+  const said = readSidecar(directory.at(sidecar));
   assert.equal(said.reason, 'oom');
   const snapshots = names.filter((name) => /^heap-oom-\d+\.heapsnapshot$/.test(name));
   assert.deepEqual(snapshots, said.complete ? [said.snapshot] : []);
