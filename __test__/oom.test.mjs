@@ -234,34 +234,40 @@ test('a dump at the limit leaves no pages inheritable that were not', async (t) 
   assert.ok(marked > 0.8 * heap, `of a heap of ${heap} bytes ${marked} are not to be inherited`);
 });
 
-test('a worker at its own limit leaves a snapshot and ends as Node.js ends it; the process goes on', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, async ({ worker, once }) => {
-    const thread = worker(
-      () => {
-        require('../../lib/oom.js')();
-        const kept = (globalThis.kept = []);
-        // A loop that never ends may promote more in one collection than is left for its end, and V8 ends the process.
-        const leak = () => {
-          for (let i = 0; i < 2000; i++) kept.push({ a: kept.length });
-          setImmediate(leak);
-        };
-        leak();
-      },
-      {},
-      { resourceLimits: { maxOldGenerationSizeMb: 32 } },
-    ).removeAllListeners('error');
-    const exited = once(thread, 'exit');
-    const { code } = await once(thread, 'error');
-    return { code, status: await exited };
-    // V8's flag would win over the worker's own limit.
-  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=0'] });
-  assert.deepEqual(await app.result(), { code: 'ERR_WORKER_OUT_OF_MEMORY', status: 1 });
-  const name = `OoM-pid-${app.pid}-thread-1.heapsnapshot`;
-  assert.deepEqual(directory.names(), [name, `${name}.json`]);
-  assert.equal(readRecord(directory, name.replace('.heapsnapshot', '')).thread, 1);
-  await validateSnapshot(directory.at(name));
-});
+for (const [how, args] of Object.entries({
+  'bit by bit': { atLimit: 'exit' },
+  'in one loop': { atLimit: 'exit', synchronous: true },
+  'in one loop, which goes on': { atLimit: 'wait', synchronous: true },
+})) {
+  test(`a worker that fills its heap ${how}, leaves a snapshot and ends as Node.js ends it; the process goes on`, async (t) => {
+    const directory = makeTemporaryDirectory(t);
+    const app = startApp(t, async ({ worker, once, args }) => {
+      const thread = worker(
+        ({ args: { atLimit, synchronous } }) => {
+          require('../../lib/oom.js')({ atLimit });
+          const kept = (globalThis.kept = []);
+          const leak = () => {
+            do for (let i = 0; i < 2000; i++) kept.push({ a: kept.length, b: { c: i } });
+            while (synchronous);
+            setImmediate(leak);
+          };
+          leak();
+        },
+        args,
+        { resourceLimits: { maxOldGenerationSizeMb: 32 } },
+      ).removeAllListeners('error');
+      const exited = once(thread, 'exit');
+      const { code } = await once(thread, 'error');
+      return { code, status: await exited };
+      // V8's flag would win over the worker's own limit.
+    }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=0'], args });
+    assert.deepEqual(await app.result(), { code: 'ERR_WORKER_OUT_OF_MEMORY', status: 1 });
+    const name = `OoM-pid-${app.pid}-thread-1.heapsnapshot`;
+    assert.deepEqual(directory.names(), [name, `${name}.json`]);
+    assert.equal(readRecord(directory, name.replace('.heapsnapshot', '')).thread, 1);
+    await validateSnapshot(directory.at(name));
+  });
+}
 
 /** Fills most of a control group that has no room for a child, then runs into the limit. */
 const leakInGroup = async ({ args, stayAlive }) => {

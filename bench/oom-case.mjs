@@ -14,7 +14,7 @@ const MB = 1024 * 1024;
 const TIME_LIMIT_MS = 300_000;
 const GROUPS = '/sys/fs/cgroup/memory';
 
-export const SHAPES = ['objects', 'strings', 'arrays', 'closures', 'sync', 'array160', 'smallbuffers', 'buffers', 'churn'];
+export const SHAPES = ['objects', 'strings', 'arrays', 'closures', 'sync', 'worker', 'array160', 'smallbuffers', 'buffers', 'churn'];
 
 /**
  * @param {object} options

@@ -4,6 +4,7 @@
 // descriptor 3 again and again, from the very thread that leaks: while it stands still nothing comes.
 
 const fs = require('node:fs');
+const { Worker, isMainThread } = require('node:worker_threads');
 
 const MB = 1024 * 1024;
 /** Big Buffers never touch V8's limit: the program ends by itself, and a monitor of resident memory sees them. */
@@ -34,6 +35,7 @@ const SHAPES = {
   arrays: () => kept.push(new Array(1000).fill(kept.length + 0.5)),
   closures: () => kept.push(((number) => () => number)(kept.length)),
   sync: () => kept.push({ a: kept.length, b: { c: kept.length } }),
+  worker: () => kept.push({ a: kept.length, b: { c: kept.length } }),
   // 20 million references in one array, then whatever else is left to leak.
   array160() {
     if (kept.length === 0) kept.push(new Array(20e6).fill(kept));
@@ -69,11 +71,20 @@ function batch() {
   return true;
 }
 
-WAYS[way]();
-beat();
-if (shape === 'sync') {
-  while (batch());
+function run() {
+  WAYS[way]();
+  beat();
+  if (shape === 'sync' || shape === 'worker') {
+    while (batch());
+  } else {
+    const turn = () => batch() && setImmediate(turn);
+    turn();
+  }
+}
+
+if (shape === 'worker' && isMainThread) {
+  // V8's flag is its limit too. It ends, and this thread goes on.
+  new Worker(__filename, { argv: process.argv.slice(2) }).on('error', () => {});
 } else {
-  const turn = () => batch() && setImmediate(turn);
-  turn();
+  run();
 }

@@ -24,8 +24,8 @@ declare namespace oomHeapdump {
     /**
      * Ours: what happens once the snapshot at V8's heap limit is taken. `'exit'` (default, as node-oom-heapdump): the
      * process ends with status 1 when the file is complete; a worker ends as one does that is out of memory. `'wait'`: it
-     * goes on then, with a limit that is a tenth higher; `'continue'`: as soon as the child is forked. V8 restores the
-     * limit when the heap has shrunk.
+     * goes on then, with a limit that is a tenth higher (in a worker 64 MB at least); `'continue'`: as soon as the child is
+     * forked. V8 restores the limit when the heap has shrunk below three quarters of it.
      */
     atLimit?: 'exit' | 'wait' | 'continue';
     /**

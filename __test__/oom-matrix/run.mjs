@@ -1,5 +1,5 @@
 // npm run test:oom [-- MAJOR… --shapes objects,array160 --quick]: leaks of every shape on every Node.js, at limits of 64 and
-// 256 MB, with flags that make V8 mean, and in memory control groups of 256, 512 and 1024 MB. Takes the better part of an hour.
+// 256 MB, with flags that make V8 mean, and in memory control groups of 256, 512 and 1024 MB. Takes a quarter of an hour.
 // Each case leaves a whole snapshot, or says that it cannot and leaves a record; never anything else.
 
 import { parseArgs } from 'node:util';
@@ -40,6 +40,7 @@ function wrong(run, { shape, group }) {
   if (run.empty) return 'a file of 0 bytes';
   if (run.timedOut) return 'it took more than 300 s';
   if (shape === 'churn' || shape === 'buffers') return run.files.length === 0 ? undefined : `files: ${run.files}`;
+  if (shape === 'worker' && run.code !== 0) return `the process ended with its worker: ${run.signal ?? run.code}`;
   if (run.valid) return undefined;
   if (run.size !== undefined) return `not a whole snapshot: ${run.why}`;
   const told = run.record?.complete === false && run.record.error?.code === 'ERR_HEAPDUMP_NO_MEMORY';

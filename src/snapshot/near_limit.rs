@@ -138,11 +138,15 @@ const FORK_PATIENCE: Duration = Duration::from_millis(700);
 /// How long a process that waits for its file stands still at most.
 const FILE_PATIENCE: Duration = Duration::from_secs(600);
 
-/// Beyond what the heap has, when it is to end.
+/// How often the limit is raised for one snapshot.
+const RAISES: u32 = 3;
+
+/// Beyond what the heap has, when the process is to end.
 const LAST_STEP: usize = 1 << 20;
 
-/// How often the limit is raised for one snapshot, each time by a tenth of the initial limit.
-const RAISES: u32 = 3;
+/// Room for what one collection promotes at most: two semi-spaces at their largest (`Heap::DefaultMaxSemiSpaceSize`). What does
+/// not fit ends the process, and for a worker only the worker should end.
+const YOUNG_GENERATION: usize = 64 << 20;
 
 impl NearLimit {
     /// Takes the next snapshot; whether V8 is to ask again.
@@ -256,10 +260,15 @@ impl NearHeapLimit for NearLimit {
         let least =
             heap_statistics(heap.isolate).map_or(0, |statistics| statistics.old_generation());
         let raised = |step| heap.current.max(least).saturating_add(step);
-        let go_on = HeapLimitAnswer { limit: raised(heap.initial / 10), leave: false };
-        // Whoever asked V8 before us is asked soon: Node's own callback ends a worker that is out of memory, and gives it
-        // 16 MB for that, which a heap that has grown on does not fit. Where there is nobody V8 ends the process.
-        let leave = HeapLimitAnswer { limit: raised(LAST_STEP), leave: true };
+        let tenth = heap.initial / 10;
+        let (step, last_step) = if self.environment.is_main {
+            (tenth, LAST_STEP)
+        } else {
+            (tenth.max(YOUNG_GENERATION), YOUNG_GENERATION)
+        };
+        let go_on = HeapLimitAnswer { limit: raised(step), leave: false };
+        // Node's own callback ends a worker that is out of memory. Where there is nobody else V8 ends the process.
+        let leave = HeapLimitAnswer { limit: raised(last_step), leave: true };
         if self.at_work.is_running() {
             if self.raised.fetch_add(1, SeqCst) >= RAISES {
                 return leave;

@@ -1,7 +1,11 @@
 //! V8's heap limit: who is asked when the heap comes near it.
 
 use super::symbols::{self, NearHeapLimitCallback};
+#[cfg(target_os = "linux")]
+use super::worker_limit::WorkerLimit;
 use super::{Isolate, MissingSymbol};
+#[cfg(target_os = "linux")]
+use std::cell::OnceCell;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -27,7 +31,7 @@ pub(crate) struct AtHeapLimit {
 pub(crate) struct HeapLimitAnswer {
     /// The limit in bytes from now on. Below what the heap takes already, V8 ends the process.
     pub(crate) limit: usize,
-    /// Not to be asked again: the next time it is whoever asked V8 before, Node's own callback of a worker for instance.
+    /// Not to be asked again: from now on it is whom V8 asked before. Node's own callback of a worker is asked at once.
     pub(crate) leave: bool,
 }
 
@@ -57,14 +61,26 @@ pub(crate) fn ask_near_heap_limit<T: NearHeapLimit>(
         // SAFETY: the isolate is alive and entered by this thread (documented above), and does not have this callback;
         // it reads `data` as the `Asked` that it is, on this thread, and that is never freed.
         unsafe { add(isolate.as_ptr(), near_heap_limit, data) };
+        #[cfg(target_os = "linux")]
+        asked.worker.get_or_init(|| WorkerLimit::find(isolate, near_heap_limit, data));
     }
-    if let Some(restore) = table.automatically_restore_initial_heap_limit {
-        // Of the initial limit, as Node's own --heapsnapshot-near-heap-limit has it (env.cc).
-        const THRESHOLD: f64 = 0.95;
-        // SAFETY: as above.
-        unsafe { restore(isolate.as_ptr(), THRESHOLD) };
-    }
+    restore_limit_below(isolate, RESTORED_BELOW);
     Ok(())
+}
+
+/// V8 restores the initial limit when the heap's live objects are below this part of it. Not 0.95, as Node has it for its own
+/// --heapsnapshot-near-heap-limit (env.cc): with a heap in pieces V8 asks below that, and would take back what it was answered.
+const RESTORED_BELOW: f64 = 0.75;
+
+/// The same for any `part`; with 0 V8 never does.
+///
+/// Must be called on the thread that has entered `isolate`.
+fn restore_limit_below(isolate: Isolate, part: f64) {
+    let table = symbols::profiler().ok();
+    if let Some(restore) = table.and_then(|table| table.automatically_restore_initial_heap_limit) {
+        // SAFETY: the isolate is alive and entered by this thread (documented above).
+        unsafe { restore(isolate.as_ptr(), part) };
+    }
 }
 
 /// Whom to ask for one isolate. V8 knows one callback for all of them: it ends the process when a function that it has
@@ -72,6 +88,9 @@ pub(crate) fn ask_near_heap_limit<T: NearHeapLimit>(
 struct Asked {
     isolate: Isolate,
     targets: RefCell<Vec<&'static dyn NearHeapLimit>>,
+    /// Whom V8 would ask without us.
+    #[cfg(target_os = "linux")]
+    worker: OnceCell<Option<WorkerLimit>>,
 }
 
 thread_local! {
@@ -86,8 +105,12 @@ impl Asked {
                 return *asked;
             }
             // V8 holds it until the isolate is gone.
-            let asked: &'static Asked =
-                Box::leak(Box::new(Asked { isolate, targets: RefCell::default() }));
+            let asked: &'static Asked = Box::leak(Box::new(Asked {
+                isolate,
+                targets: RefCell::default(),
+                #[cfg(target_os = "linux")]
+                worker: OnceCell::new(),
+            }));
             all.push(asked);
             asked
         })
@@ -107,6 +130,12 @@ impl Asked {
             self.targets.borrow_mut().retain(|&other| !std::ptr::addr_eq(other, target));
         }
         stop_asking(self.isolate);
+        #[cfg(target_os = "linux")]
+        if let Some(Some(worker)) = self.worker.get() {
+            // This collection may have to be followed by others before JavaScript goes on, to its end.
+            restore_limit_below(self.isolate, 0.0);
+            return worker.ask(limit, initial).max(limit);
+        }
         limit
     }
 

@@ -3,8 +3,8 @@
 //! One binary serves every Node version because nothing here is compiled against V8: public functions of
 //! `v8::Isolate`, `v8::HeapProfiler`, `v8::HeapSnapshot` and `node::NodePlatform` are found by their mangled names
 //! ([`symbols`]) and the few C++ objects that V8 calls back into are laid out by hand ([`abi`]).
-//! Deliberately absent: anything of `v8::internal`, which Node hides from version 24 on. (`PersistentRegionLock` is cppgc's,
-//! of its public headers.)
+//! Deliberately absent: functions of `v8::internal`, which Node hides from version 24 on. (`PersistentRegionLock` is cppgc's,
+//! of its public headers.) One list of V8's own is found by what is on it ([`worker_limit`]).
 #![allow(unsafe_code)]
 
 mod abi;
@@ -21,6 +21,8 @@ mod platform;
 mod profiler;
 mod sampling;
 mod symbols;
+#[cfg(target_os = "linux")]
+mod worker_limit;
 #[cfg(target_os = "linux")]
 mod workerless;
 

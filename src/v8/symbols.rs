@@ -117,6 +117,13 @@ pub(super) fn collection_lock() -> Option<&'static CollectionLockSymbols> {
     TABLE.get_or_init(load).as_ref()
 }
 
+/// `node::worker::Worker::NearHeapLimit`. `None` where it is not exported.
+#[cfg(target_os = "linux")]
+pub(super) fn worker_near_heap_limit() -> Option<NearHeapLimitCallback> {
+    // SAFETY: a static function of that signature, says its name.
+    unsafe { find(names::WORKER_NEAR_HEAP_LIMIT) }
+}
+
 pub(super) fn gc_callbacks() -> Result<&'static GcCallbackSymbols, MissingSymbol> {
     static TABLE: OnceLock<Result<GcCallbackSymbols, MissingSymbol>> = OnceLock::new();
     TABLE.get_or_init(load_gc_callbacks).as_ref().map_err(|missing| *missing)
@@ -266,6 +273,9 @@ mod names {
     pub(super) const LOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockC1Ev"];
     #[cfg(target_os = "linux")]
     pub(super) const UNLOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockD1Ev"];
+    #[cfg(target_os = "linux")]
+    pub(super) const WORKER_NEAR_HEAP_LIMIT: Names =
+        &[c"_ZN4node6worker6Worker13NearHeapLimitEPvmm"];
     pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[
         c"_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
     ];
