@@ -17,6 +17,7 @@ use crate::process;
 use crate::v8::{
     AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, heap_statistics,
 };
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -132,8 +133,12 @@ impl AtWork {
     }
 }
 
-/// A child is forked within milliseconds, 0.6 s for the largest heaps; longer, and a worker thread waits for the safepoint.
-const FORK_PATIENCE: Duration = Duration::from_millis(700);
+/// V8's workers are parked within milliseconds, and the fork then holds this thread as long as it takes; longer, and one of
+/// them waits for the safepoint, or the machine is busy.
+const PARKING_PATIENCE: Duration = Duration::from_millis(50);
+
+/// The same when V8 has asked again before the fork: it will not ask much more often.
+const LAST_PARKING_PATIENCE: Duration = Duration::from_millis(700);
 
 /// How long a process that waits for its file stands still at most.
 const FILE_PATIENCE: Duration = Duration::from_secs(600);
@@ -153,17 +158,15 @@ impl NearLimit {
     fn take_next(&self, heap: &AtHeapLimit) -> bool {
         let number = self.taken.fetch_add(1, SeqCst) + 1;
         self.raised.store(1, SeqCst);
-        if self.start(heap, number) {
-            self.lend();
-        }
-        self.is_asked_again()
+        let gave_up = self.start(heap, number) && self.lend(PARKING_PATIENCE);
+        self.is_asked_again(gave_up)
     }
 
     /// Whether V8 is to ask again after the thread has lent itself.
-    fn is_asked_again(&self) -> bool {
+    fn is_asked_again(&self, gave_up: bool) -> bool {
         match self.settings.at_limit {
             AtLimit::Continue | AtLimit::Wait => true,
-            AtLimit::Exit if self.at_work.needs_this_thread() => true,
+            AtLimit::Exit if gave_up => true,
             AtLimit::Exit if self.environment.is_main => process::exit_now(1),
             AtLimit::Exit => false,
         }
@@ -225,18 +228,21 @@ impl NearLimit {
         true
     }
 
-    /// Lends this thread to the snapshot; where a worker thread waits for the collection to end, a second time after it.
-    fn lend(&self) {
+    /// Lends this thread to the snapshot. Gives up where a worker thread may wait for the collection to end: then it is lent
+    /// again after it.
+    fn lend(&self, parking_patience: Duration) -> bool {
         let (environment, at_work) = (Arc::clone(&self.environment), Arc::clone(&self.at_work));
         let at_limit = self.settings.at_limit;
-        let given_up_at = Instant::now() + FORK_PATIENCE;
+        let given_up_at = Instant::now() + parking_patience;
+        // The fork may be over by now, and not yet be told of: what is found here is not asked for again.
+        let gave_up = Cell::new(false);
         environment.run_jobs_in_collection_until(FILE_PATIENCE, || {
-            at_work.lets_go(at_limit)
-                || (at_work.needs_this_thread() && Instant::now() > given_up_at)
+            gave_up.set(at_work.needs_this_thread() && Instant::now() > given_up_at);
+            gave_up.get() || at_work.lets_go(at_limit)
         });
-        if at_limit == AtLimit::Continue || !at_work.needs_this_thread() {
+        if at_limit == AtLimit::Continue || !gave_up.get() {
             // The fork interrupts by itself.
-            return;
+            return gave_up.get();
         }
         let standing = Arc::clone(&environment);
         // What is closed cannot be forked either.
@@ -250,6 +256,7 @@ impl NearLimit {
                 process::exit_now(1);
             }
         });
+        true
     }
 }
 
@@ -273,10 +280,9 @@ impl NearHeapLimit for NearLimit {
             if self.raised.fetch_add(1, SeqCst) >= RAISES {
                 return leave;
             }
-            if self.at_work.needs_this_thread() {
-                self.lend();
-            }
-            return if self.is_asked_again() { go_on } else { leave };
+            let stands = !self.at_work.lets_go(self.settings.at_limit);
+            let gave_up = stands && self.lend(LAST_PARKING_PATIENCE);
+            return if self.is_asked_again(gave_up) { go_on } else { leave };
         }
         if self.taken.load(SeqCst) >= self.settings.most {
             return leave;
