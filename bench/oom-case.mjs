@@ -19,7 +19,7 @@ export const SHAPES = ['objects', 'strings', 'arrays', 'closures', 'sync', 'work
 /**
  * @param {object} options
  * @param {string} options.node
- * @param {'none' | 'core' | 'fork' | 'exit' | 'peer'} options.way
+ * @param {'none' | 'raise' | 'core' | 'fork' | 'exit' | 'peer'} options.way
  * @param {string} options.shape one of SHAPES
  * @param {number} [options.limit] of V8's old space, in MB
  * @param {string[]} [options.flags] of V8, besides or instead
@@ -60,6 +60,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
   // A child of ours goes on when its parent has died.
   await waitForFile(directory);
   const result = { way, shape, limit, code, signal, alive: ended - start, timedOut: ended - start >= TIME_LIMIT_MS, said };
+  if (asked.at !== undefined) Object.assign(result, silenceAround(beats, asked.at, ended));
   const file = snapshotIn(directory);
   result.files = readdirSync(directory);
   result.empty = result.files.some((name) => statSync(join(directory, name)).size === 0);
@@ -67,10 +68,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
   result.record = readRecord(directory);
   result.children = result.record?.report?.childPrivateMemory;
   if (file !== undefined) {
-    const { birthtimeMs, size } = statSync(file);
-    result.size = size;
-    result.took = statSync(file).mtimeMs - birthtimeMs;
-    Object.assign(result, silenceAround(beats, asked.at ?? birthtimeMs, ended));
+    result.size = statSync(file).size;
     result.valid = await validateSnapshot(file).then(({ nodes }) => nodes > 0, (error) => ((result.why = error.message), false));
   }
   result.longest = longestSilence(beats);

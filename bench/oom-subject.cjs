@@ -16,6 +16,8 @@ const [way, shape, evidence, peer] = process.argv.slice(2);
 const WAYS = {
   none() {},
   core() {},
+  // Where there can be no file V8 is answered all the same, and nothing is done: what it does by itself then.
+  raise: () => require('../lib/oom.js')({ path: '/proc/none/evidence', atLimit: 'continue', record: 'failure' }),
   // The drop-in with an option of ours: the process goes on once the child is forked.
   fork() {
     require('../lib/oom.js')({ path: evidence, atLimit: 'continue' });
