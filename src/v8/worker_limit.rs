@@ -10,7 +10,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// How much of the isolate is searched for the list. It is 30 to 60 KB from its beginning in V8 of Node 20 to 26.
+/// How much of the isolate is searched for the list: enough for V8 of Node 20 to 26, where it was found.
 const SEARCHED: usize = 256 << 10;
 const PAGE: usize = 4 << 10;
 const WORD: usize = size_of::<usize>();
