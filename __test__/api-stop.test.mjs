@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, signalChild, snapshotChildOf } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 test('an AbortSignal that has fired before: AbortError with its reason, nothing forked, nothing written', async (t) => {
   const directory = makeTemporaryDirectory(t);

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Readable } from 'node:stream';
 
+import { canReadZstd, validateStream } from '../harness/validate.mjs';
 import { NODE_MAJOR, startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf } from './support/processes.mjs';
-import { canReadZstd, validateStream } from './support/validate.mjs';
 
 const binaryOutput = { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] };
 

@@ -7,9 +7,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
+import { canReadZstd, validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, ROOT, startApp, startProgram } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { canReadZstd, validateSnapshot } from './support/validate.mjs';
 
 test('promises.writeSnapshot resolves with a report that agrees with the file', async (t) => {
   const directory = makeTemporaryDirectory(t);

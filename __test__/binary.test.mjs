@@ -5,9 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const readJson = (...names) => JSON.parse(fs.readFileSync(path.join(ROOT, ...names), 'utf8'));
 

@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const UNPRIVILEGED = [
   'setpriv', '--reuid', '1000', '--regid', '1000', '--clear-groups', '--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all',

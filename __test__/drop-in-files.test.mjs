@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const isWholeSnapshot = (file) => validateSnapshot(file).then(({ nodes }) => assert.ok(nodes > 10_000));
 const wholeFiles = (directory, count) =>

@@ -7,10 +7,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const isWholeSnapshot = (file) => validateSnapshot(file).then(({ nodes }) => assert.ok(nodes > 10_000));
 

@@ -10,10 +10,10 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 
+import { validateSnapshot, validateStream } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { atEndOf, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot, validateStream } from './support/validate.mjs';
 
 const require = createRequire(import.meta.url);
 const { Exporter, FileExporter, S3Exporter, AzureBlobExporter, GCSExporter, WebhookExporter } = require('../lib/exporters.js');

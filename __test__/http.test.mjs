@@ -7,11 +7,11 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot, validateStream } from '../harness/validate.mjs';
 import { ROOT, startApp, startProgram } from './support/app.mjs';
 import { atEndOf, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { ask, askWhole, AUTHORIZATION, TOKEN } from './support/http.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot, validateStream } from './support/validate.mjs';
 
 /** A server with a handler at every path but /health; its log goes to standard output. */
 const serve = ({ fill, say, args }) => {

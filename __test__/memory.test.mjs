@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeControlGroup, needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const MIB = 1 << 20;
 

@@ -7,10 +7,10 @@ import http from 'node:http';
 import os from 'node:os';
 import { test } from 'node:test';
 
+import { validateSnapshot, validateStream } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { atEndOf, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot, validateStream } from './support/validate.mjs';
 
 const HOST = os.hostname().replace(/[^\w.-]/g, '_');
 const readJson = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));

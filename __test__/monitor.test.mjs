@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { evidenceAtTheLimit, readSidecar } from './support/evidence.mjs';
 import { makeControlGroup } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const GC = ['--expose-gc'];
 

@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { signalChild, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const PLAIN = { NODE_HEAPDUMP_OPTIONS: 'plain' };
 

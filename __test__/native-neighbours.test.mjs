@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { needsTool } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** The library that one of children/ is the source of; undefined without a compiler. */
 function buildLibrary(t, name) {

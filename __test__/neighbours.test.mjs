@@ -6,10 +6,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** The package as npm would install it a second time. */
 function copyPackage(directory) {

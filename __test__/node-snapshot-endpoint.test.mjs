@@ -8,11 +8,11 @@ import { test } from 'node:test';
 import v8 from 'node:v8';
 import zlib from 'node:zlib';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
 import { atEndOf, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const { Completeness } = createRequire(import.meta.url)('../lib/cli/completeness.js');
 

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp, startProgram } from './support/app.mjs';
 import { BIN, runCommand, startCommand } from './support/command.mjs';
 import { needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { TOKEN } from './support/http.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** A handler at each path of `args.handlers`; tells the status and the coding of every answer. */
 const serve = ({ fill, say, args }) => {

@@ -18,7 +18,7 @@ import {
   snapshotChildOf,
   waitFor,
 } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
+import { validateSnapshot } from '../harness/validate.mjs';
 
 const { Target } = createRequire(import.meta.url)('../lib/cli/processes.js');
 

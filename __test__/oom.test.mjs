@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeControlGroup, mountTmpfs, needsRoot } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const SMALL = ['--max-old-space-size=32'];
 

@@ -5,10 +5,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp, startProgram } from './support/app.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** Waits for that many whole files; a file appears under its name when it is complete. */
 const filesOf = (directory, count, pattern = /^[^.]/) =>

@@ -5,11 +5,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { evidenceAtTheLimit } from './support/evidence.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const REGISTER = path.join(ROOT, 'lib/register.js');
 

@@ -6,10 +6,10 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, descriptorsOf, goneAfter, isRunning, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const withInput = { stdio: ['pipe', 'pipe', 'pipe'] };
 

@@ -6,11 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { canReadZstd, validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { injectInto, makeImmutable, mountReadOnly, mountTmpfs, needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf } from './support/processes.mjs';
-import { canReadZstd, validateSnapshot } from './support/validate.mjs';
 
 /** One dump into `args.name`; how it ended and how often that was told. */
 const oneDump = ({ heapdump, fill, args, plain }) => new Promise((resolve) => {

@@ -5,11 +5,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { needsRoot, needsTool } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** Every file gets its own name, or is gone; those that are there are whole. */
 async function nothingHalf(directory) {

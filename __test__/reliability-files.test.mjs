@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, ROOT, startApp } from './support/app.mjs';
 import { needsRoot, needsTool, WITHOUT_RIGHTS } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** How a call ends, each way of asking: fork, in process, synchronous. The callback must come once. */
 const everyWay = async ({ heapdump, args, plain }) => {

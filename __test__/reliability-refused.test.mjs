@@ -7,11 +7,11 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { validateSnapshot, validateStream } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeControlGroup, needsRoot, needsTool, refusingForks } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot, validateStream } from './support/validate.mjs';
 
 const REFUSE_FORK = fileURLToPath(new URL('children/refuse-fork.py', import.meta.url));
 

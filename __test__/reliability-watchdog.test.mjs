@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { atEndOf, makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, isRunning, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** A program's child for a snapshot that is none of `seen`, stopped; it is then one of them. */
 async function stopChild(app, seen) {

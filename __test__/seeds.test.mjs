@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { askWhole, AUTHORIZATION, TOKEN } from './support/http.mjs';
 import { waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** `source` as app.js of a directory where the package is installed. */
 function start(t, source, { flags = ['--max-old-space-size=256'], env } = {}) {

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { canReadZstd, validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
-import { canReadZstd, validateSnapshot } from './support/validate.mjs';
 
 const DONE = /^heapdump-\d+\.\d+\.heapsnapshot(\.gz|\.zst)?$/;
 

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 /** Waits until exactly `count` whole snapshots are there and no child works. */
 async function snapshots(app, directory, count) {

@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 import v8 from 'node:v8';
 import zlib from 'node:zlib';
 
+import { SnapshotScanner } from '../harness/scanner.mjs';
+import { canReadZstd, InvalidSnapshot, validateSnapshot, validateStream } from '../harness/validate.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
-import { SnapshotScanner } from './support/scanner.mjs';
-import { canReadZstd, InvalidSnapshot, validateSnapshot, validateStream } from './support/validate.mjs';
 
 const directory = makeTemporaryDirectory();
 after(() => directory.remove());
@@ -120,7 +120,7 @@ test('compressed files are read, and their truncated copies are not valid', asyn
 });
 
 test('the command line prints the counts', () => {
-  const validator = fileURLToPath(new URL('support/validate.mjs', import.meta.url));
+  const validator = fileURLToPath(new URL('../harness/validate.mjs', import.meta.url));
   const { status, stdout } = spawnSync(process.execPath, [validator, original], { encoding: 'utf8' });
   assert.equal(status, 0);
   assert.match(stdout, /nodes: \d+/);

@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 async function classesIn(file) {
   const rows = [];

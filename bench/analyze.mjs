@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { devtoolsWorker } from '../__test__/analyze-oracle/bundle.mjs';
+import { devtoolsWorker } from '../harness/devtools/bundle.mjs';
 import { heapSnapshotTool } from './heap-snapshot-tool.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));

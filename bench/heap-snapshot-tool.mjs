@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 
-import { unpackDebian } from '../tools/debian.mjs';
+import { unpackDebian } from '../harness/debian.mjs';
 
 /** The command to start it with; nothing, with a word why, where it cannot be started. */
 export async function heapSnapshotTool(cache) {

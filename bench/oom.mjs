@@ -11,9 +11,9 @@ import { loadavg } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { build } from '../tools/build.mjs';
-import { bold, dim, green, main, red, root, yellow } from '../tools/run.mjs';
-import { SHAPES, runCase } from './oom-case.mjs';
+import { build } from '../harness/build.mjs';
+import { SHAPES, runCase } from '../harness/oom-case.mjs';
+import { bold, dim, green, main, red, root, yellow } from '../harness/run.mjs';
 
 const MB = 1024 * 1024;
 

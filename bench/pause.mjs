@@ -7,8 +7,8 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { build } from '../tools/build.mjs';
-import { Problem, bold, dim, main, root, yellow } from '../tools/run.mjs';
+import { build } from '../harness/build.mjs';
+import { Problem, bold, dim, main, root, yellow } from '../harness/run.mjs';
 import { measureRequire } from './require-time.mjs';
 
 const MB = 1024 * 1024;

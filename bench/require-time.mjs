@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { root } from '../tools/run.mjs';
+import { root } from '../harness/run.mjs';
 import { buildEmptyAddon } from './empty-addon.mjs';
 
 const ROUNDS = 25;

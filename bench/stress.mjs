@@ -6,9 +6,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { validateSnapshot } from '../__test__/support/validate.mjs';
-import { build } from '../tools/build.mjs';
-import { Problem, bold, dim, green, main, red, root, seconds } from '../tools/run.mjs';
+import { build } from '../harness/build.mjs';
+import { Problem, bold, dim, green, main, red, root, seconds } from '../harness/run.mjs';
+import { validateSnapshot } from '../harness/validate.mjs';
 
 const { values } = parseArgs({
   options: {

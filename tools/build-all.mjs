@@ -8,8 +8,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, r
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { Problem, bold, dim, green, main, must, root, run, seconds } from '../harness/run.mjs';
 import { faultsOf } from './binaries.mjs';
-import { Problem, bold, dim, green, main, must, root, run, seconds } from './run.mjs';
 import { PREBUILT, TARGETS, binaryOf, buildable } from './targets.mjs';
 
 /** Two compilers make two binaries, so it is named here. */

@@ -12,7 +12,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, statSync } from 
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, join, resolve } from 'node:path';
-import { Problem, bold, dim, green, main, red, seconds } from './run.mjs';
+import { Problem, bold, dim, green, main, red, seconds } from '../harness/run.mjs';
 
 const USAGE = 'Usage: node tools/devtools.mjs <snapshot file> [more files …] <directory for the PNGs>';
 const PAGE = 'devtools://devtools/bundled/js_app.html';

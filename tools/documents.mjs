@@ -5,7 +5,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { root } from './run.mjs';
+import { root } from '../harness/run.mjs';
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 

@@ -4,7 +4,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, main } from './run.mjs';
+import { root, main } from '../harness/run.mjs';
 
 // The compiler's part of libFuzzer: counters at every edge and comparison. No address sanitizer: the crate has no
 // unsafe code.

@@ -1,8 +1,8 @@
 // npm run test:matrix: the suite on every supported Node.js. `-- 22 26` picks versions; other words pick test files.
 
-import { build } from './build.mjs';
-import { NODES, fetchNode } from './nodes.mjs';
-import { bold, dim, green, main, red, seconds } from './run.mjs';
+import { build } from '../harness/build.mjs';
+import { NODES, fetchNode } from '../harness/nodes.mjs';
+import { bold, dim, green, main, red, seconds } from '../harness/run.mjs';
 import { runSuite } from './suite.mjs';
 
 await main(async () => {

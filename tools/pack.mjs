@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import { Problem, green, main, root, run } from '../harness/run.mjs';
 import { faultsOf } from './binaries.mjs';
-import { Problem, green, main, root, run } from './run.mjs';
 import { TARGETS, binaryOf } from './targets.mjs';
 
 /** The platforms that a package is published for. */

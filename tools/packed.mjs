@@ -8,12 +8,12 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
-import { validateSnapshot } from '../__test__/support/validate.mjs';
-import { build } from './build.mjs';
+import { build } from '../harness/build.mjs';
+import { Problem, dim, green, main, root, seconds } from '../harness/run.mjs';
+import { validateSnapshot } from '../harness/validate.mjs';
 import { pack, platforms } from './pack.mjs';
 import { MANAGERS } from './packed/managers.mjs';
 import { filesOf, startRegistry } from './packed/registry.mjs';
-import { Problem, dim, green, main, root, seconds } from './run.mjs';
 
 /** Nothing here takes so long unless it hangs. */
 const LIMIT_MS = 300_000;

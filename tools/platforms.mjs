@@ -10,11 +10,11 @@ import { closeSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, op
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { validateSnapshot } from '../__test__/support/validate.mjs';
-import { fetchNode } from './nodes.mjs';
-import { fetchPackage } from './packages.mjs';
+import { fetchNode } from '../harness/nodes.mjs';
+import { fetchPackage } from '../harness/packages.mjs';
+import { Problem, bold, dim, green, main, red, root, seconds } from '../harness/run.mjs';
+import { validateSnapshot } from '../harness/validate.mjs';
 import { WINE_ENVIRONMENT, armNode, muslNode, windowsNode } from './platforms/emulators.mjs';
-import { Problem, bold, dim, green, main, red, root, seconds } from './run.mjs';
 import { binaryOf } from './targets.mjs';
 
 /** Nothing here takes so long unless it hangs; qemu is ten times slower than a processor, and a busy machine slower still. */

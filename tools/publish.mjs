@@ -5,8 +5,8 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
+import { Problem, green, main, run } from '../harness/run.mjs';
 import { filesOf } from './packed/registry.mjs';
-import { Problem, green, main, run } from './run.mjs';
 
 await main(async () => {
   const directory = resolve(process.argv[2] ?? 'packed');

@@ -5,10 +5,10 @@ import { fork } from 'node:child_process';
 import { mkdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-import { build } from './build.mjs';
+import { build } from '../harness/build.mjs';
+import { Problem, bold, dim, green, main, red, root } from '../harness/run.mjs';
 import { readContents } from './demo/contents.mjs';
 import { Load } from './demo/load.mjs';
-import { Problem, bold, dim, green, main, red, root } from './run.mjs';
 
 /** So many sessions leak before the first snapshot: with them Node's own takes a few seconds. */
 const SESSIONS = 12_000;

@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { root, run } from './run.mjs';
+import { root, run } from '../harness/run.mjs';
 
 /** A file that has not ended by then has failed; the slowest takes about a tenth of it. */
 const FILE_LIMIT_MS = 600_000;

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 
-import { root } from './run.mjs';
+import { root } from '../harness/run.mjs';
 
 /** Without the linker's date; with the C runtime inside, because not every Windows has it. */
 const MSVC = ['-Clink-arg=/Brepro', '-Ctarget-feature=+crt-static'];

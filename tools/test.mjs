@@ -1,8 +1,8 @@
 // npm test: everything, on the installed Node. `npm test -- NAME…` runs only the test files whose names contain NAME.
 
-import { build } from './build.mjs';
+import { build } from '../harness/build.mjs';
+import { bold, dim, green, main, red, run, seconds } from '../harness/run.mjs';
 import { checkDocuments } from './documents.mjs';
-import { bold, dim, green, main, red, run, seconds } from './run.mjs';
 import { runSuite } from './suite.mjs';
 import { checkTypes } from './types.mjs';
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { root, run } from './run.mjs';
+import { root, run } from '../harness/run.mjs';
 
 export async function checkTypes() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc');

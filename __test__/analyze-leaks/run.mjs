@@ -6,7 +6,8 @@ import http from 'node:http';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { analyzerBinary, nodeBinary } from '../analyze-oracle/nodes.mjs';
+import { fetchNode } from '../../harness/nodes.mjs';
+import { analyzerBinary } from '../support/analyzer.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-leaks');
@@ -28,7 +29,7 @@ let failed = 0;
 for (const version of versions) {
   for (const [kind, expected] of Object.entries(kinds)) {
     for (const variant of ['leak', 'repaired']) {
-      const files = await snapshots(nodeBinary(version), kind, variant);
+      const files = await snapshots(await fetchNode(version), kind, variant);
       // Three snapshots and two; with ids, and as if the ids could not be compared.
       for (const count of [3, 2]) {
         for (const match of ['auto', 'class']) {

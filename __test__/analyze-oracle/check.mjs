@@ -2,7 +2,7 @@
 // exits with 1 if anything does. Node for node, class for class, and the difference of two files.
 import { execFileSync, spawn } from 'node:child_process';
 import readline from 'node:readline';
-import { load } from './devtools.mjs';
+import { load } from '../../harness/devtools/load.mjs';
 
 const [binary, file, later] = process.argv.slice(2);
 let differences = 0;

@@ -7,8 +7,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { devtoolsWorker } from './bundle.mjs';
-import { analyzerBinary } from './nodes.mjs';
+import { devtoolsWorker } from '../../harness/devtools/bundle.mjs';
+import { analyzerBinary } from '../support/analyzer.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-oracle');

@@ -5,8 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { devtoolsWorker } from './bundle.mjs';
-import { analyzerBinary, nodeBinary } from './nodes.mjs';
+import { devtoolsWorker } from '../../harness/devtools/bundle.mjs';
+import { fetchNode } from '../../harness/nodes.mjs';
+import { analyzerBinary } from '../support/analyzer.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-oracle');
@@ -26,7 +27,7 @@ const binary = analyzerBinary();
 let passed = 0;
 const failed = [];
 for (const version of versions) {
-  const node = nodeBinary(version);
+  const node = await fetchNode(version);
   for (const kind of kinds) {
     const files = [1, 2].map((n) => path.join(cache, `${version}-${kind}-${n}.heapsnapshot`));
     run(node, [path.join(here, 'make.cjs'), kind, ...files], 60);

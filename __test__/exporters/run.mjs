@@ -4,8 +4,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { NODES, fetchNode } from '../../tools/nodes.mjs';
-import { Problem, main, root, run } from '../../tools/run.mjs';
+import { fetchNode } from '../../harness/nodes.mjs';
+import { Problem, main, root, run } from '../../harness/run.mjs';
 
 const here = join(root, '__test__/exporters');
 const cache = join(root, '.cache/exporters');
@@ -21,8 +21,7 @@ await main(async () => {
   for (const file of ['requirements.txt', 'app.cjs']) copyFileSync(join(here, file), join(cache, file));
 
   // The SDKs of Azure and Google, and Azurite, want Node.js 22 or later.
-  const version = Object.keys(NODES).find((each) => each.startsWith('24.'));
-  const node = Number(process.versions.node.split('.')[0]) >= 22 ? process.execPath : await fetchNode(version);
+  const node = Number(process.versions.node.split('.')[0]) >= 22 ? process.execPath : await fetchNode('24');
   const env = { ...process.env, EXPORTERS_CACHE: cache };
   delete env.NODE_TEST_CONTEXT;
   const { code } = await run(node, ['--test', '--test-reporter=spec', join(here, 'stores.test.mjs')], { env });

@@ -9,10 +9,10 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { spawn } from 'node:child_process';
 
+import { validateStream } from '../../harness/validate.mjs';
 import { ROOT, startProgram } from '../support/app.mjs';
 import { atEndOf, makeTemporaryDirectory } from '../support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from '../support/processes.mjs';
-import { validateStream } from '../support/validate.mjs';
 
 const CACHE = process.env.EXPORTERS_CACHE;
 const PYTHON = path.join(CACHE, 'python/bin/python');

@@ -6,11 +6,11 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { validateSnapshot, validateStream } from '../../harness/validate.mjs';
 import { ROOT, startProgram } from '../support/app.mjs';
 import { makeTemporaryDirectory } from '../support/files.mjs';
 import { ask, askWhole, AUTHORIZATION, TOKEN } from '../support/http.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from '../support/processes.mjs';
-import { validateSnapshot, validateStream } from '../support/validate.mjs';
 
 const APP = path.join(process.env.FRAMEWORKS_CACHE, 'app.cjs');
 

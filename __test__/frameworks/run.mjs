@@ -4,7 +4,7 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Problem, main, root, run } from '../../tools/run.mjs';
+import { Problem, main, root, run } from '../../harness/run.mjs';
 
 const here = join(root, '__test__/frameworks');
 const cache = join(root, '.cache/frameworks');

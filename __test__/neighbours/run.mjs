@@ -4,8 +4,8 @@
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { build } from '../../tools/build.mjs';
-import { main, must, root, run } from '../../tools/run.mjs';
+import { build } from '../../harness/build.mjs';
+import { main, must, root, run } from '../../harness/run.mjs';
 
 const here = join(root, '__test__/neighbours');
 const cache = join(root, '.cache/neighbours');

@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import { validateSnapshot } from '../../harness/validate.mjs';
 import { childrenOf, waitFor } from '../support/processes.mjs';
-import { validateSnapshot } from '../support/validate.mjs';
 
 /** The flow of node-red-contrib-heap-dump's README, as it stands there. */
 export const SEED = [

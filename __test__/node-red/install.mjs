@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Problem, root, run } from '../../tools/run.mjs';
+import { Problem, root, run } from '../../harness/run.mjs';
 
 const CACHE = join(root, '.cache/node-red');
 export const PLAYWRIGHT = '1.65.1';

@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { NODES, fetchNode } from '../../tools/nodes.mjs';
-import { bold, green, main, red, root } from '../../tools/run.mjs';
+import { fetchNode } from '../../harness/nodes.mjs';
+import { bold, green, main, red, root } from '../../harness/run.mjs';
 import { findChromium, testEditor } from './editor.mjs';
+import { testFlows } from './flows.mjs';
 import { prepare } from './install.mjs';
 import { startNodeRed } from './server.mjs';
-import { testFlows } from './flows.mjs';
 
 /** Each with the oldest major of Node.js that it is tested on. */
 const VERSIONS = { 4: { nodeRed: '4.1.15', node: '20' }, 5: { nodeRed: '5.0.7', node: '24' } };
@@ -21,7 +21,7 @@ await main(async () => {
   const wanted = process.argv.slice(2);
   for (const [major, { nodeRed, node }] of Object.entries(VERSIONS)) {
     if (wanted.length > 0 && !wanted.includes(major)) continue;
-    const binary = await fetchNode(Object.keys(NODES).find((version) => version.startsWith(`${node}.`)));
+    const binary = await fetchNode(String(node));
     console.log(bold(`Node-RED ${nodeRed} on Node.js ${node}`));
     const installed = await prepare(nodeRed);
     const server = await startNodeRed(installed, binary);

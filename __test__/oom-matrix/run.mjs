@@ -4,10 +4,10 @@
 
 import { parseArgs } from 'node:util';
 
-import { SHAPES, groupsAreWritable, runCase } from '../../bench/oom-case.mjs';
-import { build } from '../../tools/build.mjs';
-import { NODES, fetchNode } from '../../tools/nodes.mjs';
-import { bold, dim, green, main, red, yellow } from '../../tools/run.mjs';
+import { build } from '../../harness/build.mjs';
+import { NODES, fetchNode } from '../../harness/nodes.mjs';
+import { SHAPES, groupsAreWritable, runCase } from '../../harness/oom-case.mjs';
+import { bold, dim, green, main, red, yellow } from '../../harness/run.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -7,9 +7,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 
-import { Problem, bold, green, main, red, root, run } from '../../tools/run.mjs';
+import { Problem, bold, green, main, red, root, run } from '../../harness/run.mjs';
+import { validateSnapshot } from '../../harness/validate.mjs';
 import { childrenOf, isRunning, processInfo, waitFor } from '../support/processes.mjs';
-import { validateSnapshot } from '../support/validate.mjs';
 
 const TOOLS = ['pm2@7.0.4', 'nodemon@3.1.14'];
 const CACHE = join(root, '.cache/pm2');

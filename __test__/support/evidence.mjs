@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 
-import { validateSnapshot } from './validate.mjs';
+import { validateSnapshot } from '../../harness/validate.mjs';
 
 /** A sidecar's contents. */
 export const readSidecar = (file) => JSON.parse(fs.readFileSync(file, 'utf8'));

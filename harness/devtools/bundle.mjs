@@ -9,7 +9,7 @@ const root = path.resolve(here, '../..');
 
 /** The module with `HeapSnapshotLoader` and `SecondaryInitManager`. */
 export async function devtoolsWorker() {
-  const out = path.join(root, '.cache/analyze-oracle/devtools-worker.mjs');
+  const out = path.join(root, '.cache/devtools/worker.mjs');
   if (!fs.existsSync(out)) await bundle(out);
   return pathToFileURL(out).href;
 }
