@@ -6,6 +6,7 @@
 
 mod environment;
 mod error;
+mod facts;
 mod filename;
 mod js;
 mod monitor;
@@ -39,6 +40,7 @@ impl Heap {
         let environment = Arc::new(environment::Environment::new(process::is_main_thread()));
         js::connect(env, &environment)?;
         let options = options::parse(&options);
+        facts::loaded(&environment, &options);
         if options.plain {
             snapshot::keep_children_plain();
         }

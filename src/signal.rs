@@ -2,6 +2,7 @@
 
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::facts::{self, Cause, Entry};
 use crate::options::{EnvironmentOptions, SignalChoice};
 use crate::snapshot::{
     Destination, Listener, QUEUE, Report, Request, RequestOptions, open_destination,
@@ -43,13 +44,19 @@ pub(crate) fn attach(
 ) -> io::Result<()> {
     // So that a thread that never returns to its event loop can be dumped: this needs JavaScript's context.
     let _ = environment.platform();
+    let directory = permission.as_ref().map(|permission| permission.directory.clone());
     lock_targets().push(Target {
         environment: Arc::clone(environment),
         announce: Arc::clone(announce),
         permission,
         outstanding: Arc::default(),
     });
-    if SETTINGS.set(options.clone()).is_ok() { watch(options.signal) } else { Ok(()) }
+    if SETTINGS.set(options.clone()).is_ok() {
+        watch(options.signal)?;
+        facts::watched(options);
+    }
+    facts::dumped(environment, directory.as_deref());
+    Ok(())
 }
 
 /// `environment` has ended.
@@ -83,6 +90,7 @@ static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 /// The signal is answered by another (`true`), or by this package again.
 pub(crate) fn hand_over(to_another: bool) {
     HANDED_OVER.store(to_another, SeqCst);
+    facts::handed_over(to_another);
 }
 
 /// The first environment's settings hold for the process, as its signal does.
@@ -122,6 +130,7 @@ fn watch(_signal: SignalChoice) -> io::Result<()> {
 /// On the signal watcher's thread.
 #[cfg_attr(windows, allow(dead_code))]
 fn on_signal() {
+    let _answer = facts::Answer;
     let Some(settings) = SETTINGS.get() else { return };
     // Held until the requests are in the queue: whoever stops it then finds all that were accepted there.
     let accepting = ACCEPTING.read().unwrap_or_else(PoisonError::into_inner);
@@ -140,8 +149,8 @@ fn on_signal() {
 
 impl Target {
     fn dump(self, settings: &EnvironmentOptions) {
-        if let Some(Permission { directory, granted: false }) = self.permission {
-            (self.announce)(Err(SnapshotError::AccessDenied(directory)));
+        if let Some(Permission { directory, granted: false }) = &self.permission {
+            self.refuse(SnapshotError::AccessDenied(directory.clone()));
             return;
         }
         // The one that was asked for, also when the process has changed its directory since.
@@ -154,6 +163,7 @@ impl Target {
         if accepted.is_err() {
             return;
         }
+        let is_main = self.environment.is_main;
         let listener = SignalListener { announce: self.announce, _place: Place(self.outstanding) };
         match request(self.environment, settings, directory, listener) {
             Ok(request) => {
@@ -162,8 +172,16 @@ impl Target {
                     request.end(Err(SnapshotError::ForkUnavailable(reason)));
                 }
             }
-            Err((listener, error)) => Box::new(listener).done(Err(error)),
+            Err((listener, error)) => {
+                Entry::refused(Cause::Signal, is_main, &error);
+                Box::new(listener).done(Err(error));
+            }
         }
+    }
+
+    fn refuse(&self, error: SnapshotError) {
+        Entry::refused(Cause::Signal, self.environment.is_main, &error);
+        (self.announce)(Err(error));
     }
 }
 
@@ -184,6 +202,7 @@ fn request(
     let mode = 0o600;
     match open_destination(Destination::Default(directory), &options, mode) {
         Ok((output, _name)) => Ok(Request {
+            entry: Entry::waiting(Cause::Signal, environment.is_main, &output),
             pending: Some(environment.begin_request()),
             urgent: false,
             environment,

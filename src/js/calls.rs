@@ -7,6 +7,7 @@ use super::values::{
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::facts::while_taken;
 use crate::options::EnvironmentOptions;
 use crate::signal;
 use crate::snapshot::{
@@ -80,7 +81,8 @@ fn in_process(
         Err(error) => Started { end: Some(Err(error).into()), ..Started::default() },
         Ok((output, name)) => {
             let path = output.path().map(buffer_of);
-            let end = Some(ended(take(&output, options.request(), asked_at)));
+            let take = || take(&output, options.request(), asked_at);
+            let end = Some(ended(while_taken(&output, take)));
             Started { name, path, end, fd: None }
         }
     }

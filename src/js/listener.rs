@@ -3,6 +3,7 @@
 use super::values::{Event, JsOptions};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::facts;
 use crate::monitor;
 use crate::signal;
 use crate::snapshot::{Listener, ProgressReport, QUEUE, Report};
@@ -33,6 +34,7 @@ pub(crate) fn connect(env: &napi::Env, environment: &Arc<Environment>) -> napi::
         wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
     }));
     env.add_env_cleanup_hook(Arc::clone(environment), |environment| {
+        facts::unloaded(&environment);
         signal::detach(&environment);
         monitor::detach(&environment);
         environment.close();

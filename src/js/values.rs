@@ -246,13 +246,7 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             in_process: options.in_process,
             fallback_inline: options.fallback_inline,
             directory: options.directory.clone(),
-            compress: options.compression.map(|compression| {
-                match compression {
-                    Compression::Gzip => "gzip",
-                    Compression::Zstd => "zstd",
-                }
-                .to_owned()
-            }),
+            compress: options.compression.map(|compression| compression.name().to_owned()),
             workers: options.workers,
             automatic: options
                 .automatic

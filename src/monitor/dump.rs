@@ -3,6 +3,7 @@
 use super::{Crossing, Monitor, Reason, Told, Why, directory, lock};
 use crate::environment::When;
 use crate::error::SnapshotError;
+use crate::facts::{Cause, Entry};
 use crate::process;
 use crate::signal;
 use crate::snapshot::{
@@ -52,11 +53,13 @@ impl Monitor {
         let output = match opened {
             Ok((output, _)) => output,
             Err(error) => {
+                Entry::refused(Cause::Monitor, self.environment.is_main, &error);
                 Box::new(listener).done(Err(error));
                 return false;
             }
         };
         let request = Request {
+            entry: Entry::waiting(Cause::Monitor, self.environment.is_main, &output),
             environment: Arc::clone(&self.environment),
             output: Arc::new(output),
             options: settings.options.clone(),

@@ -13,6 +13,7 @@ pub(crate) use rules::{Crossing, Limit, Reason};
 
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::facts;
 use crate::process;
 use crate::snapshot::{
     AtLimit, NearLimitSettings, Origin, Report, RequestOptions, float, sidecar_of,
@@ -142,12 +143,15 @@ impl Monitor {
         let mut monitors = lock(&MONITORS);
         monitors.retain(|monitor| monitor.strong_count() > 0);
         monitors.push(Arc::downgrade(&monitor));
+        facts::monitor_started();
         Ok((monitor, missing))
     }
 
     /// No dump is begun from here on; for the environment's own thread.
     pub(crate) fn stop(&self) {
-        self.lock_inbox().stopped = true;
+        if !std::mem::replace(&mut self.lock_inbox().stopped, true) {
+            facts::monitor_stopped();
+        }
         self.arrived.notify_all();
         if let (Some(watch), Ok(isolate)) = (lock(&self.gc_watch).take(), Isolate::current()) {
             watch.stop(isolate);

@@ -59,6 +59,11 @@ mod thread;
 #[cfg(unix)]
 pub(crate) use thread::spawn_quiet;
 
+#[cfg(not(target_os = "linux"))]
+mod no_public_page;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use no_public_page::PublicPage;
+
 /// What a memory control group uses of its limit, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct GroupUse {

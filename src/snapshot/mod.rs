@@ -36,6 +36,7 @@ pub(crate) use target::above_standard;
 
 use crate::environment::{Environment, NotRun, Pending, When};
 use crate::error::SnapshotError;
+use crate::facts::Entry;
 use crate::v8::{SnapshotOptions, open_platform_gate, shut_platform_gate};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -50,6 +51,14 @@ pub(crate) enum Compression {
 }
 
 impl Compression {
+    /// As options say it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+
     /// What is added to the file's name.
     pub(crate) fn extension(self) -> &'static str {
         match self {
@@ -76,6 +85,8 @@ pub(crate) struct RequestOptions {
 
 /// A snapshot that was accepted. It belongs to the thread that drives it.
 pub(crate) struct Request {
+    /// What the process says of it.
+    pub(crate) entry: Entry,
     pub(crate) environment: Arc<Environment>,
     pub(crate) output: Arc<Output>,
     pub(crate) options: RequestOptions,
@@ -169,6 +180,7 @@ fn name_buffers() -> Option<&'static crate::process::NameBuffers> {
 impl Request {
     /// Makes the snapshot; on a thread of its own. Always ends by telling the listener, after `before_telling`.
     fn run(mut self, before_telling: impl FnOnce()) {
+        self.entry.running();
         let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.take()));
         let result = taken.unwrap_or_else(|_| {
             Err(SnapshotError::Internal("the driving thread panicked".to_owned()))
@@ -178,11 +190,12 @@ impl Request {
     }
 
     pub(crate) fn end(self, result: Result<Report, SnapshotError>) {
-        let Request { output, listener, pending, .. } = self;
+        let Request { entry, output, listener, pending, .. } = self;
         // The temporary file is gone, the reader of a stream sees its end, and the event loop is free to go, before the
         // caller is told.
         drop(output);
         drop(pending);
+        entry.ended(&result);
         listener.done(result);
     }
 

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::facts::{self, Cause, Entry};
 use crate::process;
 use crate::v8::{
     AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, heap_statistics,
@@ -95,7 +96,9 @@ pub(crate) fn arm(
     };
     Isolate::current()
         .and_then(|isolate| ask_near_heap_limit(isolate, Arc::new(near_limit)))
-        .map_err(|missing| SnapshotError::ForkUnavailable(missing.to_string()))
+        .map_err(|missing| SnapshotError::ForkUnavailable(missing.to_string()))?;
+    facts::armed_near_limit();
+    Ok(())
 }
 
 /// Answers V8 for one environment.
@@ -202,6 +205,7 @@ impl NearLimit {
         let output = match opened {
             Ok((output, _)) => output,
             Err(error) => {
+                Entry::refused(Cause::Oom, self.environment.is_main, &error);
                 Box::new(listener).done(Err(error));
                 return false;
             }
@@ -209,6 +213,7 @@ impl NearLimit {
         self.at_work.forked.store(false, SeqCst);
         self.at_work.running.store(true, SeqCst);
         let request = Request {
+            entry: Entry::waiting(Cause::Oom, self.environment.is_main, &output),
             environment: Arc::clone(&self.environment),
             output: Arc::new(output),
             options: self.settings.options.clone(),

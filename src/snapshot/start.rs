@@ -7,6 +7,7 @@ use super::{
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
+use crate::facts::{Cause, Entry, while_taken};
 use crate::filename::default_name;
 use crate::process::monotonic;
 use std::path::{Path, PathBuf};
@@ -76,14 +77,9 @@ pub(crate) fn start(
     listener: impl FnOnce() -> Result<Box<dyn Listener>, SnapshotError>,
 ) -> Result<Accepted, SnapshotError> {
     let now = |order: &Order, reason| {
-        take_in_process(
-            &order.output,
-            order.options.v8,
-            order.options.compression,
-            order.asked_at,
-            reason,
-        )
-        .map(|report| Accepted::Done(Box::new(report)))
+        let Order { output, options, asked_at, .. } = order;
+        let take = || take_in_process(output, options.v8, options.compression, *asked_at, reason);
+        while_taken(output, take).map(|report| Accepted::Done(Box::new(report)))
     };
     if order.options.in_process {
         return now(&order, None);
@@ -98,11 +94,13 @@ pub(crate) fn start(
     if order.busy == Busy::Reject && QUEUE.is_busy() {
         return Err(SnapshotError::Busy);
     }
+    let listener = listener()?;
     let request = Request {
+        entry: Entry::waiting(Cause::Call, environment.is_main, &order.output),
         environment: Arc::clone(environment),
         output: Arc::new(order.output),
         options: order.options,
-        listener: listener()?,
+        listener,
         record: None,
         cancelled: order.cancelled,
         asked_at: order.asked_at,
@@ -113,14 +111,18 @@ pub(crate) fn start(
         Ok(()) => Ok(Accepted::Started),
         Err((request, error)) => {
             let reason = format!("no thread can be started: {error}");
-            let Request { output, options, asked_at, .. } = request;
-            if !options.fallback_inline || matches!(*output, Output::Pipe(_)) {
-                return Err(SnapshotError::ForkUnavailable(reason));
-            }
-            // A thread may have been refused for lack of memory.
-            check_memory_in_process()?;
-            take_in_process(&output, options.v8, options.compression, asked_at, Some(reason))
-                .map(|report| Accepted::Done(Box::new(report)))
+            let Request { entry, output, options, asked_at, .. } = request;
+            let result = if !options.fallback_inline || matches!(*output, Output::Pipe(_)) {
+                Err(SnapshotError::ForkUnavailable(reason))
+            } else {
+                // A thread may have been refused for lack of memory.
+                check_memory_in_process().and_then(|()| {
+                    let (v8, compression) = (options.v8, options.compression);
+                    take_in_process(&output, v8, compression, asked_at, Some(reason))
+                })
+            };
+            entry.ended(&result);
+            result.map(|report| Accepted::Done(Box::new(report)))
         }
     }
 }

@@ -36,6 +36,16 @@ impl Output {
         }
     }
 
+    /// Device and inode of the open file, whatever its name is; of a file alone.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        #[cfg(unix)]
+        if let Output::File(target) = self {
+            use std::os::unix::fs::MetadataExt;
+            return target.file.metadata().ok().map(|found| (found.dev(), found.ino()));
+        }
+        None
+    }
+
     /// Back to the beginning, for another attempt.
     pub(crate) fn rewind(&self) -> io::Result<()> {
         if let Output::File(FileTarget { file, .. }) = self {

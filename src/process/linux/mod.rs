@@ -9,6 +9,7 @@ mod name_buffers;
 #[path = "no_name_buffers.rs"]
 mod name_buffers;
 mod procfs;
+mod public_page;
 mod regions;
 mod shared;
 mod thread_number;
@@ -20,6 +21,7 @@ pub(crate) use fork::{Child, fork_child};
 pub(crate) use memory::Bound;
 pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, resident};
 pub(crate) use name_buffers::NameBuffers;
+pub(crate) use public_page::PublicPage;
 pub(crate) use regions::Regions;
 pub(crate) use shared::SharedPage;
 pub(crate) use watch::{ChildEnd, Ending, Vitals, watch};
