@@ -127,6 +127,10 @@ impl Entry {
                 snapshot.state = Stage::Complete;
                 snapshot.ended_at = Some(wall_clock());
                 snapshot.bytes = Some(report.bytes);
+                // Its name may have become another's meanwhile.
+                if let Some(path) = &report.path {
+                    snapshot.path = Some(path.to_string_lossy().into_owned());
+                }
             }),
         }
     }

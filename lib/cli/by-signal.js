@@ -1,122 +1,144 @@
 'use strict';
 
-// A snapshot of a process that has loaded the package: its signal is sent, and its answer is the file that it opens, seen
-// among its descriptors. Nothing is guessed from names or times in a directory that others may share.
+// A snapshot of a process that has loaded the package: its signal is sent, and its page of facts (facts.js) says what answers it:
+// which open file, by device and inode, and where that will stand. Nothing depends on the name that it has until then.
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 
 const { Problem, printable, size } = require('./command.js');
+const { FactsPage } = require('./facts.js');
+const { Inside, identityOf } = require('./inside.js');
 const { plainly } = require('./output.js');
-
-/** A dump of the signal that is being written (`FileTarget::reserve` of src/snapshot/target.rs). */
-const RESERVED = /^\.(heapdump-\d+\.\d+\.heapsnapshot(?:\.gz|\.zst)?)\.tmp$/;
 
 /** The signal is answered by a thread of its own, at once unless the process is stopped. */
 const ANSWER_LIMIT_MS = 30_000;
 /** Without its process a dump that does not grow for so long will never be whole. */
 const ORPHAN_LIMIT_MS = 60_000;
+/** A signal is answered by the snapshot of the one before it, if that is not older. */
+const RECENT_MS = 2_000;
 const LOOK_MS = 2;
 const WATCH_MS = 25;
 
 /**
- * @param {import('./processes.js').Target} target
+ * @param {import('./processes.js').Target} target that answers `name`, as its page says
  * @param {string} name of the signal
  */
 async function bySignal(target, name, output, progress, signal) {
-  const earlier = new Set(dumps(target).map(({ id }) => id));
+  const page = FactsPage.of(target.pid);
+  const inside = new Inside(target.pid);
+  let dump;
+  try {
+    dump = await begun({ target, page, inside, name, signal });
+    dump.path = await complete(target, page, inside, dump, progress, signal);
+    const counts = await copy(dump, output, progress, signal);
+    removeOriginal(inside, dump, progress);
+    return counts;
+  } finally {
+    if (dump !== undefined) fs.closeSync(dump.fd);
+    page?.close();
+    inside.close();
+  }
+}
+
+/** Sends the signal. The dump that answers it is opened by us too: from here on it cannot be missed. */
+async function begun({ target, page, inside, name, signal }) {
+  const before = page?.read();
+  if (before === undefined) throw new Problem(`process ${target.pid} has ended, or no longer says how it is asked`);
+  const newest = before.snapshots.at(-1)?.number ?? 0;
+  const sent = Date.now();
   try {
     process.kill(target.pid, name);
   } catch (error) {
     throw new Problem(`cannot send ${name} to process ${target.pid}: ${plainly(error)}`);
   }
-  const dump = await begun(target, name, earlier, signal);
-  try {
-    await complete(target, dump, progress, signal);
-    const counts = await copy(dump, output, progress, signal);
-    removeOriginal(target, dump, progress);
-    return counts;
-  } finally {
-    fs.closeSync(dump.fd);
-  }
-}
-
-/** Dumps that the process has open, by the order of their names: that is by age. */
-function dumps(target) {
-  const found = [];
-  for (const [number, file] of target.openFiles()) {
-    const [, name] = RESERVED.exec(path.basename(file)) ?? [];
-    if (name === undefined) continue;
-    try {
-      const { dev, ino } = fs.statSync(target.at('fd', number));
-      const id = `${dev}:${ino}`;
-      if (!found.some((other) => other.id === id)) found.push({ id, name, number, directory: path.dirname(file) });
-    } catch {
-      // Complete meanwhile.
-    }
-  }
-  return found.sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
-}
-
-/** The dump that the signal began, opened by us too: from here on it cannot be missed. */
-async function begun(target, name, earlier, signal) {
   const deadline = performance.now() + ANSWER_LIMIT_MS;
   for (;;) {
-    if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended before it began a dump`);
-    const all = dumps(target);
-    const fresh = all.filter(({ id }) => !earlier.has(id));
-    // One at work and one behind it are all that a thread accepts (src/signal.rs): the later one is what we would get.
-    const dump = fresh[0] ?? (all.length >= 2 ? all.at(-1) : undefined);
-    if (dump !== undefined) {
-      try {
-        const fd = fs.openSync(target.at('fd', dump.number), 'r');
-        const { dev, ino } = fs.fstatSync(fd);
-        if (dump.id === `${dev}:${ino}`) return { ...dump, fd, further: fresh.length - 1 };
-        fs.closeSync(fd);
-      } catch (error) {
-        if (error.code !== 'ENOENT' && error.code !== 'ENXIO') {
-          throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
-        }
+    const facts = page.read();
+    if (facts === undefined || !target.isRunning())
+      throw new Problem(`process ${target.pid} has ended before it began a dump`);
+    if (facts.signals > before.signals) {
+      const answer = answerOf(facts, newest, sent);
+      if (answer === undefined) {
+        throw new Problem(`process ${target.pid} was sent ${name} and begins no dump: it is about to exit`);
       }
+      const fd = open(target, inside, answer);
+      if (fd !== undefined) return { ...answer, fd };
+    } else if (performance.now() > deadline) {
+      throw new Problem(silence(target, name));
     }
-    if (performance.now() > deadline) throw new Problem(silence(target, name));
     if (signal?.aborted) throw new Problem('the time of --timeout is over');
     await delay(LOOK_MS);
   }
 }
 
+/** The snapshot that a signal began or `joined`, of the main thread if it is dumped; `further`: others that it began. */
+function answerOf(facts, newest, sent) {
+  const ofSignals = facts.snapshots.filter(({ cause }) => cause === 'signal');
+  const fresh = ofSignals.filter(({ number }) => number > newest);
+  if (fresh.length > 0) {
+    const own = fresh.find(({ main }) => main) ?? fresh[0];
+    return { ...own, joined: false, further: fresh.length - 1 };
+  }
+  const recent = ofSignals.filter(({ endedAt, askedAt }) => endedAt === undefined || askedAt > sent - RECENT_MS);
+  const joined = recent.findLast(({ main }) => main) ?? recent.at(-1);
+  return joined && { ...joined, joined: true, further: 0 };
+}
+
+/** A descriptor of the dump's file; undefined where it is between two places. */
+function open(target, inside, { state, file, path: name, message, code }) {
+  if (state === 'failed') throw gaveUp(target, { message, code });
+  let fd;
+  try {
+    fd = state === 'complete' ? inside.open(name) : openByIdentity(target, file);
+  } catch (error) {
+    if (state === 'complete' || (error.code !== 'ENOENT' && error.code !== 'ENXIO'))
+      throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
+  }
+  if (fd === undefined) return undefined;
+  if (identityOf(fs.fstatSync(fd, { bigint: true })) === file) return fd;
+  fs.closeSync(fd);
+  if (state === 'complete') throw new Problem(`the dump of process ${target.pid} is no longer at ${printable(name)}`);
+  return undefined;
+}
+
+function openByIdentity(target, identity) {
+  for (const [number] of target.openFiles()) {
+    const at = target.at('fd', number);
+    const found = fs.statSync(at, { bigint: true, throwIfNoEntry: false });
+    if (found?.isFile() && identityOf(found) === identity) return fs.openSync(at, 'r');
+  }
+  return undefined;
+}
+
+const gaveUp = (target, { message = 'it does not say why', code }) =>
+  new Problem(`process ${target.pid} gave the dump up: ${printable(message)}${code ? ` (${code})` : ''}`);
+
 function silence(target, name) {
   const state = target.stat().state;
   if (state === 'T' || state === 't')
     return `process ${target.pid} is stopped (SIGSTOP, or a debugger): let it continue`;
-  return (
-    `process ${target.pid} was sent ${name}, and no dump of it was seen. It says why in a warning of its own: ` +
-    `too little memory, or no way to write to ${printable(target.dumpDirectory())}. ` +
-    `\`heapdump-rs doctor --pid ${target.pid}\` looks at both`
-  );
+  return `process ${target.pid} was sent ${name}, and its thread that answers has not seen it for ${ANSWER_LIMIT_MS / 1000} s`;
 }
 
-/** Waits until the dump has its final name: then it is whole and on the disk. */
-async function complete(target, dump, progress, signal) {
+/** Waits until the dump is whole and on the disk, as its process says, or because it stands under its name; gives that. */
+async function complete(target, page, inside, dump, progress, signal) {
   let last = { bytes: -1, at: performance.now() };
   for (;;) {
-    const now = fs.readlinkSync(`/proc/self/fd/${dump.fd}`);
-    if (path.basename(now) === dump.name) return;
-    const { nlink, size: bytes } = fs.fstatSync(dump.fd);
-    if (nlink === 0) {
-      throw new Problem(
-        `process ${target.pid} gave the dump up; it says why in a warning of its own (HeapdumpWarning on its standard error)`,
-      );
-    }
+    const said = page.read()?.snapshots.find(({ number }) => number === dump.number);
+    if (said?.state === 'complete') return said.path;
+    if (said === undefined && inside.identify(dump.path) === dump.file) return dump.path;
+    if (said?.state === 'failed') throw gaveUp(target, said);
+    const { size: bytes } = fs.fstatSync(dump.fd);
     progress.show(bytes === 0 ? 'V8 takes the snapshot …' : `${size(bytes)} written`);
     if (bytes !== last.bytes) last = { bytes, at: performance.now() };
+    // Its child may go on alone.
     if (performance.now() - last.at > ORPHAN_LIMIT_MS && !target.isRunning()) {
       throw new Problem(`process ${target.pid} has ended, and its dump with it`);
     }
     if (signal?.aborted) {
-      const file = printable(path.join(dump.directory, dump.name));
-      throw new Problem(`the time of --timeout is over; process ${target.pid} goes on writing ${file}`);
+      throw new Problem(`the time of --timeout is over; process ${target.pid} goes on writing ${printable(dump.path)}`);
     }
     await delay(WATCH_MS);
   }
@@ -126,8 +148,7 @@ async function copy(dump, output, progress, signal) {
   try {
     return await output.receive(bytesOf(dump.fd), (bytes) => progress.show(`${size(bytes)} copied`), signal);
   } catch (error) {
-    if (error instanceof Problem)
-      error.message += `; the process' own copy stays: ${printable(path.join(dump.directory, dump.name))}`;
+    if (error instanceof Problem) error.message += `; the process' own copy stays: ${printable(dump.path)}`;
     throw error;
   }
 }
@@ -143,18 +164,16 @@ async function* bytesOf(fd) {
   }
 }
 
-/** It was asked for by us, and has been copied. */
-function removeOriginal(target, dump, progress) {
-  const name = path.join(dump.directory, dump.name);
+/** It has been copied, and nobody else looks for it. */
+function removeOriginal(inside, dump, progress) {
   try {
-    const file = target.file(name);
-    const { dev, ino } = fs.statSync(file);
-    if (dump.id === `${dev}:${ino}`) fs.unlinkSync(file);
+    if (dump.joined) progress.say(`the process' own copy stays: ${printable(dump.path)} (another signal asked for it)`);
+    else inside.remove(dump.path, dump.file);
   } catch (error) {
-    progress.say(`the process' own copy stays: ${printable(name)} (${plainly(error)})`);
+    progress.say(`the process' own copy stays: ${printable(dump.path)} (${plainly(error)})`);
   }
   if (dump.further > 0)
-    progress.say(`${dump.further} more of its threads write theirs into ${printable(dump.directory)}`);
+    progress.say(`${dump.further} more of its threads write theirs into ${printable(path.dirname(dump.path))}`);
 }
 
 module.exports = { bySignal };

@@ -8,28 +8,29 @@ const { printable, size } = require('./command.js');
 const { LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
 const { files, groupNote, growth, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
 const { childBudget, headroom } = require('./memory.js');
-const { Target, readPackageOptions } = require('./processes.js');
+const { Target } = require('./processes.js');
 
 /** A child is really forked. */
 async function lookHere() {
   const attempt = await tryFork();
   const target = process.platform === 'linux' ? new Target(process.pid) : undefined;
   const parent = process.platform === 'linux' ? tryTarget(process.ppid) : undefined;
-  const settings = {
-    package: readPackageOptions(process.env.NODE_HEAPDUMP_OPTIONS),
-    node: (process.env.NODE_OPTIONS ?? '').split(/\s+/).filter(Boolean),
-  };
-  const directory = path.resolve(settings.package.directory);
+  const nodeOptions = (process.env.NODE_OPTIONS ?? '').split(/\s+/).filter(Boolean);
+  const { signal, directory: name = '.' } = attempt.options ?? DEFAULTS;
+  const directory = path.resolve(name);
   return [
     attempt.finding,
     ...(target === undefined ? [] : [memoryHere(target)]),
-    signalHere(settings, parent),
+    signalHere(signal, nodeOptions, parent),
     files(directory, directory, undefined),
     ...(attempt.report === undefined
       ? []
       : [good('pause', `${attempt.report.pause.toFixed(1)} ms for this small process; ${growth()}`)]),
   ];
 }
+
+/** Of NODE_HEAPDUMP_OPTIONS, which the addon reads. */
+const DEFAULTS = { signal: 'SIGUSR2' };
 
 async function tryFork() {
   const platform = `Node.js ${process.versions.node}, ${process.platform}-${process.arch}`;
@@ -44,14 +45,17 @@ async function tryFork() {
       ),
     };
   }
+  const options = require('../native.js').heap.options();
   if (process.platform !== 'linux') {
     return {
+      options,
       finding: warning('fork', `${platform}: only Linux has it; snapshots are taken in process, which stands still`),
     };
   }
   try {
     const report = await addon.writeSnapshot('/dev/null', { mode: 'fork' });
     return {
+      options,
       report,
       finding: good(
         'fork',
@@ -60,6 +64,7 @@ async function tryFork() {
     };
   } catch (error) {
     return {
+      options,
       finding: bad(
         'fork',
         `${printable(error.message)} (${error.code}, ${platform}): README.md, Troubleshooting, says what to do`,
@@ -80,13 +85,12 @@ function memoryHere(target) {
     : good('memory', `${text}${groupNote(found)}`);
 }
 
-function signalHere(settings, parent) {
-  const { signal } = settings.package;
+function signalHere(signal, nodeOptions, parent) {
   if (signal === undefined) {
     return warning('signal', 'NODE_HEAPDUMP_OPTIONS says nosignal: no signal dumps; take the word out if one should');
   }
   if (parent !== undefined && under(parent, 'nodemon') && signal === 'SIGUSR2') return nodemon();
-  const own = nodeSignal(settings.node, signal);
+  const own = nodeSignal(nodeOptions, signal);
   return good('signal', `${signal} dumps, once the application has loaded heapdump-rs${own}`);
 }
 

@@ -12,30 +12,37 @@ const { userName } = require('./processes.js');
 
 function lookAt(target) {
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
-  const loaded = target.hasLoadedPackage();
-  const signal = target.dumpSignal();
+  const facts = target.facts();
+  const loaded = facts !== undefined || target.hasLoadedPackage();
+  const signal = target.dumpSignal(facts);
   const anonymous = target.memory('RssAnon');
-  const directory = target.dumpDirectory();
   return [
-    ask(target, loaded, signal),
-    forkOf(target),
+    ask(target, loaded, facts, signal),
+    forkOf(target, facts),
     memoryOf(target, anonymous),
-    signalOf(target, loaded, signal),
-    files(directory, target.file(directory), target),
+    signalOf(target, loaded, facts, signal),
+    filesOf(target, loaded, facts),
     pauseOf(target, anonymous, loaded),
+    ...(facts?.lastSnapshot === undefined ? [] : [lastOf(facts.lastSnapshot)]),
   ];
 }
 
-function ask(target, loaded, signal) {
+function ask(target, loaded, facts, signal) {
   const who = `${target.describe()} of ${userName(Number.parseInt(target.status('Uid'), 10))}`;
-  if (signal !== undefined) return good('process', `${who} has loaded heapdump-rs`);
-  if (loaded)
-    return warning('process', `${who} has loaded heapdump-rs, not its signal: load the main entry, without nosignal`);
+  if (signal !== undefined) return good('process', `${who} has loaded heapdump-rs ${facts.version}`);
+  if (facts !== undefined) {
+    const without = `${who} has loaded heapdump-rs ${facts.version}, not its signal`;
+    return warning('process', `${without}: load the main entry, without nosignal`);
+  }
+  if (loaded) {
+    const silent = `${who} has loaded heapdump-rs and does not say how it is asked`;
+    return warning('process', `${silent}: another version, or a seccomp filter or an old kernel refuses memfd_create(2)`);
+  }
   return warning('process', `${who} has not loaded heapdump-rs: a dump would stop it (inspector); load the package`);
 }
 
-function forkOf(target) {
-  if (!target.packageOptions().fork)
+function forkOf(target, facts) {
+  if (facts?.mode === 'inline')
     return warning('fork', 'NODE_HEAPDUMP_OPTIONS says nofork: dumps stop the process; take the word out');
   const left = processesLeft(target);
   if (left !== undefined && left < 1)
@@ -68,8 +75,8 @@ function memoryOf(target, anonymous) {
   return good('memory', text);
 }
 
-function signalOf(target, loaded, signal) {
-  const { signal: wanted = 'none' } = target.packageOptions();
+function signalOf(target, loaded, facts, signal) {
+  const wanted = facts === undefined ? 'SIGUSR2' : facts.signal;
   if (under(target, 'nodemon') && wanted === 'SIGUSR2') return nodemon();
   if (signal !== undefined) {
     const name = target.variable('pm_id') === undefined ? undefined : (target.variable('name') ?? 'NAME');
@@ -83,9 +90,24 @@ function signalOf(target, loaded, signal) {
     const both = 'with heapdump-rs both would act, NODE_HEAPDUMP_OPTIONS=signal=SIGHUP avoids that';
     return warning('signal', `SIGUSR2 is answered by the application or another package; ${both}`);
   }
-  return loaded
+  return facts !== undefined
     ? warning('signal', 'no signal dumps; SIGUSR2 would end the process')
     : warning('signal', 'SIGUSR2 would end the process: send it only to one that has loaded heapdump-rs');
+}
+
+/** Until it is loaded, dumps would go where the process is. */
+function filesOf(target, loaded, facts) {
+  if (facts === undefined && loaded) return warning('files', 'where dumps of the signal go is not known');
+  const directory = facts?.directory ?? fs.readlinkSync(target.at('cwd'));
+  return files(directory, target.file(directory), target);
+}
+
+/** What became of the last request, for somebody who looks for its file. */
+function lastOf({ cause, state, path: name, code, message, bytes }) {
+  const what = `the last snapshot (${cause})${name === undefined ? '' : ` into ${printable(name)}`}`;
+  if (state === 'complete') return good('last', `${what} is complete, ${size(bytes)}`);
+  if (state === 'failed') return warning('last', `${what} failed: ${printable(message ?? '')} (${code})`);
+  return good('last', `${what} ${state === 'running' ? 'is being taken' : 'waits for another'}`);
 }
 
 function pauseOf(target, anonymous, loaded) {

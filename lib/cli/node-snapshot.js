@@ -71,8 +71,19 @@ function take(target, output, progress, signal) {
   const { name: own, parent } = target.stat();
   if (own === 'heapdump')
     throw new Problem(`process ${target.pid} is a child that takes a snapshot; ask its parent, ${parent}`);
+  if (target.facts() === undefined && target.hasLoadedPackage()) throw new Problem(silent(target));
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
   return require('./inspector.js').byInspector(target, output, progress, signal);
+}
+
+/** It need not stand still for its inspector, and which signal it answers is not to be guessed. */
+function silent(target) {
+  return (
+    `process ${target.pid} has loaded heapdump-rs and does not say how it is asked: its version is another one, or a seccomp ` +
+    'filter or an old kernel refuses memfd_create(2). Send the signal yourself that it was told to answer (SIGUSR2 unless ' +
+    `NODE_HEAPDUMP_OPTIONS says another; ${target.catches('SIGUSR2') ? 'it is caught' : 'SIGUSR2 would end it'}): ` +
+    'the file appears in the directory that it was told'
+  );
 }
 
 module.exports = { help, options, main };

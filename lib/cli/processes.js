@@ -7,6 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { Problem, printable } = require('./command.js');
+const { readFacts } = require('./facts.js');
 const { listening } = require('./sockets.js');
 
 /** Node's own entry point, a dynamic symbol of every executable or library that is Node: `node::Start(int, char**)`. */
@@ -142,34 +143,14 @@ class Target {
     return /\/heapdump-rs\.[^/\n]*\.node( \(deleted\))?$/m.test(this.maps);
   }
 
-  /**
-   * The signal that this package answers there; undefined for none. All three must hold: the binary is mapped, its
-   * watcher's thread (src/process/uv_signal.rs) runs, and the signal is caught: it ends any other process.
-   */
-  dumpSignal() {
-    if (!this.hasLoadedPackage() || !this.threads().includes('heapdump-signal')) return undefined;
-    const { signal } = this.packageOptions();
-    return signal !== undefined && this.catches(signal) ? signal : undefined;
+  /** What it says of itself; undefined where it has not loaded the package, or can show no page (facts.js). */
+  facts() {
+    return readFacts(this.pid);
   }
 
-  threads() {
-    return fs.readdirSync(this.at('task')).map((id) => {
-      try {
-        return fs.readFileSync(this.at('task', id, 'comm'), 'utf8').trim();
-      } catch {
-        return '';
-      }
-    });
-  }
-
-  /** NODE_HEAPDUMP_OPTIONS as it was started with, as src/options.rs reads it. */
-  packageOptions() {
-    return readPackageOptions(this.variable('NODE_HEAPDUMP_OPTIONS'));
-  }
-
-  /** Where its dumps of the signal go, in its own file system. */
-  dumpDirectory() {
-    return path.resolve(fs.readlinkSync(this.at('cwd')), this.packageOptions().directory);
+  /** The signal that is safe to send for a dump: it ends a process that does not catch it. */
+  dumpSignal(facts = this.facts()) {
+    return facts?.signal !== undefined && this.catches(facts.signal) ? facts.signal : undefined;
   }
 
   /** Open files: `[descriptor, target]`. */
@@ -210,20 +191,6 @@ async function whileItRuns(target, body) {
     if (error instanceof Problem || target.isRunning()) throw error;
     throw new Problem(`process ${target.pid} has ended`);
   }
-}
-
-/** The words that matter here; later ones win. */
-function readPackageOptions(text = '') {
-  const options = { signal: 'SIGUSR2', directory: '.', fork: true, compress: undefined };
-  for (const word of text.split(/\s*,\s*/)) {
-    if (word === 'nosignal') options.signal = undefined;
-    else if (word === 'signal') options.signal = 'SIGUSR2';
-    else if (/^signal=SIG(USR[12]|HUP|QUIT)$/.test(word)) options.signal = word.slice('signal='.length);
-    else if (/^dir=./.test(word)) options.directory = word.slice('dir='.length);
-    else if (word === 'fork' || word === 'nofork') options.fork = word === 'fork';
-    else if (word === 'gzip' || word === 'zstd') options.compress = word;
-  }
-  return options;
 }
 
 /** The process that listens on a loopback port of ours, where we may see it. */
@@ -276,4 +243,4 @@ function userName(uid) {
   return `user ${uid}`;
 }
 
-module.exports = { Target, findListener, readPackageOptions, userName, whileItRuns };
+module.exports = { Target, findListener, userName, whileItRuns };
