@@ -20,7 +20,9 @@ import {
 } from './support/processes.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 
-const { Target } = createRequire(import.meta.url)('../lib/cli/processes.js');
+const require = createRequire(import.meta.url);
+const { readFacts } = require('../lib/cli/facts.js');
+const { Target } = require('../lib/cli/processes.js');
 
 const loaded = ({ heapdump, fill, say, stayAlive, args }) => {
   stayAlive();
@@ -108,18 +110,23 @@ test('its own options count: another signal, a directory, compression; the name 
   assert.deepEqual([...fs.readFileSync(directory.at('a.heapsnapshot.gz')).subarray(0, 2)], [0x1f, 0x8b]);
 });
 
+/** Whether a descriptor is of the file that a page of facts names. */
+function holds({ pid }, number, file) {
+  const found = fs.statSync(`/proc/${pid}/fd/${number}`, { bigint: true, throwIfNoEntry: false });
+  return found !== undefined && `${found.dev}:${found.ino}` === file;
+}
+
 test('a dump that its process gives up is an error, and leaves nothing', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, loaded, { cwd: directory.path, args: { objects: 200_000 } });
   const command = startCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
   const child = await snapshotChildOf(app);
-  await waitFor('it is watched', () =>
-    [...descriptorsOf(command.pid).values()].some((file) => /heapdump-\d+\.\d+\.heapsnapshot\.tmp$/.test(file)),
-  );
+  const { file } = readFacts(app.pid).lastSnapshot;
+  await waitFor('it is watched', () => [...descriptorsOf(command.pid).keys()].some((number) => holds(command, number, file)));
   signalChild(child, 'SIGKILL');
   const { code, stderr } = await command.ended();
   assert.equal(code, 2);
-  assert.match(stderr, /gave the dump up.*HeapdumpWarning/);
+  assert.match(stderr, /gave the dump up: .*\(ERR_HEAPDUMP_CHILD_KILLED\)/);
   assert.deepEqual(directory.names(), []);
 });
 
@@ -300,6 +307,7 @@ test('an older file is replaced only by --force, and a wrong name costs no dump'
   for (const [name, pattern] of [
     ['old', /is there already; --force/],
     ['missing/a', /there is no such directory/],
+    ['old/a', /there is no such directory/],
     ['app', /is no file/],
   ]) {
     const { code, stderr } = await to(name);
@@ -309,4 +317,38 @@ test('an older file is replaced only by --force, and a wrong name costs no dump'
   assert.equal(fs.readFileSync(directory.at('old'), 'utf8'), 'old');
   assert.equal((await to('old', '--force')).code, 0);
   await validateSnapshot(directory.at('old'));
+});
+
+test('a link of the container that leads to / leads to its own root, not to ours', async (t) => {
+  if (!needsRoot(t) || !needsTool(t, 'unshare') || !needsTool(t, 'chroot')) return;
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('root'));
+  // A root directory of its own, in which /dumps is a link to /elsewhere; ours has another /elsewhere at that place.
+  const elsewhere = directory.at('elsewhere');
+  const container =
+    'mount --rbind / "$0" && mount -t tmpfs none "$0$1" && mkdir -p "$0$2" && ln -s "$2" "$0$1/dumps" && shift 2 && exec chroot "$0" "$@"';
+  const via = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', container];
+  const app = await start(t, loaded, {
+    via: [...via, directory.at('root'), directory.path, elsewhere],
+    env: { NODE_HEAPDUMP_OPTIONS: `dir=${directory.at('dumps')}` },
+  });
+  const { pid } = await waitFor('the process', () => childrenOf(app.pid)[0]);
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at('a')]);
+  assert.deepEqual([code, stderr], [0, '']);
+  await validateSnapshot(directory.at('a'));
+  assert.deepEqual(fs.readdirSync(`/proc/${pid}/root${elsewhere}`), []);
+});
+
+test('two who ask at the same time get one dump or two, each whole', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  const app = await start(t, loaded, { cwd: directory.at('app'), args: { objects: 100_000 } });
+  const answers = await Promise.all(
+    ['a', 'b', 'c'].map((name) => runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)])),
+  );
+  for (const { code, stderr } of answers) {
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /^(the process' own copy stays: .*\n)?$/);
+  }
+  for (const name of ['a', 'b', 'c']) await validateSnapshot(directory.at(name));
 });

@@ -13,7 +13,7 @@ import { makeControlGroup, needsRoot, needsTool, refusingForks } from './support
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
 
-const REFUSE_FORK = fileURLToPath(new URL('children/refuse-fork.py', import.meta.url));
+const REFUSE = fileURLToPath(new URL('children/refuse.py', import.meta.url));
 
 /** Dumps in every way that a caller can choose. */
 const everyChoice = async ({ heapdump, promises, plain }) => {
@@ -53,9 +53,9 @@ for (const [errno, words] of [['EPERM', /not permitted/], ['ENOSYS', /not implem
 
 test('a seccomp filter that refuses fork: in process with the reason, or an error', async (t) => {
   if (process.arch !== 'x64' || !needsTool(t, 'python3')) return t.diagnostic('not run: the filter is for x86_64 and in Python');
-  const probe = spawnSync('python3', [REFUSE_FORK, '1', 'sh', '-c', 'true; (true)'], { encoding: 'utf8' });
+  const probe = spawnSync('python3', [REFUSE, 'fork', '1', 'sh', '-c', 'true; (true)'], { encoding: 'utf8' });
   if (/prctl/.test(probe.stderr)) return t.diagnostic(`not run: ${probe.stderr}`);
-  await fallsBack(t, /not permitted/, { via: ['python3', REFUSE_FORK, '1'] });
+  await fallsBack(t, /not permitted/, { via: ['python3', REFUSE, 'fork', '1'] });
 });
 
 test('ENOMEM from fork is lack of memory: an error whatever the caller chose, never an attempt in process', async (t) => {

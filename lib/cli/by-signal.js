@@ -167,8 +167,9 @@ async function* bytesOf(fd) {
 /** It has been copied, and nobody else looks for it. */
 function removeOriginal(inside, dump, progress) {
   try {
-    if (dump.joined) progress.say(`the process' own copy stays: ${printable(dump.path)} (another signal asked for it)`);
-    else inside.remove(dump.path, dump.file);
+    if (!dump.joined) inside.remove(dump.path, dump.file);
+    else if (inside.identify(dump.path) === dump.file)
+      progress.say(`the process' own copy stays: ${printable(dump.path)} (another signal asked for it)`);
   } catch (error) {
     progress.say(`the process' own copy stays: ${printable(dump.path)} (${plainly(error)})`);
   }

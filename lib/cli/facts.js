@@ -52,7 +52,8 @@ const HEADER_SIZE = 64;
 const SLOT_SIZE = 16_384;
 const SIZE = HEADER_SIZE + 2 * SLOT_SIZE;
 
-const TRIES = 100;
+/** A page that is written without a pause cannot be read. */
+const PATIENCE_MS = 250;
 
 /**
  * What process `pid` says of itself; undefined where it has not loaded the package, may not be looked at, or could make no page
@@ -142,7 +143,8 @@ function* pagesOf(pid) {
 function readSlot(descriptor) {
   const header = Buffer.alloc(HEADER_SIZE);
   const slot = Buffer.alloc(SLOT_SIZE);
-  for (let i = 0; i < TRIES; i++) {
+  const deadline = performance.now() + PATIENCE_MS;
+  do {
     fs.readSync(descriptor, header, 0, HEADER_SIZE, 0);
     if (header.toString('latin1', 0, 8) !== MAGIC || number32(header, 8) !== FORMAT) return undefined;
     const count = number64(header, 16);
@@ -151,7 +153,7 @@ function readSlot(descriptor) {
     if (number64(header, 16) !== count) continue;
     const length = number32(slot, 0);
     return length <= SLOT_SIZE - 4 ? JSON.parse(slot.toString('utf8', 4, 4 + length)) : undefined;
-  }
+  } while (performance.now() < deadline);
   return undefined;
 }
 

@@ -35,7 +35,12 @@ class Output {
   }
 
   #checkName() {
-    const found = fs.lstatSync(this.path, { throwIfNoEntry: false });
+    let found;
+    try {
+      found = fs.lstatSync(this.path, { throwIfNoEntry: false });
+    } catch (error) {
+      throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
+    }
     if (found === undefined) return;
     if (!found.isFile() && !found.isSymbolicLink()) throw new Problem(`${this.path} is no file`);
     if (!this.#force) throw new Problem(`${this.path} is there already; --force replaces it`);

@@ -1,0 +1,51 @@
+"""Runs a command under a seccomp filter that refuses system calls, as some containers do: refuse.py WHAT ERRNO COMMAND...
+
+WHAT is `fork` (threads can still be made: the filter looks for clone(2) without CLONE_THREAD, fork(2) and vfork(2)) or
+`memfd` (memfd_create(2)).
+"""
+
+import ctypes
+import os
+import struct
+import sys
+
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
+ALLOW, ERRNO = 0x7FFF0000, 0x00050000
+CLONE, FORK, VFORK, MEMFD_CREATE = 56, 57, 58, 319  # x86_64
+CLONE_THREAD = 0x00010000
+
+refuse = ERRNO | int(sys.argv[2])
+program = {
+    "fork": [
+        (LOAD, 0, 0, 0),  # seccomp_data.nr
+        (JUMP_EQUAL, 4, 0, FORK),
+        (JUMP_EQUAL, 3, 0, VFORK),
+        (JUMP_EQUAL, 0, 3, CLONE),
+        (LOAD, 0, 0, 16),  # seccomp_data.args[0], low half
+        (JUMP_SET, 1, 0, CLONE_THREAD),
+        (RETURN, 0, 0, refuse),
+        (RETURN, 0, 0, ALLOW),
+    ],
+    "memfd": [
+        (LOAD, 0, 0, 0),
+        (JUMP_EQUAL, 0, 1, MEMFD_CREATE),
+        (RETURN, 0, 0, refuse),
+        (RETURN, 0, 0, ALLOW),
+    ],
+}[sys.argv[1]]
+code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
+buffer = ctypes.create_string_buffer(code, len(code))
+
+
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+filter_program = Program(len(program), ctypes.addressof(buffer))
+if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+    sys.exit("prctl(PR_SET_NO_NEW_PRIVS): " + os.strerror(ctypes.get_errno()))
+if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(filter_program), 0, 0) != 0:
+    sys.exit("prctl(PR_SET_SECCOMP): " + os.strerror(ctypes.get_errno()))
+os.execvp(sys.argv[3], sys.argv[3:])
