@@ -7,6 +7,7 @@ const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { threadId } = require('node:worker_threads');
 
+const { monitorDirectory } = require('./directory.js');
 const { invalidType, invalidValue } = require('./errors.js');
 const { toBytes, toPercent, toMilliseconds } = require('./quantities.js');
 
@@ -117,7 +118,7 @@ function maxOf(max = 3) {
 }
 
 /** Resolved now: the process may change its directory. */
-function directoryOf(dir = process.env.HEAP_SNAPSHOT_DIR || '.') {
+function directoryOf(dir = monitorDirectory()) {
   if (typeof dir !== 'string' && !(dir instanceof URL)) throw invalidType('dir', 'a path', dir);
   return path.resolve(dir instanceof URL ? fileURLToPath(dir) : dir);
 }

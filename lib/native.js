@@ -5,7 +5,8 @@
 
 const addon = load();
 
-const heap = new addon.Heap(process.env.NODE_HEAPDUMP_OPTIONS ?? '');
+const { NODE_HEAPDUMP_OPTIONS = '', NODE_OPTIONS = '' } = process.env;
+const heap = new addon.Heap(NODE_HEAPDUMP_OPTIONS, NODE_OPTIONS, Array.from(process.execArgv ?? [], String));
 
 // There will be no further turn of the event loop: what was accepted is forked before the thread ends.
 let exiting = false;

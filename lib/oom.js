@@ -11,6 +11,7 @@ const v8 = require('node:v8');
 const { isMainThread, threadId } = require('node:worker_threads');
 
 const { heap } = require('./native.js');
+const { inDefaultDirectory } = require('./directory.js');
 const { normalize } = require('./options.js');
 const { toError, invalidType, invalidValue } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
@@ -49,7 +50,7 @@ class OomHeapdump {
   }
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
-  createHeapSnapshot(snapshotPath = path.resolve(`heapsnapshot-${Date.now()}`)) {
+  createHeapSnapshot(snapshotPath = path.resolve(inDefaultDirectory(`heapsnapshot-${Date.now()}`))) {
     return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), (file) => writeSnapshot(file));
   }
 
@@ -62,7 +63,7 @@ class OomHeapdump {
   }
 
   /** Profiles the CPU for `duration` ms; resolves with the profile's path. */
-  createCpuProfile(cpuProfilePath = path.resolve(`cpuprofile-${Date.now()}`), duration = 30000) {
+  createCpuProfile(cpuProfilePath = path.resolve(inDefaultDirectory(`cpuprofile-${Date.now()}`)), duration = 30000) {
     return this.#create(this.#cpuProfiles, withExtension(cpuProfilePath, '.cpuprofile'), async (file) => {
       await fs.writeFile(file, JSON.stringify(await profileCpu(duration)), { mode: 0o600 });
     });
@@ -155,7 +156,7 @@ function exportTo(exporter, { name, path: given }) {
 /** `name` of the first version, `path` of the later ones. */
 function snapshotPath({ name, path: given, addTimestamp }) {
   const own = isMainThread ? `OoM-pid-${process.pid}` : `OoM-pid-${process.pid}-thread-${threadId}`;
-  let file = given ?? name ?? own;
+  let file = given ?? name ?? inDefaultDirectory(own);
   if (file.endsWith(SNAPSHOT)) file = file.slice(0, -SNAPSHOT.length);
   if (addTimestamp) file += `-${timestamp(new Date())}`;
   const { dir, base } = path.parse(file);

@@ -16,12 +16,12 @@ try {
 
 function register() {
   const { heap } = require('./native.js');
-  const { automatic, directory, compress, fallbackInline, unrecognized } = heap.options();
+  const { automatic, compress, fallbackInline, unrecognized } = heap.options();
   // As the main entry says it, which is not loaded here: it alone installs the signal.
   if (isMainThread) for (const option of unrecognized) process.stderr.write(`node-heapdump: unrecognized option: ${option}\n`);
   if (automatic.length === 0) return;
   const { monitor } = require('./monitor.js');
-  const options = { dir: directory, compress, fallback: fallbackInline ? 'inline' : 'error' };
+  const options = { compress, fallback: fallbackInline ? 'inline' : 'error' };
   const wanted = readSettings(automatic);
   if (!['threshold', 'external', 'growth', 'oom', ...OF_THE_PROCESS].some((name) => wanted[name] !== undefined)) return;
   const watching = monitor({ ...options, ...wanted });

@@ -8,6 +8,7 @@ const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 
 const { heap, nextId, isExiting } = require('./native.js');
+const { inDefaultDirectory } = require('./directory.js');
 const { normalize } = require('./options.js');
 const { toError, abortError, invalidValue, accessDenied } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
@@ -85,7 +86,7 @@ function checkCallback(callback) {
  * the snapshot is taken in process. Throws only for wrong options.
  */
 function begin(name, options, end) {
-  const native = normalize(options);
+  const native = { ...normalize(options), directory: heap.options().directory };
   const { signal, onProgress } = options ?? {};
   const finish = (error, report, finalName) => {
     if (error !== null) publish('error', { error, path: error.path });
@@ -142,7 +143,7 @@ function startNative(id, bytes, native, listener) {
 function toTarget(name, native) {
   const extension = { gzip: '.gz', zstd: '.zst' }[native.compress] ?? '';
   if (name === undefined) {
-    checkPermission(`heapdump.heapsnapshot${extension}`);
+    checkPermission(inDefaultDirectory(`heapdump.heapsnapshot${extension}`));
     return { name, extension };
   }
   const plain = name instanceof URL ? fileURLToPath(name) : name;
@@ -154,7 +155,7 @@ function toTarget(name, native) {
 
 /** The name that the caller gets back: as passed, or the default one, relative. */
 function nameOf({ name, extension }, started) {
-  if (name === undefined) return started.name;
+  if (name === undefined) return started.name && inDefaultDirectory(started.name);
   if (extension === '') return name;
   return Buffer.isBuffer(name) ? Buffer.concat([name, Buffer.from(extension)]) : name + extension;
 }
@@ -169,7 +170,7 @@ function checkPermission(file) {
 /** For a Node whose profiler the addon cannot reach: V8 writes a file by itself, which then gets our guarantees. */
 function writeByV8(bytes, native, reason) {
   const { writeHeapSnapshot } = require('node:v8');
-  const directory = bytes === undefined ? '.' : path.dirname(path.resolve(bytes.toString()));
+  const directory = bytes === undefined ? (native.directory ?? '.') : path.dirname(path.resolve(bytes.toString()));
   const raw = path.join(directory, `.heapdump-${process.pid}-${process.hrtime.bigint()}.tmp`);
   try {
     // For its owner alone from the first byte, and no link of somebody else's: V8 opens whatever is there.

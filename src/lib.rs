@@ -10,6 +10,7 @@ mod facts;
 mod filename;
 mod js;
 mod monitor;
+mod node_options;
 mod options;
 mod process;
 mod signal;
@@ -34,12 +35,19 @@ pub struct Heap {
 
 #[napi]
 impl Heap {
-    /// For the calling thread's environment. `options`: the value of `NODE_HEAPDUMP_OPTIONS`.
+    /// For the calling thread's environment. `options`: the value of `NODE_HEAPDUMP_OPTIONS`; `node_options` of
+    /// `NODE_OPTIONS`; `arguments`: `process.execArgv`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: &napi::Env, options: String) -> napi::Result<Heap> {
+    pub fn new(
+        env: &napi::Env,
+        options: String,
+        node_options: String,
+        arguments: Vec<String>,
+    ) -> napi::Result<Heap> {
         let environment = Arc::new(environment::Environment::new(process::is_main_thread()));
         js::connect(env, &environment)?;
-        let options = options::parse(&options);
+        let of_node = node_options::diagnostic_directory(&node_options, &arguments);
+        let options = options::parse(&options).or_directory(of_node);
         facts::loaded(&environment, &options);
         if options.plain {
             snapshot::keep_children_plain();
@@ -48,7 +56,7 @@ impl Heap {
     }
 
     /// Starts a snapshot into a file. `id` is the caller's, for `cancel`; without a `path` it gets a default name in
-    /// the current directory. `listener` hears of progress and, unless the end is returned, of the end.
+    /// the options' directory. `listener` hears of progress and, unless the end is returned, of the end.
     #[napi(catch_unwind)]
     pub fn write(
         &self,

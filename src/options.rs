@@ -13,8 +13,10 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) fallback_inline: bool,
     /// `plain`: forked children take snapshots with V8 as it is (see `process::NameBuffers`), all of this process.
     pub(crate) plain: bool,
-    /// `dir=`: where dumps of the signal go.
+    /// Where files go that have no directory of their own; relative to the current directory of their time.
     pub(crate) directory: Option<String>,
+    /// Who said so; `None` for nobody.
+    pub(crate) directory_from: Option<DirectorySource>,
     /// `gzip`, `zstd`.
     pub(crate) compression: Option<Compression>,
     /// `workers`: one signal dumps every thread that has loaded the package.
@@ -34,6 +36,24 @@ pub(crate) enum SignalChoice {
     Hup,
     Quit,
     Off,
+}
+
+/// Who says where files go that have no directory of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DirectorySource {
+    /// `dir=`.
+    Ours,
+    /// Node's `--diagnostic-dir`.
+    Node,
+}
+
+impl DirectorySource {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            DirectorySource::Ours => "dir=",
+            DirectorySource::Node => "--diagnostic-dir",
+        }
+    }
 }
 
 /// What `heapdump-rs/register` understands besides (`lib/register.js`).
@@ -91,6 +111,15 @@ pub(crate) fn parse(text: &str) -> EnvironmentOptions {
 }
 
 impl EnvironmentOptions {
+    /// Where Node.js was told to put its own files is where ours go, unless they were told otherwise.
+    pub(crate) fn or_directory(mut self, of_node: Option<String>) -> EnvironmentOptions {
+        if self.directory.is_none() && of_node.is_some() {
+            self.directory = of_node;
+            self.directory_from = Some(DirectorySource::Node);
+        }
+        self
+    }
+
     fn set_word(&mut self, word: &str) -> bool {
         match word {
             "signal" => self.signal = SignalChoice::Usr2,
@@ -112,7 +141,8 @@ impl EnvironmentOptions {
     fn set_value(&mut self, name: &str, value: &str) -> bool {
         match (name, value) {
             ("dir", directory) if !directory.is_empty() => {
-                self.directory = Some(directory.to_owned())
+                self.directory = Some(directory.to_owned());
+                self.directory_from = Some(DirectorySource::Ours);
             }
             ("fallback", "inline") => self.fallback_inline = true,
             ("fallback", "error") => self.fallback_inline = false,
@@ -177,6 +207,17 @@ mod tests {
         assert_eq!(options.compression, Some(Compression::Gzip));
         assert_eq!(options.signal, SignalChoice::Usr1);
         assert!(options.workers && options.fallback_inline);
+    }
+
+    #[test]
+    fn the_directory_of_node_comes_after_ours() {
+        let told = |text| parse(text).or_directory(Some("/node".to_owned()));
+        let (ours, nodes) = (told("dir=/ours"), told("gzip"));
+        assert_eq!(ours.directory.as_deref(), Some("/ours"));
+        assert_eq!(ours.directory_from, Some(DirectorySource::Ours));
+        assert_eq!(nodes.directory.as_deref(), Some("/node"));
+        assert_eq!(nodes.directory_from, Some(DirectorySource::Node));
+        assert_eq!(parse("gzip").or_directory(None).directory_from, None);
     }
 
     #[test]

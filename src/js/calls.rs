@@ -17,7 +17,6 @@ use crate::snapshot::{
 };
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -27,7 +26,7 @@ type Opened = Result<(Output, Option<String>), SnapshotError>;
 pub(crate) fn open(path: Option<Buffer>, options: &JsOptions) -> Opened {
     let destination = match path {
         Some(path) => Destination::Named(path_of(&path)),
-        None => Destination::Default(PathBuf::from(".")),
+        None => Destination::Default(options.directory.as_deref().unwrap_or(".").into()),
     };
     open_destination(destination, &options.request(), options.file_mode)
 }

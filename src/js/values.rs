@@ -31,6 +31,8 @@ pub struct JsOptions {
     pub progress: bool,
     /// Why this is in process, if a child was wanted.
     pub reason: Option<String>,
+    /// Of a file without a path; default: the current directory.
+    pub directory: Option<String>,
 }
 
 /// What a listener hears: exactly one of the fields.
@@ -120,6 +122,8 @@ pub struct JsEnvironmentOptions {
     pub in_process: bool,
     pub fallback_inline: bool,
     pub directory: Option<String>,
+    /// Who said so: `dir=` or `--diagnostic-dir`.
+    pub directory_from: Option<String>,
     pub compress: Option<String>,
     pub workers: bool,
     /// Of `lib/register.js`.
@@ -246,6 +250,7 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             in_process: options.in_process,
             fallback_inline: options.fallback_inline,
             directory: options.directory.clone(),
+            directory_from: options.directory_from.map(|source| source.name().to_owned()),
             compress: options.compression.map(|compression| compression.name().to_owned()),
             workers: options.workers,
             automatic: options
