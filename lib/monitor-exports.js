@@ -12,19 +12,23 @@ const { noteExport, readSidecar } = require('./sidecar.js');
 const { asError } = require('./errors.js');
 
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
-const SNAPSHOT = /^(heap-[a-z]+-\d+)(\.heapsnapshot(?:\.gz|\.zst)?)$/;
+const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?)$/;
+/** Of a JSON that is not ours nothing is known. */
+const LONGEST_JSON = 2 ** 20;
 
 class Exports {
   #exporter;
   #directory;
+  #name;
   #exported;
   #failed;
   #turn = Promise.resolve();
 
   /** `exported(event)` or `failed(error)` is told of each. What they throw is their own: an uncaught exception. */
-  constructor(exporter, directory, { exported, failed }) {
+  constructor(exporter, { directory, name }, { exported, failed }) {
     this.#exporter = exporter;
     this.#directory = directory;
+    this.#name = name;
     this.#exported = (event) => process.nextTick(exported, event);
     this.#failed = (error) => process.nextTick(failed, error);
   }
@@ -34,11 +38,11 @@ class Exports {
     this.#next(async () => {
       await this.#exporter.prepare?.();
       const files = await fs.readdir(this.#directory).catch(() => []);
-      for (const name of files.filter((each) => SIDECAR.test(each)).sort()) {
+      for (const name of files.filter((each) => (this.#name ? /.\.json$/ : SIDECAR).test(each)).sort()) {
         const sidecar = path.join(this.#directory, name);
-        const about = await readSidecar(sidecar);
+        const about = await this.#readOwn(sidecar);
         if (about === undefined || about.exported || isAtWork(about)) continue;
-        const snapshot = await this.#findSnapshot(about.snapshot);
+        const snapshot = await this.#findSnapshot(about.snapshot, path.basename(name, '.json'));
         if (snapshot) await this.#export({ snapshot, sidecar, reason: about.reason }, about);
       }
     });
@@ -68,13 +72,21 @@ class Exports {
     }
   }
 
+  /** With a pattern for names the JSON says whose it is. */
+  async #readOwn(sidecar) {
+    if (this.#name === undefined) return readSidecar(sidecar);
+    const stats = await fs.lstat(sidecar).catch(() => undefined);
+    const about = stats?.isFile() && stats.size <= LONGEST_JSON ? await readSidecar(sidecar) : undefined;
+    return about?.name === this.#name ? about : undefined;
+  }
+
   /**
    * A process that ended before its child did not get to say how the file is compressed. It is whole if it is there.
    * Nobody else's file, and nothing that a link leads to: anybody may write into some directories.
    */
-  async #findSnapshot(name) {
+  async #findSnapshot(name, stem) {
     for (const extension of ['', '.gz', '.zst']) {
-      if (!SNAPSHOT.test(name + extension)) continue;
+      if (SNAPSHOT.exec(name + extension)?.[1] !== stem) continue;
       const file = path.join(this.#directory, name + extension);
       const stats = await fs.lstat(file).catch(() => undefined);
       if (stats?.isFile() && stats.uid === (process.getuid?.() ?? stats.uid)) return file;

@@ -9,6 +9,7 @@ const { threadId } = require('node:worker_threads');
 
 const { monitorDirectory } = require('./directory.js');
 const { invalidType, invalidValue } = require('./errors.js');
+const { readName } = require('./names.js');
 const { toBytes, toPercent, toMilliseconds } = require('./quantities.js');
 
 /** Where nothing but a percentage can be meant. */
@@ -19,7 +20,7 @@ const PERCENTAGE = "a percentage such as '80%'";
 const DURATION = "a time such as '10m' or a number of milliseconds";
 const AT_LIMIT = ['wait', 'continue', 'exit'];
 const NAMES = [
-  'threshold', 'external', 'rss', 'cgroup', 'growth', 'every', 'oom', 'dir', 'max', 'keep', 'free', 'cooldown',
+  'threshold', 'external', 'rss', 'cgroup', 'growth', 'every', 'oom', 'dir', 'name', 'max', 'keep', 'free', 'cooldown',
   'hysteresis', 'interval', 'compress', 'fileMode', 'fallback', 'exposeInternals', 'exposeNumericValues', 'metrics',
   'metricsInterval', 'exporter',
 ];
@@ -34,6 +35,7 @@ function normalizeMonitor(options) {
   }
   return {
     directory: directoryOf(options.dir),
+    name: readName(options.name),
     limits: limitsOf(options),
     ...growthOf(options.growth),
     every: above(0, 'every', options.every, toMilliseconds, DURATION),

@@ -48,7 +48,7 @@ class Monitor extends EventEmitter {
     this.#native = heap.monitor({ ...settings, directory: Buffer.from(this.dir) }, native, (event) => this.#told(event));
     for (const reason of this.#native.missing()) this.#unsupported(reason);
     if (this.#atLimit !== undefined) this.#armAtLimit();
-    if (exporter !== undefined) this.#exportTo(exporter);
+    if (exporter !== undefined) this.#exportTo(exporter, settings.name);
     if (metrics !== undefined) this.#report(metrics, period);
   }
 
@@ -110,10 +110,10 @@ class Monitor extends EventEmitter {
     }
   }
 
-  #exportTo(exporter) {
+  #exportTo(exporter, name) {
     const { Exports } = require('./monitor-exports.js');
     const exported = (event) => this.#tell('exported', event);
-    this.#exports = new Exports(exporter, this.dir, { exported, failed: (error) => this.#fail(error, 'a heap snapshot was not exported') });
+    this.#exports = new Exports(exporter, { directory: this.dir, name }, { exported, failed: (error) => this.#fail(error, 'a heap snapshot was not exported') });
     this.#exports.takeWhatWasLeft();
   }
 

@@ -6,7 +6,8 @@
 const addon = load();
 
 const { NODE_HEAPDUMP_OPTIONS = '', NODE_OPTIONS = '' } = process.env;
-const heap = new addon.Heap(NODE_HEAPDUMP_OPTIONS, NODE_OPTIONS, Array.from(process.execArgv ?? [], String));
+const thread = NODE_HEAPDUMP_OPTIONS.includes('{thread}') ? require('node:worker_threads').threadId : undefined;
+const heap = new addon.Heap(NODE_HEAPDUMP_OPTIONS, NODE_OPTIONS, Array.from(process.execArgv ?? [], String), thread);
 
 // There will be no further turn of the event loop: what was accepted is forked before the thread ends.
 let exiting = false;

@@ -10,8 +10,8 @@ const path = require('node:path');
 const { noteExport, readSidecar } = require('./sidecar.js');
 
 const { asError, warn } = require('./errors.js');
+const { EXTENSION, namesOf } = require('./names.js');
 
-const EXTENSION = '.heapsnapshot';
 const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.heapsnapshot$/;
 
 class OomExports {
@@ -22,12 +22,13 @@ class OomExports {
     this.#exporter = exporter;
   }
 
-  /** `file` as this process would name it, without a time; `isDefault` where its name holds a pid. */
-  takeWhatWasLeft(file, isDefault) {
+  /** `file` as this process would name it, without a time; `isDefault` where nobody chose its name. */
+  takeWhatWasLeft({ file, pattern: given }, isDefault) {
     this.#next(async () => {
       await this.#exporter.prepare?.();
       const directory = path.resolve(path.dirname(file));
-      const pattern = isDefault ? OWN_NAME : namesLike(path.basename(file, EXTENSION));
+      const own = namesOf(given ?? path.basename(file));
+      const pattern = isDefault && given === undefined ? OWN_NAME : namesLike(own);
       for (const name of await fs.readdir(directory).catch(() => [])) {
         const [, pid] = pattern.exec(name) ?? [undefined, 'none'];
         if (pattern.test(name) && !isRunning(pid)) await this.#export(path.join(directory, name));
@@ -70,7 +71,7 @@ function nameFor(file, { mtimeMs }) {
 }
 
 /** With a time stamp, and with the number that thresholds after the first add. */
-const namesLike = (stem) => new RegExp(`^${stem.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.heapsnapshot$`);
+const namesLike = (stem) => new RegExp(`^${stem}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.heapsnapshot$`);
 
 /** Its own files are its own to export. In a container the process before this one had the same pid. */
 function isRunning(pid) {

@@ -3,6 +3,7 @@
 // A drop-in for node-oom-heapdump: both its option sets, its API and its texts. Its snapshots need no inspector, and the
 // one at V8's heap limit is taken by a forked child.
 
+const { existsSync } = require('node:fs');
 const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
@@ -14,6 +15,7 @@ const { heap } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
 const { normalize } = require('./options.js');
 const { toError, invalidType, invalidValue } = require('./errors.js');
+const { EXTENSION: SNAPSHOT, expandName, readName } = require('./names.js');
 const { toReport, publish } = require('./report.js');
 const { takeWithSidecar } = require('./sidecar.js');
 const { writeSnapshot } = require('./promises.js');
@@ -21,7 +23,6 @@ const { checkPermission } = require('./snapshot.js');
 
 const BUSY = 'A CPU profile or heapdump is already being created, please retry later.';
 const LONGEST_NAME = 255;
-const SNAPSHOT = '.heapsnapshot';
 const AT_LIMIT = ['exit', 'wait', 'continue'];
 const debug = debuglog('heapdump');
 
@@ -45,8 +46,9 @@ class OomHeapdump {
     if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
     if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
     const taken = exporter ? exportTo(exporter, options) : () => {};
-    if (heapdumpOnOOM) armAtLimit(snapshotPath(options), atLimit, record === 'always', taken);
-    if (threshold !== undefined) this.#watchThreshold(threshold, limit, snapshotPath(options), taken);
+    const target = snapshotTarget(options);
+    if (heapdumpOnOOM) armAtLimit(target, atLimit, record === 'always', taken);
+    if (threshold !== undefined) this.#watchThreshold(threshold, limit, target, taken);
   }
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
@@ -90,7 +92,7 @@ class OomHeapdump {
   }
 
   /** The first version's option: used heap after a full garbage collection, in percent of V8's limit. */
-  #watchThreshold(percent, most, file, then) {
+  #watchThreshold(percent, most, { file, pattern }, then) {
     const { PerformanceObserver, constants } = require('node:perf_hooks');
     let taken = 0;
     let running = false;
@@ -103,7 +105,10 @@ class OomHeapdump {
       running = true;
       taken += 1;
       if (taken >= most) observer.disconnect();
-      const name = taken === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${taken}${SNAPSHOT}`;
+      const numbered = (number) => (number === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${number}${SNAPSHOT}`);
+      let number = taken;
+      while (pattern !== undefined && existsSync(numbered(number))) number += 1;
+      const name = numbered(number);
       // A trigger never throws into the application; a failure is published.
       await takeWithSidecar(name, threshold).then(then, (error) => debug('threshold: %s', error.message));
       running = false;
@@ -113,10 +118,12 @@ class OomHeapdump {
 }
 
 /** What happens after the snapshot: 'exit' is its model's. A small record lies beside it, or in its place. */
-function armAtLimit(file, atLimit, keepRecord, then) {
+function armAtLimit({ file, pattern }, atLimit, keepRecord, then) {
   const native = normalize({ mode: 'auto', fallback: 'error' });
   const limit = {
     path: Buffer.from(path.resolve(file)),
+    // Its model's names are written over: so they are, but for patterns.
+    neverOverAnother: pattern !== undefined,
     atLimit,
     most: 1,
     announce: true,
@@ -149,18 +156,28 @@ function armAtLimit(file, atLimit, keepRecord, then) {
 /** What to do with each file from here on; those that earlier processes left are on their way. */
 function exportTo(exporter, { name, path: given }) {
   const exports = new (require('./oom-exports.js').OomExports)(exporter);
-  exports.takeWhatWasLeft(snapshotPath({ name, path: given }), (given ?? name) === undefined);
+  exports.takeWhatWasLeft(snapshotTarget({ name, path: given }), (given ?? name) === undefined);
   return (file) => exports.take(file);
 }
 
-/** `name` of the first version, `path` of the later ones. */
-function snapshotPath({ name, path: given, addTimestamp }) {
-  const own = isMainThread ? `OoM-pid-${process.pid}` : `OoM-pid-${process.pid}-thread-${threadId}`;
-  let file = given ?? name ?? inDefaultDirectory(own);
-  if (file.endsWith(SNAPSHOT)) file = file.slice(0, -SNAPSHOT.length);
-  if (addTimestamp) file += `-${timestamp(new Date())}`;
-  const { dir, base } = path.parse(file);
-  return path.join(dir, base.slice(0, LONGEST_NAME - SNAPSHOT.length) + SNAPSHOT);
+/** `name` of the first version, `path` of the later ones; the name of the file as a pattern where it is one. */
+function snapshotTarget({ name, path: given, addTimestamp }) {
+  const { file, pattern } = withoutPattern(given ?? name);
+  let stem = file.endsWith(SNAPSHOT) ? file.slice(0, -SNAPSHOT.length) : file;
+  if (addTimestamp) stem += `-${timestamp(new Date())}`;
+  const { dir, base } = path.parse(stem);
+  return { file: path.join(dir, base.slice(0, LONGEST_NAME - SNAPSHOT.length) + SNAPSHOT), pattern };
+}
+
+function withoutPattern(given) {
+  if (given === undefined) {
+    const pattern = readName();
+    const own = isMainThread ? `OoM-pid-${process.pid}` : `OoM-pid-${process.pid}-thread-${threadId}`;
+    return { file: inDefaultDirectory(pattern === undefined ? own : expandName(pattern, 'oom')), pattern };
+  }
+  const { dir, base } = path.parse(given);
+  if (!/\{\w+\}/.test(base)) return { file: given };
+  return { file: path.join(dir, expandName(readName(base), 'oom')), pattern: base };
 }
 
 /** `%Y%m%dT%H%M%S`, local time. */

@@ -9,6 +9,7 @@ const { fileURLToPath } = require('node:url');
 
 const { heap, nextId, isExiting } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
+const { EXTENSION, expandName, readName } = require('./names.js');
 const { normalize } = require('./options.js');
 const { toError, abortError, invalidValue, accessDenied } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
@@ -86,7 +87,7 @@ function checkCallback(callback) {
  * the snapshot is taken in process. Throws only for wrong options.
  */
 function begin(name, options, end) {
-  const native = { ...normalize(options), directory: heap.options().directory };
+  const native = { ...normalize(options), ...defaultPlace(name, options?.name) };
   const { signal, onProgress } = options ?? {};
   const finish = (error, report, finalName) => {
     if (error !== null) publish('error', { error, path: error.path });
@@ -129,6 +130,16 @@ function begin(name, options, end) {
   if (isExiting()) heap.flush();
 }
 
+/** Where a file without a filename goes, and what it is called. */
+function defaultPlace(filename, pattern) {
+  if (filename !== undefined) {
+    if (pattern !== undefined) throw invalidValue('name', 'absent where there is a filename', pattern);
+    return {};
+  }
+  const name = readName(pattern);
+  return { directory: heap.options().directory, stem: name && expandName(name, 'call') };
+}
+
 function startNative(id, bytes, native, listener) {
   const profilerMissing = heap.profilerUnavailable();
   // Where that is not allowed, the addon tells why it cannot fork.
@@ -143,7 +154,7 @@ function startNative(id, bytes, native, listener) {
 function toTarget(name, native) {
   const extension = { gzip: '.gz', zstd: '.zst' }[native.compress] ?? '';
   if (name === undefined) {
-    checkPermission(inDefaultDirectory(`heapdump.heapsnapshot${extension}`));
+    checkPermission(inDefaultDirectory((native.stem ?? 'heapdump') + EXTENSION + extension));
     return { name, extension };
   }
   const plain = name instanceof URL ? fileURLToPath(name) : name;

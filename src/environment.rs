@@ -16,6 +16,8 @@ pub(crate) struct Environment {
     /// Unique in the process.
     pub(crate) id: usize,
     pub(crate) is_main: bool,
+    /// Node's number of the thread, for names.
+    pub(crate) thread: u32,
     interrupter: Interrupter,
     platform: OnceLock<Result<Platform, MissingSymbol>>,
     inbox: Mutex<Inbox>,
@@ -60,11 +62,12 @@ pub(crate) struct Pending(Arc<Environment>);
 
 impl Environment {
     /// For the environment of the calling thread.
-    pub(crate) fn new(is_main: bool) -> Environment {
+    pub(crate) fn new(is_main: bool, thread: u32) -> Environment {
         static NEXT: AtomicUsize = AtomicUsize::new(1);
         Environment {
             id: NEXT.fetch_add(1, SeqCst),
             is_main,
+            thread,
             interrupter: Interrupter::of_current_isolate(),
             platform: OnceLock::new(),
             inbox: Mutex::new(Inbox { jobs: VecDeque::new(), next_job: 0, closed: false }),

@@ -36,15 +36,18 @@ pub struct Heap {
 #[napi]
 impl Heap {
     /// For the calling thread's environment. `options`: the value of `NODE_HEAPDUMP_OPTIONS`; `node_options` of
-    /// `NODE_OPTIONS`; `arguments`: `process.execArgv`.
+    /// `NODE_OPTIONS`; `arguments`: `process.execArgv`; `thread`: Node's number of the thread, where `options` ask for it.
     #[napi(constructor, catch_unwind)]
     pub fn new(
         env: &napi::Env,
         options: String,
         node_options: String,
         arguments: Vec<String>,
+        thread: Option<u32>,
     ) -> napi::Result<Heap> {
-        let environment = Arc::new(environment::Environment::new(process::is_main_thread()));
+        let is_main = process::is_main_thread();
+        let environment =
+            Arc::new(environment::Environment::new(is_main, thread.unwrap_or_default()));
         js::connect(env, &environment)?;
         let of_node = node_options::diagnostic_directory(&node_options, &arguments);
         let options = options::parse(&options).or_directory(of_node);
@@ -129,6 +132,19 @@ impl Heap {
     #[napi(catch_unwind)]
     pub fn options(&self) -> JsEnvironmentOptions {
         (&self.options).into()
+    }
+
+    /// What is wrong with a pattern for names.
+    #[napi(catch_unwind)]
+    pub fn wrong_name(&self, pattern: String) -> Option<String> {
+        filename::NamePattern::parse(&pattern).err()
+    }
+
+    /// The name, without its extension, that a right pattern gives now.
+    #[napi(catch_unwind)]
+    pub fn expand_name(&self, pattern: String, reason: String, thread: u32) -> Option<String> {
+        let pattern = filename::NamePattern::parse(&pattern).ok()?;
+        Some(pattern.expand(&reason, thread))
     }
 
     /// Answers the signal that the options name by dumps of this thread; `listener` hears of each, and at once of an

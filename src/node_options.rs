@@ -71,16 +71,16 @@ mod tests {
     #[test]
     fn the_command_line_comes_after_the_variable() {
         assert_eq!(directory("--diagnostic-dir=a", &[]).as_deref(), Some("a"));
-        assert_eq!(
-            directory("--diagnostic-dir=a", &["--diagnostic-dir=b"]).as_deref(),
-            Some("b")
-        );
+        assert_eq!(directory("--diagnostic-dir=a", &["--diagnostic-dir=b"]).as_deref(), Some("b"));
     }
 
     #[test]
     fn the_variable_is_quoted_as_node_does() {
         assert_eq!(directory(r#"--diagnostic-dir="/a b""#, &[]).as_deref(), Some("/a b"));
-        assert_eq!(directory(r#"--no-warnings "--diagnostic-dir" "a\"b\\""#, &[]).as_deref(), Some(r#"a"b\"#));
+        assert_eq!(
+            directory(r#"--no-warnings "--diagnostic-dir" "a\"b\\""#, &[]).as_deref(),
+            Some(r#"a"b\"#)
+        );
         assert_eq!(directory(r"--diagnostic-dir=C:\a --inspect", &[]).as_deref(), Some(r"C:\a"));
     }
 }

@@ -1,5 +1,6 @@
 //! `NODE_HEAPDUMP_OPTIONS`: parsed literally here, carried out elsewhere.
 
+use crate::filename::NamePattern;
 use crate::snapshot::Compression;
 
 /// What the variable says. Later tokens win; what nobody said is `None` or `false`.
@@ -17,6 +18,8 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) directory: Option<String>,
     /// Who said so; `None` for nobody.
     pub(crate) directory_from: Option<DirectorySource>,
+    /// `name=`: what files are called that have no name of their own.
+    pub(crate) name: Option<NamePattern>,
     /// `gzip`, `zstd`.
     pub(crate) compression: Option<Compression>,
     /// `workers`: one signal dumps every thread that has loaded the package.
@@ -101,6 +104,13 @@ pub(crate) fn parse(text: &str) -> EnvironmentOptions {
     for token in split(text) {
         let known = match token.split_once('=') {
             None => options.set_word(token),
+            Some(("name", pattern)) => {
+                match NamePattern::parse(pattern) {
+                    Ok(pattern) => options.name = Some(pattern),
+                    Err(why) => options.unrecognized.push(format!("{token} ({why})")),
+                }
+                true
+            }
             Some((name, value)) => options.set_value(name, value),
         };
         if !known {
@@ -207,6 +217,14 @@ mod tests {
         assert_eq!(options.compression, Some(Compression::Gzip));
         assert_eq!(options.signal, SignalChoice::Usr1);
         assert!(options.workers && options.fallback_inline);
+    }
+
+    #[test]
+    fn a_wrong_name_says_what_is_allowed() {
+        let options = parse("name={pid}-{host},name={x}");
+        assert_eq!(options.name.as_ref().map(NamePattern::text), Some("{pid}-{host}"));
+        let [wrong] = &options.unrecognized[..] else { panic!("one of them") };
+        assert!(wrong.starts_with("name={x} (") && wrong.contains("{title}"), "{wrong}");
     }
 
     #[test]

@@ -200,7 +200,8 @@ fn request(
         timeout: None,
     };
     let mode = 0o600;
-    match open_destination(Destination::Default(directory), &options, mode) {
+    let stem = settings.name.as_ref().map(|name| name.expand("signal", environment.thread));
+    match open_destination(Destination::Default(directory, stem), &options, mode) {
         Ok((output, _name)) => Ok(Request {
             entry: Entry::waiting(Cause::Signal, environment.is_main, &output),
             pending: Some(environment.begin_request()),

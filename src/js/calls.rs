@@ -26,7 +26,10 @@ type Opened = Result<(Output, Option<String>), SnapshotError>;
 pub(crate) fn open(path: Option<Buffer>, options: &JsOptions) -> Opened {
     let destination = match path {
         Some(path) => Destination::Named(path_of(&path)),
-        None => Destination::Default(options.directory.as_deref().unwrap_or(".").into()),
+        None => {
+            let directory = options.directory.as_deref().unwrap_or(".").into();
+            Destination::Default(directory, options.stem.clone())
+        }
     };
     open_destination(destination, &options.request(), options.file_mode)
 }
@@ -183,12 +186,18 @@ pub(crate) fn arm_near_heap_limit(
     });
     let settings = NearLimitSettings {
         first: path_of(&limit.path),
+        never_over_another: limit.never_over_another,
         options: options.request(),
         file_mode: options.file_mode,
         at_limit: AtLimit::from_name(&limit.at_limit),
         most: limit.most,
         announce: limit.announce,
-        origin: Origin { host: limit.host.clone(), node: limit.node.clone(), thread: limit.thread },
+        origin: Origin {
+            host: limit.host.clone(),
+            node: limit.node.clone(),
+            thread: limit.thread,
+            name: None,
+        },
         record_path,
         keep_record: limit.keep_record,
     };

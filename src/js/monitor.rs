@@ -3,6 +3,7 @@
 use super::last::remember;
 use super::values::{JsError, JsOptions, JsReport, path_of};
 use crate::environment::Environment;
+use crate::filename::NamePattern;
 use crate::monitor::{Announce, Keep, Limit, Monitor, Reason, Settings, Told};
 use crate::process;
 use crate::snapshot::{AtLimit, Origin};
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub struct JsMonitor {
     /// Absolute.
     pub directory: Buffer,
+    /// A right pattern for the snapshots' names.
+    pub name: Option<String>,
     pub limits: Vec<JsLimit>,
     pub growth_percent: Option<f64>,
     pub growth_at_least: f64,
@@ -118,6 +121,7 @@ impl JsMonitor {
         let growth = self.growth_percent.map(|percent| (percent, self.growth_at_least));
         Settings {
             directory: path_of(&self.directory),
+            name: self.name.as_deref().and_then(|name| NamePattern::parse(name).ok()),
             limits: self.limits.into_iter().filter_map(JsLimit::read).collect(),
             growth,
             every: self.every.map(milliseconds),
@@ -128,7 +132,12 @@ impl JsMonitor {
             free: size(self.free),
             options: options.request(),
             file_mode: options.file_mode,
-            origin: Origin { host: self.host, node: self.node, thread: self.thread },
+            origin: Origin {
+                host: self.host,
+                node: self.node,
+                thread: self.thread,
+                name: self.name,
+            },
         }
     }
 }

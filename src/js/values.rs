@@ -33,6 +33,8 @@ pub struct JsOptions {
     pub reason: Option<String>,
     /// Of a file without a path; default: the current directory.
     pub directory: Option<String>,
+    /// Of a file without a path: its name without extension, to be numbered where it is taken; default: node-heapdump's.
+    pub stem: Option<String>,
 }
 
 /// What a listener hears: exactly one of the fields.
@@ -124,6 +126,8 @@ pub struct JsEnvironmentOptions {
     pub directory: Option<String>,
     /// Who said so: `dir=` or `--diagnostic-dir`.
     pub directory_from: Option<String>,
+    /// `name=`.
+    pub name: Option<String>,
     pub compress: Option<String>,
     pub workers: bool,
     /// Of `lib/register.js`.
@@ -143,6 +147,8 @@ pub struct JsSetting {
 pub struct JsNearLimit {
     /// The first file; later ones are numbered.
     pub path: Buffer,
+    /// Nor is the first one written over another.
+    pub never_over_another: bool,
     /// `continue`, `wait` or `exit`.
     pub at_limit: String,
     /// Snapshots at most.
@@ -251,6 +257,7 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             fallback_inline: options.fallback_inline,
             directory: options.directory.clone(),
             directory_from: options.directory_from.map(|source| source.name().to_owned()),
+            name: options.name.as_ref().map(|name| name.text().to_owned()),
             compress: options.compression.map(|compression| compression.name().to_owned()),
             workers: options.workers,
             automatic: options

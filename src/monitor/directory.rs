@@ -1,7 +1,10 @@
 //! The directory of automatic snapshots: `heap-<reason>-<ms>.heapsnapshot`, and `.json` beside each. What is in it is
-//! what outlives a restart. Other files are not ours and are left alone.
+//! what outlives a restart. Other files are not ours and are left alone. Where a pattern names them, see [`named`].
+
+mod named;
 
 use super::rules::Reason;
+use crate::filename::NamePattern;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,20 +30,20 @@ pub(crate) fn snapshot_name(reason: Reason, time: u64) -> String {
 }
 
 /// When the last dump for a threshold was begun: whole, failed or cut short by the end of its process.
-pub(super) fn newest_for_a_threshold(directory: &Path) -> Option<u64> {
-    let records = read(directory).into_iter();
+pub(super) fn newest_for_a_threshold(directory: &Path, name: Option<&NamePattern>) -> Option<u64> {
+    let records = read(directory, name).into_iter();
     records.filter(|record| record.reason != Reason::Schedule).map(|record| record.begun()).max()
 }
 
-pub(super) fn newest_scheduled(directory: &Path) -> Option<u64> {
-    let records = read(directory).into_iter();
+pub(super) fn newest_scheduled(directory: &Path, name: Option<&NamePattern>) -> Option<u64> {
+    let records = read(directory, name).into_iter();
     records.filter(|record| record.reason == Reason::Schedule).map(|record| record.time).max()
 }
 
 /// Removes the oldest until what is left may stay.
-pub(super) fn prune(directory: &Path, keep: Keep) {
+pub(super) fn prune(directory: &Path, name: Option<&NamePattern>, keep: Keep) {
     let (mut whole, mut records): (Vec<_>, Vec<_>) =
-        read(directory).into_iter().partition(|record| record.has_snapshot);
+        read(directory, name).into_iter().partition(|record| record.has_snapshot);
     whole.sort_by_key(|record| std::cmp::Reverse(record.begun()));
     records.sort_by_key(|record| std::cmp::Reverse(record.begun()));
     let mut bytes = 0_u64;
@@ -82,7 +85,10 @@ impl Record {
     }
 }
 
-fn read(directory: &Path) -> Vec<Record> {
+fn read(directory: &Path, name: Option<&NamePattern>) -> Vec<Record> {
+    if let Some(pattern) = name {
+        return named::read(directory, pattern);
+    }
     let mut records: BTreeMap<(u64, &'static str), Record> = BTreeMap::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let Some((reason, time, kind)) = entry.file_name().to_str().and_then(parse) else {
@@ -196,7 +202,7 @@ mod tests {
         }
         directory.file("heap-rss-0.json", 1);
         directory.file("heap-alert-1.heapsnapshot", 1);
-        prune(&directory.0, Keep { files: 2, bytes: u64::MAX });
+        prune(&directory.0, None, Keep { files: 2, bytes: u64::MAX });
         assert_eq!(
             directory.names(),
             [
@@ -208,7 +214,7 @@ mod tests {
                 "heap-rss-4.json"
             ]
         );
-        prune(&directory.0, Keep { files: 2, bytes: 5 });
+        prune(&directory.0, None, Keep { files: 2, bytes: 5 });
         assert!(directory.names().contains(&"heap-rss-4.heapsnapshot".to_owned()));
         assert!(!directory.names().contains(&"heap-rss-3.json".to_owned()));
     }
@@ -218,7 +224,7 @@ mod tests {
         let directory = Scratch::new("newest");
         directory.file("heap-schedule-9.heapsnapshot", 1);
         directory.file("heap-growth-7.json", 1);
-        assert_eq!(newest_for_a_threshold(&directory.0), Some(7));
-        assert_eq!(newest_scheduled(&directory.0), Some(9));
+        assert_eq!(newest_for_a_threshold(&directory.0, None), Some(7));
+        assert_eq!(newest_scheduled(&directory.0, None), Some(9));
     }
 }

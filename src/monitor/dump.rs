@@ -1,17 +1,19 @@
 //! From a crossing to a request, and from its end to the sidecar.
 
-use super::{Crossing, Monitor, Reason, Told, Why, directory, lock};
+use super::{Crossing, Monitor, Reason, Settings, Told, Why, directory, lock};
 use crate::environment::When;
 use crate::error::SnapshotError;
 use crate::facts::{Cause, Entry};
+use crate::filename::{NamePattern, numbered};
 use crate::process;
 use crate::signal;
 use crate::snapshot::{
-    Destination, Listener, QUEUE, Report, Request, Sidecar, open_destination, sidecar_of,
+    Destination, Listener, Output, QUEUE, Report, Request, Sidecar, open_destination, sidecar_of,
 };
 use crate::v8::{HeapFigures, Isolate, heap_figures};
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -44,14 +46,15 @@ impl Monitor {
         crossing: Option<Crossing>,
         heap: Option<HeapFigures>,
     ) -> bool {
-        let (snapshot, sidecar) = self.reserve(reason, crossing, heap);
+        let (opened, sidecar) = match &self.settings.name {
+            None => self.open(reason, crossing, heap),
+            Some(name) => self.open_named(name, reason, crossing, heap),
+        };
         let listener = Dump { monitor: Arc::clone(self), reason, sidecar };
         self.busy.store(true, SeqCst);
         let settings = &self.settings;
-        let opened =
-            open_destination(Destination::Named(snapshot), &settings.options, settings.file_mode);
         let output = match opened {
-            Ok((output, _)) => output,
+            Ok(output) => output,
             Err(error) => {
                 Entry::refused(Cause::Monitor, self.environment.is_main, &error);
                 Box::new(listener).done(Err(error));
@@ -80,25 +83,63 @@ impl Monitor {
         }
     }
 
-    /// A name that no other process has, and the sidecar of that name where it can be written.
-    fn reserve(
+    /// Under a name that no other process has: its sidecar, where that can be written, is the reservation.
+    fn open(
         &self,
         reason: Reason,
         crossing: Option<Crossing>,
         heap: Option<HeapFigures>,
-    ) -> (PathBuf, Sidecar) {
-        let over = crossing.map(|crossing| (crossing.value, crossing.limit));
+    ) -> (Result<Output, SnapshotError>, Sidecar) {
+        let Settings { directory, options, file_mode, .. } = &self.settings;
         let mut time = directory::wall_clock();
         loop {
-            let path = self.settings.directory.join(directory::snapshot_name(reason, time));
-            let origin = self.settings.origin.clone();
-            let sidecar = Sidecar::new(sidecar_of(&path), &path, reason.name(), origin, over, heap);
+            let path = directory.join(directory::snapshot_name(reason, time));
+            let sidecar = self.sidecar(&path, reason, crossing, heap);
             match sidecar.reserve() {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => time += 1,
                 // Where it cannot be written, the snapshot cannot either, and says why.
-                _ => return (path, sidecar),
+                _ => {
+                    let opened = open_destination(Destination::Named(path), options, *file_mode);
+                    return (opened.map(|(output, _)| output), sidecar);
+                }
             }
         }
+    }
+
+    /// Under the first name of a pattern at which there is neither a snapshot nor a sidecar: others may write the same
+    /// names without a sidecar, so both are reserved.
+    fn open_named(
+        &self,
+        name: &NamePattern,
+        reason: Reason,
+        crossing: Option<Crossing>,
+        heap: Option<HeapFigures>,
+    ) -> (Result<Output, SnapshotError>, Sidecar) {
+        let Settings { directory, options, file_mode, origin, .. } = &self.settings;
+        let stem = name.expand(reason.name(), origin.thread);
+        let destination = || Destination::Beside(directory.clone(), stem.clone(), sidecar_of);
+        loop {
+            let opened = open_destination(destination(), options, *file_mode);
+            let path = opened.as_ref().ok().and_then(|(output, _)| output.path());
+            let path = path.map_or_else(|| without_sidecar(directory, &stem), Path::to_owned);
+            let sidecar = self.sidecar(&path, reason, crossing, heap);
+            match sidecar.reserve() {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && opened.is_ok() => {}
+                _ => return (opened.map(|(output, _)| output), sidecar),
+            }
+        }
+    }
+
+    fn sidecar(
+        &self,
+        snapshot: &Path,
+        reason: Reason,
+        crossing: Option<Crossing>,
+        heap: Option<HeapFigures>,
+    ) -> Sidecar {
+        let over = crossing.map(|crossing| (crossing.value, crossing.limit));
+        let origin = self.settings.origin.clone();
+        Sidecar::new(sidecar_of(snapshot), snapshot, reason.name(), origin, over, heap)
     }
 
     fn current_heap(&self) -> Option<HeapFigures> {
@@ -130,8 +171,16 @@ impl Monitor {
     }
 
     fn prune(&self) {
-        directory::prune(&self.settings.directory, self.settings.keep);
+        let Settings { directory, name, keep, .. } = &self.settings;
+        directory::prune(directory, name.as_ref(), *keep);
     }
+}
+
+/// Where a sidecar can tell of a snapshot that could not be opened, and of no other.
+fn without_sidecar(directory: &Path, stem: &str) -> PathBuf {
+    let mut paths = numbered(stem, "").map(|name| directory.join(name));
+    let is_free = |path: &PathBuf| fs::symlink_metadata(sidecar_of(path)).is_err();
+    paths.find(is_free).unwrap_or_else(|| directory.join(stem))
 }
 
 /// Hears of a dump's end; the monitor is busy with it until then.

@@ -14,6 +14,7 @@ pub(crate) use rules::{Crossing, Limit, Reason};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::facts;
+use crate::filename::{EXTENSION, NamePattern};
 use crate::process;
 use crate::snapshot::{
     AtLimit, NearLimitSettings, Origin, Report, RequestOptions, float, sidecar_of,
@@ -31,6 +32,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Settings {
     /// Absolute.
     pub(crate) directory: PathBuf,
+    /// What snapshots are called; `None` for [`snapshot_name`].
+    pub(crate) name: Option<NamePattern>,
     pub(crate) limits: Vec<(Reason, Limit)>,
     /// In percent, and bytes at least.
     pub(crate) growth: Option<(f64, f64)>,
@@ -164,10 +167,15 @@ impl Monitor {
     ///
     /// What [`crate::snapshot::arm`] says.
     pub(crate) fn arm_at_limit(self: &Arc<Self>, at_limit: AtLimit) -> Result<(), SnapshotError> {
-        let Settings { directory, options, file_mode, .. } = &self.settings;
-        let first = directory.join(snapshot_name(Reason::Oom, wall_clock()));
+        let Settings { directory, name, options, file_mode, .. } = &self.settings;
+        let thread = self.settings.origin.thread;
+        let first = match name {
+            None => snapshot_name(Reason::Oom, wall_clock()),
+            Some(name) => name.expand(Reason::Oom.name(), thread) + EXTENSION,
+        };
         let settings = NearLimitSettings {
-            first,
+            first: directory.join(first),
+            never_over_another: name.is_some(),
             options: options.clone(),
             file_mode: *file_mode,
             at_limit,
@@ -185,7 +193,8 @@ impl Monitor {
 
     /// How long a dump at V8's limit is too early: what ended the process a moment ago ends it again.
     pub(crate) fn cooldown_left(&self) -> Duration {
-        let newest = directory::newest_for_a_threshold(&self.settings.directory);
+        let Settings { directory, name, .. } = &self.settings;
+        let newest = directory::newest_for_a_threshold(directory, name.as_ref());
         newest.map_or(Duration::ZERO, |at| self.settings.cooldown.saturating_sub(age(at)))
     }
 
@@ -286,7 +295,8 @@ impl Watcher {
                 .map(|(percent, at_least)| Growth::new(percent, at_least, float(figures.used))),
             next_look: settings.limits.iter().any(by_the_clock).then_some(now),
             next_scheduled: settings.every.map(|every| {
-                let newest = directory::newest_scheduled(&settings.directory);
+                let newest =
+                    directory::newest_scheduled(&settings.directory, settings.name.as_ref());
                 now + newest.map_or(every, |at| every.saturating_sub(age(at)))
             }),
             not_before: None,
@@ -400,7 +410,7 @@ impl Watcher {
             }));
             (monitor.announce)(Told::Threshold(crossing));
         }
-        let Settings { directory, cooldown, .. } = &monitor.settings;
+        let Settings { directory, name, cooldown, .. } = &monitor.settings;
         let skip = |why, message: String| {
             if crossing.is_new {
                 monitor.skip(crossing.reason, why, message);
@@ -415,7 +425,7 @@ impl Watcher {
             return skip(Why::Cooldown, message_of(left));
         }
         // What an earlier process left behind, or another one of the same directory.
-        let newest = directory::newest_for_a_threshold(directory);
+        let newest = directory::newest_for_a_threshold(directory, name.as_ref());
         let left = newest.map_or(Duration::ZERO, |at| cooldown.saturating_sub(age(at)));
         if !left.is_zero() {
             // Not looked at again before: a directory may be large.

@@ -15,9 +15,11 @@ pub(crate) use uv_signal::watch_signal;
 
 mod clock;
 mod disk;
+mod identity;
 mod progress;
 pub(crate) use clock::monotonic;
 pub(crate) use disk::{free_space, no_space};
+pub(crate) use identity::{host_name, title};
 pub(crate) use progress::{Failure, Progress, Stage};
 
 /// Whether this is the thread that the process started with, on which Node's main environment runs.

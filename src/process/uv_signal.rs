@@ -113,7 +113,7 @@ fn check(status: c_int) -> io::Result<()> {
 /// # Safety
 ///
 /// `F` must be a function pointer with the signature of `name`.
-unsafe fn find<F: Copy>(name: &CStr) -> Option<F> {
+pub(super) unsafe fn find<F: Copy>(name: &CStr) -> Option<F> {
     const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
     // SAFETY: dlsym takes any C string.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };

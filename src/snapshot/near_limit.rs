@@ -8,7 +8,7 @@
 //! collection is allowed to end for that, with a raised limit, and the thread lends itself again in V8's next interrupt.
 
 use super::{
-    Destination, Listener, Origin, QUEUE, Record, Report, Request, RequestOptions,
+    Destination, Listener, Origin, Output, QUEUE, Record, Report, Request, RequestOptions,
     fork_unavailable, open_destination,
 };
 use crate::environment::Environment;
@@ -52,6 +52,8 @@ impl AtLimit {
 pub(crate) struct NearLimitSettings {
     /// The first snapshot's file; the second is `name-2.heapsnapshot`.
     pub(crate) first: PathBuf,
+    /// Never in the place of a file that is there: then it is numbered too.
+    pub(crate) never_over_another: bool,
     pub(crate) options: RequestOptions,
     pub(crate) file_mode: u32,
     pub(crate) at_limit: AtLimit,
@@ -177,7 +179,11 @@ impl NearLimit {
 
     /// Starts the snapshot; whether it depends on this thread now.
     fn start(&self, heap: &AtHeapLimit, number: u32) -> bool {
-        let path = numbered(&self.settings.first, number);
+        let reserved = self.settings.never_over_another.then(|| self.reserve());
+        let path = match &reserved {
+            Some(Ok((_, path))) => path.clone(),
+            _ => numbered(&self.settings.first, number),
+        };
         if self.settings.announce {
             // As node-oom-heapdump says it.
             let _ = writeln!(io::stderr(), "Generating Heapdump to '{}' now...", path.display());
@@ -197,11 +203,11 @@ impl NearLimit {
             record: Arc::clone(&record),
             at_work: Arc::clone(&self.at_work),
         };
-        let opened = open_destination(
-            Destination::Named(path),
-            &self.settings.options,
-            self.settings.file_mode,
-        );
+        let opened = reserved.unwrap_or_else(|| {
+            let destination = Destination::Named(path.clone());
+            open_destination(destination, &self.settings.options, self.settings.file_mode)
+                .map(|(output, _)| (output, path))
+        });
         let output = match opened {
             Ok((output, _)) => output,
             Err(error) => {
@@ -231,6 +237,20 @@ impl NearLimit {
             return false;
         }
         true
+    }
+
+    /// The first file that is free, and its name without the compression's extension.
+    fn reserve(&self) -> Result<(Output, PathBuf), SnapshotError> {
+        let NearLimitSettings { first, options, file_mode, record_path, .. } = &self.settings;
+        let stem = first.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let directory = first.parent().unwrap_or(Path::new(".")).to_owned();
+        let beside = Destination::Beside(directory, stem, *record_path);
+        let (output, _) = open_destination(beside, options, *file_mode)?;
+        let mut path = output.path().unwrap_or(first).to_owned();
+        if options.compression.is_some() {
+            path.set_extension("");
+        }
+        Ok((output, path))
     }
 
     /// Lends this thread to the snapshot. Gives up where a worker thread may wait for the collection to end: then it is lent

@@ -24,6 +24,9 @@ pub(crate) struct Origin {
     pub(crate) node: String,
     /// 0 is the main thread.
     pub(crate) thread: u32,
+    /// The pattern that names the snapshot: by it a monitor knows its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
 }
 
 /// A sidecar that can be written again when more is known.
@@ -295,7 +298,8 @@ mod tests {
         let directory =
             std::env::temp_dir().join(format!("heapdump-sidecar-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
-        let origin = Origin { host: "h\"ost".to_owned(), node: "v1.2.3".to_owned(), thread: 0 };
+        let origin =
+            Origin { host: "h\"ost".to_owned(), node: "v1.2.3".to_owned(), thread: 0, name: None };
         let snapshot = directory.join("heap-rss-1.heapsnapshot");
         let path = sidecar_of(&snapshot);
         let mut sidecar = Sidecar::new(path, &snapshot, "rss", origin, Some((2.0, 1.0)), None);

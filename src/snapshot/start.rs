@@ -8,7 +8,7 @@ use super::{
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::facts::{Cause, Entry, while_taken};
-use crate::filename::default_name;
+use crate::filename::{default_name, numbered};
 use crate::process::monotonic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +20,10 @@ use std::time::{Duration, Instant};
 pub(crate) enum Destination {
     /// A file under this name, relative to the current directory; the compression's extension is added.
     Named(PathBuf),
-    /// A default name in this directory.
-    Default(PathBuf),
+    /// The first free name in this directory: this one without extension, numbered where it is taken, or a default one.
+    Default(PathBuf, Option<String>),
+    /// The same, where the JSON beside it is free as well, whose path for a snapshot's is known.
+    Beside(PathBuf, String, fn(&Path) -> PathBuf),
 }
 
 /// What is asked for.
@@ -58,12 +60,27 @@ pub(crate) fn open_destination(
             path.push(extension);
             Output::open(Path::new(&path), mode).map(|output| (output, None))
         }
-        Destination::Default(directory) => {
+        Destination::Default(directory, stem) => {
             let directory = absolute(&directory)?;
-            let start = monotonic();
-            // Another nanosecond, another name.
-            let names = (0..100_000)
-                .map(|step| default_name(start + Duration::from_nanos(step), extension));
+            let (target, name) = match stem {
+                Some(stem) => FileTarget::reserve(&directory, mode, numbered(&stem, extension))?,
+                None => {
+                    let start = monotonic();
+                    // Another nanosecond, another name.
+                    let names = (0..100_000)
+                        .map(|step| default_name(start + Duration::from_nanos(step), extension));
+                    FileTarget::reserve(&directory, mode, names)?
+                }
+            };
+            Ok((Output::File(target), Some(name)))
+        }
+        Destination::Beside(directory, stem, record_path) => {
+            let directory = absolute(&directory)?;
+            let is_alone = |name: &String| {
+                let record = record_path(&directory.join(name));
+                std::fs::symlink_metadata(record).is_err()
+            };
+            let names = numbered(&stem, extension).filter(is_alone);
             let (target, name) = FileTarget::reserve(&directory, mode, names)?;
             Ok((Output::File(target), Some(name)))
         }

@@ -148,13 +148,15 @@ impl FileTarget {
     ) -> Result<(FileTarget, String), SnapshotError> {
         loop {
             let Some(name) = names.next() else {
-                return Err(SnapshotError::Internal("the clock ran out of names".to_owned()));
+                return Err(SnapshotError::Internal("there is no free name left".to_owned()));
             };
             let path = directory.join(&name);
             if fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
             match FileTarget::create(&path, mode, |_| temporary_name(name.as_ref(), None)) {
+                // Another process may have completed it since it was looked for; from here on nobody can.
+                Ok(_) if fs::symlink_metadata(&path).is_ok() => {}
                 Ok(target) => return Ok((target, name)),
                 Err(SnapshotError::Io { source, .. })
                     if source.kind() == io::ErrorKind::AlreadyExists => {}

@@ -1,0 +1,141 @@
+//! Snapshots that a pattern names (`name=`). Their names need tell nothing, so their JSON does: reason, time, and the
+//! pattern by which they are ours. Only what the JSON's own name says is removed with it, whatever stands in it.
+
+use super::{Record, millis};
+use crate::filename::{EXTENSION, NamePattern};
+use crate::monitor::rules::Reason;
+use serde::Deserialize;
+use std::fs;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+/// A longer one is not ours.
+const LONGEST_JSON: u64 = 1 << 20;
+
+#[derive(Deserialize)]
+struct Said {
+    name: String,
+    reason: String,
+    time: String,
+}
+
+/// Those of monitors with this very pattern, the other processes' of the directory included.
+pub(super) fn read(directory: &Path, pattern: &NamePattern) -> Vec<Record> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter_map(|name| {
+            let stem = name.strip_suffix(".json")?;
+            stem.starts_with(pattern.beginning()).then(|| record(directory, stem, pattern))?
+        })
+        .collect()
+}
+
+fn record(directory: &Path, stem: &str, pattern: &NamePattern) -> Option<Record> {
+    let sidecar = directory.join(format!("{stem}.json"));
+    let metadata = fs::symlink_metadata(&sidecar).ok()?;
+    if !metadata.is_file() || metadata.len() > LONGEST_JSON || !is_own(&metadata) {
+        return None;
+    }
+    let said: Said = serde_json::from_slice(&fs::read(&sidecar).ok()?).ok()?;
+    if said.name != pattern.text() {
+        return None;
+    }
+    let reason = Reason::from_name(&said.reason)?;
+    let time = chrono::DateTime::parse_from_rfc3339(&said.time).ok()?.timestamp_millis();
+    let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let mut record = Record {
+        reason,
+        time: u64::try_from(time).ok()?,
+        files: vec![sidecar],
+        has_snapshot: false,
+        bytes: metadata.len(),
+        modified: modified.map_or(0, millis),
+    };
+    for compression in ["", ".gz", ".zst"] {
+        let snapshot = directory.join(format!("{stem}{EXTENSION}{compression}"));
+        let Ok(metadata) = fs::symlink_metadata(&snapshot) else { continue };
+        if metadata.is_file() {
+            record.has_snapshot = true;
+            record.bytes = record.bytes.saturating_add(metadata.len());
+            record.files.push(snapshot);
+        }
+    }
+    Some(record)
+}
+
+/// Anybody may write into some directories.
+#[cfg(unix)]
+fn is_own(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(metadata) == crate::process::effective_user()
+}
+
+#[cfg(windows)]
+fn is_own(_metadata: &fs::Metadata) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Keep, newest_for_a_threshold, newest_scheduled, prune};
+    use super::*;
+    use std::path::PathBuf;
+
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Scratch {
+            let path = std::env::temp_dir().join(format!("heapdump-{}-{name}", std::process::id()));
+            fs::create_dir_all(&path).expect("a directory");
+            Scratch(path)
+        }
+
+        fn dump(&self, stem: &str, pattern: &str, reason: &str, second: u32) {
+            let json = format!(
+                r#"{{"version":1,"reason":"{reason}","time":"1970-01-01T00:00:{second:02}.5Z","name":"{pattern}"}}"#
+            );
+            self.file(&format!("{stem}.json"), &json);
+            self.file(&format!("{stem}.heapsnapshot.gz"), "snapshot");
+        }
+
+        fn file(&self, name: &str, text: &str) {
+            fs::write(self.0.join(name), text).expect("a file");
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).expect("readable").flatten();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn only_what_its_json_names_with_this_pattern_is_ours() {
+        let directory = Scratch::new("named");
+        let pattern = NamePattern::parse("a-{pid}").expect("a pattern");
+        directory.dump("a-1", "a-{pid}", "rss", 1);
+        directory.dump("a-2", "a-{pid}", "schedule", 2);
+        directory.dump("a-3", "a-{pid}", "used", 3);
+        directory.dump("a-4", "a-{time}", "used", 4);
+        directory.dump("b-5", "a-{pid}", "used", 5);
+        directory.file("a-6.heapsnapshot", "the user's");
+        directory.file("a-7.json", "{");
+        directory.file("heap-rss-9.heapsnapshot", "the default's");
+        assert_eq!(newest_for_a_threshold(&directory.0, Some(&pattern)), Some(3500));
+        assert_eq!(newest_scheduled(&directory.0, Some(&pattern)), Some(2500));
+        let before = directory.names();
+        prune(&directory.0, Some(&pattern), Keep { files: 1, bytes: u64::MAX });
+        let gone: Vec<_> =
+            before.into_iter().filter(|name| !directory.names().contains(name)).collect();
+        assert_eq!(gone, ["a-1.heapsnapshot.gz", "a-1.json", "a-2.heapsnapshot.gz", "a-2.json"]);
+        assert_eq!(newest_for_a_threshold(&directory.0, None), Some(9));
+    }
+}
