@@ -6,6 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { NODE_MAJOR, ROOT, startApp, startProgram } from './support/app.mjs';
+import { runCommand } from './support/command.mjs';
 import { needsRoot, mountReadOnly } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
@@ -175,4 +176,22 @@ test("oom: the file at V8's limit, createHeapSnapshot() and createCpuProfile()",
     'OoM-pid-N.heapsnapshot', 'OoM-pid-N.heapsnapshot.json', 'cpuprofile-N.cpuprofile', 'heapsnapshot-N.heapsnapshot',
   ]);
   assert.deepEqual(directory.names(), ['dumps']);
+});
+
+test('doctor says which it is, and who said so', async (t) => {
+  const directory = makeDirectories(t, 'ours', 'nodes');
+  for (const [env, place, why] of [
+    [{}, '', 'the current directory'],
+    [{ NODE_OPTIONS: '--diagnostic-dir=nodes' }, '/nodes', '--diagnostic-dir'],
+    [{ NODE_OPTIONS: '--diagnostic-dir=nodes', NODE_HEAPDUMP_OPTIONS: 'dir=ours' }, '/ours', 'dir='],
+    [{ HEAP_SNAPSHOT_DIR: './guide' }, '', 'the current directory; automatic snapshots go to ./guide, HEAP_SNAPSHOT_DIR'],
+  ]) {
+    const { code, stdout } = await runCommand(t, ['doctor'], { cwd: directory.path, env });
+    const text = `dumps of the signal go to ${fs.realpathSync(directory.path)}${place} (${why}), where `;
+    assert.ok(stdout.includes(text), `${stdout}\nand not: ${text}`);
+    assert.equal(code, 0);
+  }
+  const { code, stdout } = await runCommand(t, ['doctor'], { env: { NODE_OPTIONS: '--diagnostic-dir=/does/not/exist' } });
+  assert.equal(code, 1);
+  assert.match(stdout, /cannot go to \/does\/not\/exist: there is no such directory; set .* \(now it is --diagnostic-dir\)/);
 });

@@ -3,11 +3,12 @@
 // What an application that is started here would meet.
 
 const path = require('node:path');
+const v8 = require('node:v8');
 
 const { printable, size } = require('./command.js');
 const { LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
-const { files, groupNote, growth, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
-const { childBudget, headroom } = require('./memory.js');
+const { files, groupNote, growth, limits, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
+const { childBudget, groupLimits, headroom } = require('./memory.js');
 const { Target } = require('./processes.js');
 
 /** A child is really forked. */
@@ -16,13 +17,13 @@ async function lookHere() {
   const target = process.platform === 'linux' ? new Target(process.pid) : undefined;
   const parent = process.platform === 'linux' ? tryTarget(process.ppid) : undefined;
   const nodeOptions = (process.env.NODE_OPTIONS ?? '').split(/\s+/).filter(Boolean);
-  const { signal, directory: name = '.' } = attempt.options ?? DEFAULTS;
-  const directory = path.resolve(name);
+  const options = attempt.options ?? DEFAULTS;
+  const directory = path.resolve(options.directory ?? '.');
   return [
     attempt.finding,
-    ...(target === undefined ? [] : [memoryHere(target)]),
-    signalHere(signal, nodeOptions, parent),
-    files(directory, directory, undefined),
+    ...(target === undefined ? [] : [memoryHere(target), ...limitsHere(target)]),
+    signalHere(options.signal, nodeOptions, parent),
+    files(directory, directory, undefined, whose(options)),
     ...(attempt.report === undefined
       ? []
       : [good('pause', `${attempt.report.pause.toFixed(1)} ms for this small process; ${growth()}`)]),
@@ -83,6 +84,19 @@ function memoryHere(target) {
   return budget < LEAST_BUDGET
     ? bad('memory', `${text}: raise the limit`)
     : good('memory', `${text}${groupNote(found)}`);
+}
+
+/** Of an application that is as small as this process beside its heap. */
+function limitsHere(target) {
+  const { heap_size_limit: heapLimit, total_physical_size: heap } = v8.getHeapStatistics();
+  const rest = Math.max(0, target.memory('RssAnon') - heap);
+  return limits({ heapLimit, rest, group: groupLimits(target) });
+}
+
+/** Who says that files go to that directory, and whose go elsewhere. */
+function whose({ directoryFrom = 'the current directory' }) {
+  const automatic = directoryFrom === 'dir=' ? undefined : process.env.HEAP_SNAPSHOT_DIR;
+  return directoryFrom + (automatic ? `; automatic snapshots go to ${printable(automatic)}, HEAP_SNAPSHOT_DIR` : '');
 }
 
 function signalHere(signal, nodeOptions, parent) {

@@ -6,8 +6,8 @@ const fs = require('node:fs');
 
 const { Problem, printable, size } = require('./command.js');
 const { FORK_MS_PER_MB, LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
-const { files, groupNote, growth, nodeSignal, nodemon, under } = require('./findings.js');
-const { childBudget, headroom, processesLeft } = require('./memory.js');
+const { files, groupNote, growth, limits, nodeSignal, nodemon, under } = require('./findings.js');
+const { childBudget, groupLimits, headroom, processesLeft } = require('./memory.js');
 const { userName } = require('./processes.js');
 
 function lookAt(target) {
@@ -20,6 +20,7 @@ function lookAt(target) {
     ask(target, loaded, facts, signal),
     forkOf(target, facts),
     memoryOf(target, anonymous),
+    ...limits({ heapLimit: facts?.heapLimit ?? heapLimitOf(target), group: groupLimits(target) }),
     signalOf(target, loaded, facts, signal),
     filesOf(target, loaded, facts),
     pauseOf(target, anonymous, loaded),
@@ -73,6 +74,18 @@ function memoryOf(target, anonymous) {
   if (budget < LEAST_BUDGET) return bad('memory', `${text}: a dump would be refused; raise the limit`);
   if (budget < anonymous * LEAST_TIMES) return warning('memory', `${text}: a dump may be refused; raise the limit`);
   return good('memory', text);
+}
+
+/**
+ * What V8's heap may take in a process that does not say so: its option, or what Node.js chooses at least, half of the control
+ * group's limit and 2 GB at most (`Heap::HeapSizeFromPhysicalMemory` of V8, which Node.js hands `uv_get_constrained_memory`).
+ * What there is beside the heap is not known.
+ */
+function heapLimitOf(target) {
+  const options = target.nodeOptions().join(' ').replaceAll('_', '-');
+  const [, megabytes] = [...options.matchAll(/--max-old-space-size[= ](\d+)/g)].at(-1) ?? [];
+  if (megabytes !== undefined) return Number(megabytes) * 2 ** 20;
+  return Math.min((groupLimits(target)?.hard ?? Infinity) / 2, 2 ** 31);
 }
 
 function signalOf(target, loaded, facts, signal) {

@@ -5,13 +5,12 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { misfit } = require('../limits.js');
 const { printable, size } = require('./command.js');
+const { LEAST_TIMES, MOST_TIMES } = require('./memory.js');
 const { plainly } = require('./output.js');
 const { Target } = require('./processes.js');
 
-/** A child holds so many times the heap for itself (README.md, Limits). */
-const LEAST_TIMES = 4;
-const MOST_TIMES = 8;
 /** CPU time of fork(2): it copies page tables. Measured; see README.md. */
 const FORK_MS_PER_MB = 0.12;
 /** Without this much no child begins (src/snapshot/budget.rs). */
@@ -21,8 +20,8 @@ const good = (check, text) => ({ check, state: 'good', text });
 const warning = (check, text) => ({ check, state: 'warning', text });
 const bad = (check, text) => ({ check, state: 'bad', text });
 
-/** `seen` is where we see the directory `name` of the process. */
-function files(name, seen, target) {
+/** `seen` is where we see the directory `name` of the process, `why` who said that it is this one. */
+function files(name, seen, target, why) {
   const shown = printable(name);
   if (target?.nodeOptions().some((option) => /^--(experimental-)?permission$/.test(option))) {
     return warning(
@@ -30,29 +29,30 @@ function files(name, seen, target) {
       `${shown}: Node's permission model is on; it takes --allow-addons and --allow-fs-write=${shown}`,
     );
   }
+  const set = `set NODE_HEAPDUMP_OPTIONS=dir=PATH${why === undefined ? '' : ` (now it is ${why})`}`;
   try {
-    if (!fs.statSync(seen).isDirectory())
-      return bad('files', `${shown} is no directory: set NODE_HEAPDUMP_OPTIONS=dir=PATH`);
+    if (!fs.statSync(seen).isDirectory()) return bad('files', `${shown} is no directory: ${set}`);
     fs.accessSync(seen, fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
-    return bad(
-      'files',
-      `dumps of the signal cannot go to ${shown}: ${plainly(error)}; set NODE_HEAPDUMP_OPTIONS=dir=PATH`,
-    );
+    return bad('files', `dumps of the signal cannot go to ${shown}: ${plainly(error)}; ${set}`);
   }
   if (target !== undefined && !mayWrite(target, fs.statSync(seen))) {
-    return bad(
-      'files',
-      `dumps of the signal cannot go to ${shown}: its user may not write there; set NODE_HEAPDUMP_OPTIONS=dir=PATH`,
-    );
+    return bad('files', `dumps of the signal cannot go to ${shown}: its user may not write there; ${set}`);
   }
   const { bavail, bsize } = fs.statfsSync(seen);
-  const text = `dumps of the signal go to ${shown}, where ${size(bavail * bsize)} are free`;
+  const place = why === undefined ? shown : `${shown} (${why})`;
+  const text = `dumps of the signal go to ${place}, where ${size(bavail * bsize)} are free`;
   const wanted = 2 * (target?.memory('RssAnon') ?? 0);
   if (bavail * bsize < wanted) {
     return warning('files', `${text}: a file may be twice the heap; make room, or set NODE_HEAPDUMP_OPTIONS=gzip`);
   }
   return good('files', text);
+}
+
+/** A list of nothing where V8's heap, the control group and a snapshot fit together. */
+function limits(found) {
+  const text = found.group && misfit(found);
+  return text === undefined ? [] : [warning('limits', text)];
 }
 
 /** As the kernel decides it for another user, access control lists apart. */
@@ -111,6 +111,7 @@ module.exports = {
   good,
   groupNote,
   growth,
+  limits,
   nodeSignal,
   nodemon,
   tryTarget,

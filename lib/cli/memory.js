@@ -8,6 +8,17 @@ const path = require('node:path');
 
 const MIB = 1024 * 1024;
 
+/** A child holds so many times the heap for itself (README.md, Limits). */
+const LEAST_TIMES = 4;
+const MOST_TIMES = 8;
+/** What stays with the application: so much, and this part of what is left (src/snapshot/budget.rs). */
+const MARGIN = 16 * MIB;
+const MARGIN_PART = 1 / 16;
+/** The part of shared pages that either side copies. */
+const copiedPart = ({ oomGroup }) => (oomGroup ? 1 : 1 / 4);
+/** Without a limit, version 1 shows a number near 2^63. */
+const NO_LIMIT = 2 ** 60;
+
 /** The nearest limit of a process: `{available, bound, oomGroup}`; undefined without /proc. */
 function headroom(target) {
   const groups = controlGroups(target.read('cgroup'));
@@ -27,8 +38,36 @@ function headroom(target) {
 
 /** What a child may allocate: less a margin for the application and what either side copies of shared pages. */
 function childBudget({ available, oomGroup }, anonymous) {
-  const margin = 16 * MIB + available / 16;
-  return Math.max(0, available - margin - (oomGroup ? anonymous : anonymous / 4));
+  return Math.max(0, available * (1 - MARGIN_PART) - MARGIN - anonymous * copiedPart({ oomGroup }));
+}
+
+/** The limit under which a snapshot of `heap` fits, beside `rest` of other memory, if it needs most. */
+function limitFor(heap, rest, group) {
+  const wanted = MOST_TIMES * heap + MARGIN + (heap + rest) * copiedPart(group);
+  return heap + rest + wanted / (1 - MARGIN_PART);
+}
+
+/** The heap of which a snapshot fits below the group's limit, if it needs most. */
+function largestHeap(rest, group) {
+  const free = (group.most - rest) * (1 - MARGIN_PART) - MARGIN - rest * copiedPart(group);
+  return Math.max(0, free / (MOST_TIMES + 1 - MARGIN_PART + copiedPart(group)));
+}
+
+/**
+ * The smallest limit of a process' memory control groups: `most` before it is slowed down (memory.high of version 2) and
+ * `hard` before the kernel kills. Undefined where none has one. `root`: of a fixture, for tests.
+ */
+function groupLimits(target, root = '/') {
+  const limits = { most: [], hard: [], oomGroup: false };
+  for (const { directory, version } of groupsOf(target.read('cgroup'), 'memory', root)) {
+    const hard = number(directory, version === 1 ? 'memory.limit_in_bytes' : 'memory.max');
+    const high = version === 1 ? undefined : number(directory, 'memory.high');
+    if (hard < NO_LIMIT) limits.hard.push(hard);
+    limits.most.push(...[hard, high].filter((limit) => limit < NO_LIMIT));
+    limits.oomGroup ||= version === 2 && number(directory, 'memory.oom.group') === 1;
+  }
+  if (limits.most.length === 0) return undefined;
+  return { most: Math.min(...limits.most), hard: Math.min(...limits.hard), oomGroup: limits.oomGroup };
 }
 
 /** How many processes more its control groups and limits allow. */
@@ -44,12 +83,13 @@ function processesLeft(target) {
 const controlGroups = (cgroup) => groupsOf(cgroup, 'memory');
 
 /** The process' group of a controller and those above it, as far as we can see them: `{directory, version}`. */
-function groupsOf(cgroup, controller) {
+function groupsOf(cgroup, controller, above = '/') {
   const groups = [];
-  for (const line of read('/proc/self/mountinfo').split('\n')) {
+  for (const line of read(path.join(above, 'proc/self/mountinfo')).split('\n')) {
     const [mount, filesystem] = line.split(' - ');
     if (filesystem === undefined) continue;
-    const [root, point] = mount.split(' ').slice(3);
+    const [root, shown] = mount.split(' ').slice(3);
+    const point = path.join(above, shown);
     const [type, , options = ''] = filesystem.split(' ');
     const version =
       type === 'cgroup2' ? 2 : type === 'cgroup' && options.split(',').includes(controller) ? 1 : undefined;
@@ -115,4 +155,13 @@ function read(file) {
   }
 }
 
-module.exports = { headroom, childBudget, processesLeft };
+module.exports = {
+  LEAST_TIMES,
+  MOST_TIMES,
+  childBudget,
+  groupLimits,
+  headroom,
+  largestHeap,
+  limitFor,
+  processesLeft,
+};
