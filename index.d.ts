@@ -12,7 +12,7 @@ export type SnapshotCallback<Name extends string | Buffer = string> = (
   /** `null` when the file is complete. */
   error: HeapdumpError | null,
   /**
-   * The name as it was passed (of a URL: its path), or the default one, relative to the directory of the call; with
+   * The name as it was passed (of a URL: its path), or the default one, as `fs` takes it in the directory of the call; with
    * `compress` the extension is added. Absent after an error.
    */
   filename?: Name,
@@ -27,8 +27,9 @@ export type SnapshotCallback<Name extends string | Buffer = string> = (
  * A file appears under its name when it is complete, never before. Without a callback the outcome is on the
  * diagnostics channel `heapdump-rs:snapshot` and in {@link getStatus} only.
  *
- * @param filename Default: `heapdump-<ms>.<ns>.heapsnapshot` in the current directory. Values that are no
- * {@link Filename} mean the default name too, as in node-heapdump.
+ * @param filename Default: `heapdump-<ms>.<ns>.heapsnapshot` (or `name`) in the directory of `NODE_HEAPDUMP_OPTIONS` (`dir=`), else
+ * in Node's `--diagnostic-dir`, else in the current one. Values that are no {@link Filename} mean the default name too, as in
+ * node-heapdump.
  * @param callback Called once. A target that cannot be opened is told before this returns.
  * @returns Whether a snapshot was started (or, in process, written).
  * @throws {TypeError} `cb is not a function`; `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE` for wrong options.
@@ -84,6 +85,12 @@ export interface CommonOptions {
 export interface InProcessOptions extends CommonOptions {
   /** Permission bits of the file, whatever the umask. Default `0o600`: a snapshot holds secrets. */
   fileMode?: number | undefined;
+  /**
+   * Without a filename: a pattern for the file's name, with `{pid}`, `{host}`, `{thread}`, `{time}`, `{reason}` and `{title}` in it.
+   * `.heapsnapshot` is added, and a number where the name is taken. Default: `name=` of `NODE_HEAPDUMP_OPTIONS`, then
+   * node-heapdump's names. With a filename it is an error.
+   */
+  name?: string | undefined;
 }
 
 /** For a snapshot that a forked child may take. */

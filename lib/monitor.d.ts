@@ -40,8 +40,17 @@ export interface MonitorOptions {
    * (`true`, `'wait'`), goes on as soon as the child is forked (`'continue'`), or ends with status 1 (`'exit'`). Linux.
    */
   oom?: boolean | 'wait' | 'continue' | 'exit' | undefined;
-  /** Where snapshots go; made if it is missing. Default: `HEAP_SNAPSHOT_DIR`, then the current directory. */
+  /**
+   * Where snapshots go; made if it is missing. Default: `dir=` of `NODE_HEAPDUMP_OPTIONS`, `HEAP_SNAPSHOT_DIR`, Node's
+   * `--diagnostic-dir`, the current directory.
+   */
   dir?: string | URL | undefined;
+  /**
+   * A pattern for their names, with `{pid}`, `{host}`, `{thread}`, `{time}`, `{reason}` and `{title}` in it; a number is added where
+   * a name is taken. Monitors with the same pattern share cooldown, `max` and `keep`. Default: `name=` of
+   * `NODE_HEAPDUMP_OPTIONS`, then `heap-<reason>-<ms>`.
+   */
+  name?: string | undefined;
   /** Snapshots that stay in the directory; the oldest go first. Default 3. */
   max?: number | undefined;
   /** Bytes that stay in the directory; the newest snapshot stays in any case. Default: no limit. */
@@ -75,7 +84,7 @@ export interface MonitorOptions {
   exporter?: { export: Exporter['export']; prepare?: Exporter['prepare'] } | undefined;
 }
 
-/** What made a snapshot due; a part of its name: `heap-<reason>-<ms>.heapsnapshot`. */
+/** What made a snapshot due; a part of its default name: `heap-<reason>-<ms>.heapsnapshot`. */
 export type Reason = 'used' | 'external' | 'rss' | 'cgroup' | 'growth' | 'schedule' | 'oom';
 
 export interface ThresholdEvent {

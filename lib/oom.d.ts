@@ -15,7 +15,11 @@ declare namespace oomHeapdump {
     limit?: number;
     /** The snapshot's path (first version); `.heapsnapshot` is added. */
     name?: string;
-    /** The snapshot's path; `.heapsnapshot` is added. Default: `OoM-pid-<pid>` in the current directory. */
+    /**
+     * The snapshot's path; `.heapsnapshot` is added. Ours: `{pid}`, `{host}`, `{thread}`, `{time}`, `{reason}` and `{title}` in its
+     * last part, and then a number where the name is taken. Default: `OoM-pid-<pid>`, or `name=` of `NODE_HEAPDUMP_OPTIONS`, in the
+     * directory of `dir=`, else Node's `--diagnostic-dir`, else the current one.
+     */
     path?: string;
     /** Adds `-YYYYMMDDTHHMMSS` to the path. Default: false. */
     addTimestamp?: boolean;

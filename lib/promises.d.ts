@@ -14,7 +14,7 @@ export type {
  * the complete file; rejects with a `HeapdumpError`, and with a `TypeError` for wrong options. Loading this entry does
  * not install the signal.
  *
- * @param filename Default: `heapdump-<ms>.<ns>.heapsnapshot` in the current directory.
+ * @param filename Default: as `writeSnapshot` of the main entry.
  */
 export function writeSnapshot(filename: Buffer, options?: SnapshotOptions): Promise<SnapshotReport<Buffer>>;
 export function writeSnapshot(filename?: string | URL | null, options?: SnapshotOptions): Promise<SnapshotReport>;

@@ -41,6 +41,7 @@ const every: Required<SnapshotOptions> = {
   exposeInternals: true,
   exposeNumericValues: true,
   fileMode: 0o640,
+  name: '{host}-{pid}',
   fallback: 'error',
   signal: AbortSignal.timeout(1000),
   onProgress: ({ stage, done, total, bytes }) => [stage === 'collecting', done + total + bytes],
@@ -51,6 +52,10 @@ const every: Required<SnapshotOptions> = {
 writeSnapshot('a', every, (_, filename) => equal<typeof filename, string | undefined>(true));
 writeSnapshot(undefined, { mode: 'auto' });
 writeSnapshot({ compress: undefined }, (_, filename) => equal<typeof filename, string | undefined>(true));
+writeSnapshot({ name: '{time}' }, (_, filename) => equal<typeof filename, string | undefined>(true));
+writeSnapshotSync({ name: '{reason}' });
+// @ts-expect-error: a pattern is a text
+writeSnapshot({ name: 5 });
 // @ts-expect-error: no such compression
 writeSnapshot('a', { compress: 'brotli' });
 // @ts-expect-error: the callback comes last
@@ -85,6 +90,8 @@ stream
   .pipe(process.stdout);
 // @ts-expect-error: there is no file
 createSnapshotStream({ fileMode: 0o600 });
+// @ts-expect-error: nor has it a name
+createSnapshotStream({ name: '{pid}' });
 
 // Status and messages.
 const status = getStatus();

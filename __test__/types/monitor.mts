@@ -22,6 +22,7 @@ const every: Required<MonitorOptions> = {
   every: '6h',
   oom: 'wait',
   dir: new URL('file:///var/tmp'),
+  name: '{host}-{reason}-{time}',
   max: 3,
   keep: '2GB',
   free: '100MB',
