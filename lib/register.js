@@ -25,19 +25,23 @@ function register() {
   const wanted = readSettings(automatic);
   if (!['threshold', 'external', 'growth', 'oom', ...OF_THE_PROCESS].some((name) => wanted[name] !== undefined)) return;
   const watching = monitor({ ...options, ...wanted });
-  if (isMainThread && process.platform === 'linux') sayWhatDoesNotFit(wanted);
   watching.on('snapshot', ({ reason, report }) => {
     say(`${reason}: ${report.path} is complete; the event loop stood still for ${report.pause.toFixed(0)} ms`);
   });
+  if (isMainThread && process.platform === 'linux') sayWhatDoesNotFit(wanted);
 }
 
 /** A snapshot that is asked for and will never be there. */
 function sayWhatDoesNotFit({ oom, threshold }) {
   if (oom === undefined && threshold === undefined) return;
   const { misfit, watched } = require('./limits.js');
-  const found = watched({ oom, threshold });
-  const text = found && misfit(found);
-  if (text) say(text);
+  try {
+    const found = watched({ oom, threshold });
+    const text = found && misfit(found);
+    if (text) say(text);
+  } catch {
+    // Not ours to read: nothing is known of it.
+  }
 }
 
 /** The words that mean something, as options of the monitor. */

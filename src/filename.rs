@@ -115,7 +115,7 @@ impl NamePattern {
         }
         // The end of the name proper: the JSON beside it is found by it.
         let mut stem = stem.replace(EXTENSION, "-heapsnapshot");
-        stem.truncate(stem.floor_char_boundary_of(LONGEST));
+        cut(&mut stem, LONGEST);
         stem
     }
 }
@@ -150,21 +150,17 @@ fn safe(value: &str) -> String {
         .chars()
         .map(|c| if c.is_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' })
         .collect();
-    text.truncate(text.floor_char_boundary_of(LONGEST_VALUE));
+    cut(&mut text, LONGEST_VALUE);
     if text.is_empty() || text.starts_with('.') {
         text.replace_range(..text.len().min(1), "_");
     }
     text
 }
 
-trait CharBoundary {
-    /// The last boundary up to `most`.
-    fn floor_char_boundary_of(&self, most: usize) -> usize;
-}
-
-impl CharBoundary for str {
-    fn floor_char_boundary_of(&self, most: usize) -> usize {
-        (0..=most.min(self.len())).rev().find(|&at| self.is_char_boundary(at)).unwrap_or(0)
+/// `text` as far as so many bytes, at a character's end.
+fn cut(text: &mut String, most: usize) {
+    while text.len() > most {
+        text.pop();
     }
 }
 
