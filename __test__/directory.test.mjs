@@ -10,7 +10,7 @@ import { runCommand } from './support/command.mjs';
 import { needsRoot, mountReadOnly } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
+import { validateSnapshot } from '../harness/validate.mjs';
 
 const idle = ({ heapdump, say, stayAlive }) => {
   stayAlive();
@@ -23,6 +23,12 @@ const written = (app, directory, sub) =>
     const names = directory.names(sub);
     return names.some((name) => /heapsnapshot(\.gz)?$/.test(name)) && !snapshotChild(app.pid) && names;
   });
+
+/** What `doctor` says of files, of a process. */
+async function filesOf(t, pid) {
+  const { stdout } = await runCommand(t, ['doctor', '--json', '--pid', pid]);
+  return JSON.parse(stdout).find(({ check }) => check === 'files').text;
+}
 
 /** A directory with the directories `names` in it. */
 function makeDirectories(t, ...names) {
@@ -83,6 +89,8 @@ test('a relative one means the current directory of the moment, as with Node', a
     say('ready', typeof heapdump);
   }, { cwd: directory.path, nodeOptions: ['--diagnostic-dir=dumps'] });
   await app.says(/ready/);
+  const place = `${fs.realpathSync(directory.at('later/dumps'))} (--diagnostic-dir)`;
+  assert.ok((await filesOf(t, app.pid)).startsWith(`dumps of the signal go to ${place}, where `));
   app.kill('SIGUSR2');
   await written(app, directory, 'later/dumps');
 });

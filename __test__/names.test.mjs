@@ -11,7 +11,7 @@ import { runCommand } from './support/command.mjs';
 import { readSidecar } from './support/evidence.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
+import { validateSnapshot } from '../harness/validate.mjs';
 
 const HOST = os.hostname();
 

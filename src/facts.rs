@@ -10,7 +10,7 @@
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::monitor::wall_clock;
-use crate::options::EnvironmentOptions;
+use crate::options::{DirectorySource, EnvironmentOptions};
 use crate::process::{self, PublicPage};
 use crate::snapshot::{Compression, Mode, Output, Report};
 use crate::v8::{Isolate, heap_figures};
@@ -221,6 +221,8 @@ struct Facts {
     loaded_at: u64,
     /// Relative to the directory that the process is in, unless it is absolute.
     directory: String,
+    /// Who said so; absent for the directory that the process is in.
+    directory_from: Option<&'static str>,
     mode: &'static str,
     compression: Option<&'static str>,
     near_heap_limit: bool,
@@ -302,6 +304,7 @@ impl State {
             pid: std::process::id(),
             loaded_at: wall_clock(),
             directory: String::new(),
+            directory_from: None,
             mode: "",
             compression: None,
             near_heap_limit: false,
@@ -348,6 +351,7 @@ impl Facts {
     /// What the options say of the signal's dumps.
     fn set(&mut self, options: &EnvironmentOptions) {
         self.directory = options.directory.clone().unwrap_or_else(|| ".".to_owned());
+        self.directory_from = options.directory_from.map(DirectorySource::name);
         self.mode = if options.in_process { Mode::Inline } else { Mode::Fork }.name();
         self.compression = options.compression.map(Compression::name);
         self.workers = options.workers;

@@ -112,7 +112,7 @@ function signalOf(target, loaded, facts, signal) {
 function filesOf(target, loaded, facts) {
   if (facts === undefined && loaded) return warning('files', 'where dumps of the signal go is not known');
   const directory = facts?.directory ?? fs.readlinkSync(target.at('cwd'));
-  return files(directory, target.file(directory), target);
+  return files(directory, target.file(directory), target, facts && (facts.directoryFrom ?? 'its current directory'));
 }
 
 /** What became of the last request, for somebody who looks for its file. */

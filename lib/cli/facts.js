@@ -17,6 +17,7 @@ const { getSystemErrorName } = require('node:util');
  * @property {string} [signal] that this package answers there now: none under `nosignal`, without the main entry, and while
  *   it is handed over
  * @property {string} directory where the signal's dumps go, absolute in its own file system
+ * @property {'dir=' | '--diagnostic-dir'} [directoryFrom] who said so; the process' own directory otherwise
  * @property {'fork' | 'inline'} mode of the signal's dumps
  * @property {'gzip' | 'zstd'} [compression] of the signal's dumps
  * @property {{loaded: number, dumped: number, main: boolean}} threads that have loaded the package, that one signal dumps, and
@@ -177,6 +178,7 @@ function factsOf(pid, said) {
     signal: optional(signal, (name) => matching(name, /^SIG(USR[12]|HUP|QUIT)$/)),
     // The process may have changed its directory, and a dump goes where it is then.
     directory: path.resolve(fs.readlinkSync(`/proc/${pid}/cwd`), text(directory)),
+    directoryFrom: optional(said.directoryFrom, (who) => matching(who, /^(dir=|--diagnostic-dir)$/)),
     mode: matching(mode, /^(fork|inline)$/),
     compression: optional(compression, (name) => matching(name, /^(gzip|zstd)$/)),
     threads: Object.freeze({ loaded: count(threads.loaded), dumped: count(threads.dumped), main: flag(threads.main) }),
