@@ -31,7 +31,13 @@ if (signal !== undefined && process[installed] === undefined) {
   Object.defineProperty(process, installed, { value: signal });
   // Both are called Node.js-compatible and have no libuv: Bun even ends the process when it is called.
   if (process.versions.bun || process.versions.deno) require('./lib/signal.js').warnOfRuntime(signal);
-  else heap.installSignal((event) => require('./lib/signal.js').announce(signal, event), permission);
+  else {
+    heap.installSignal((event) => require('./lib/signal.js').announce(signal, event), permission);
+    process.on('newListener', (event) => {
+      if (event === signal) require('./lib/signal.js').standBeside(signal);
+    });
+    if (special) require('./lib/signal.js').standBeside(signal);
+  }
 }
 
 module.exports = { writeSnapshot, writeSnapshotSync, createSnapshotStream, getStatus };

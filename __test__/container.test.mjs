@@ -12,6 +12,7 @@ import { ROOT, startProgram } from './support/app.mjs';
 import { needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, waitFor } from './support/processes.mjs';
+import { nextRequest } from './support/signals.mjs';
 
 const UNPRIVILEGED = [
   'setpriv', '--reuid', '1000', '--regid', '1000', '--clear-groups', '--no-new-privs', '--bounding-set', '-all', '--inh-caps', '-all',
@@ -122,6 +123,7 @@ test("docs/docker.md: its command line, docker exec's, the signal, a stop while 
   }
   await validateSnapshot(directory.at('dumps/now.heapsnapshot.gz'));
 
+  await nextRequest();
   process.kill(pid, 'SIGUSR2');
   await waitFor('a dump that is written', () => directory.names('dumps').some((each) => /^\.heapdump-.*tmp$/.test(each)));
   // docker stop

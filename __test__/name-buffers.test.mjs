@@ -9,6 +9,7 @@ import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { signalChild, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
+import { nextRequest } from './support/signals.mjs';
 
 const PLAIN = { NODE_HEAPDUMP_OPTIONS: 'plain' };
 
@@ -142,6 +143,7 @@ test('the file is the same as a plain child’s', async (t) => {
   });
   app.kill('SIGUSR2');
   const [first] = await whole(1);
+  await nextRequest();
   app.kill('SIGUSR2');
   // The second dump's first child crashes while it writes, and a plain one takes its place.
   const child = await snapshotChildOf(app);

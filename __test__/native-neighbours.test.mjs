@@ -12,6 +12,7 @@ import { startApp } from './support/app.mjs';
 import { needsTool } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
+import { nextRequest } from './support/signals.mjs';
 
 /** The library that one of children/ is the source of; undefined without a compiler. */
 function buildLibrary(t, name) {
@@ -49,6 +50,7 @@ test('a native handler for the signal that was there before is called for every 
   const app = startApp(t, idleBeside, { cwd: directory.path, env: neighbour.env, args: neighbour });
   await app.says(/ready/);
   for (const count of [1, 2]) {
+    if (count > 1) await nextRequest();
     app.kill('SIGUSR2');
     await waitFor('a snapshot', () => directory.names().filter(isSnapshotName).length === count && !snapshotChild(app.pid));
     assert.deepEqual(neighbour.read(), Array(count).fill('signal'));

@@ -130,6 +130,35 @@ test('a dump that its process gives up is an error, and leaves nothing', async (
   assert.deepEqual(directory.names(), []);
 });
 
+test('a dump that somebody else has just asked for is the answer, and stays with them', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  const app = await start(t, loaded, { cwd: directory.at('app'), args: { objects: 20_000 } });
+  app.kill('SIGUSR2');
+  const child = await snapshotChildOf(app);
+  process.kill(child.pid, 'SIGSTOP');
+  const command = startCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
+  await waitFor('it is watched', () =>
+    [...descriptorsOf(command.pid).values()].some((file) => /heapdump-\d+\.\d+\.heapsnapshot\.tmp$/.test(file)),
+  );
+  process.kill(child.pid, 'SIGCONT');
+  const { code, stderr } = await command.ended();
+  const [name, ...more] = directory.names('app');
+  assert.deepEqual([code, more], [0, []], stderr);
+  assert.match(stderr, new RegExp(`somebody else asked for it first: .*${name} stays`));
+  assert.deepEqual(fs.readFileSync(directory.at('a.heapsnapshot')), fs.readFileSync(directory.at('app', name)));
+});
+
+test('a dump that is over within the second is no answer: it is asked again', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  const app = await start(t, loaded, { cwd: directory.at('app') });
+  const to = (name) => runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)]);
+  // Each leaves the next one less than a second, unless the machine is busy.
+  for (const name of ['a', 'b']) assert.deepEqual(await to(name).then(({ code, stderr }) => [code, stderr]), [0, '']);
+  assert.deepEqual(directory.names('app'), []);
+});
+
 test('a process that has not loaded it is asked through its inspector, and goes on', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, unloaded, { nodeOptions: OWN_PORT });

@@ -8,17 +8,7 @@ import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
-
-/** Waits until exactly `count` whole snapshots are there and no child works. */
-async function snapshots(app, directory, count) {
-  const names = await waitFor(`${count} snapshots`, () => {
-    const found = directory.names();
-    return found.length >= count && found.every(isSnapshotName) && !snapshotChild(app.pid) && found;
-  });
-  assert.equal(names.length, count, names.join());
-  for (const name of names) assert.ok((await validateSnapshot(directory.at(name))).nodes > 10_000);
-  return names;
-}
+import { nextRequest, wholeSnapshots as snapshots } from './support/signals.mjs';
 
 const idle = ({ heapdump, say, stayAlive }) => {
   stayAlive();
@@ -40,6 +30,7 @@ test('a process stuck in while (true) answers', async (t) => {
   await app.says(/ready/);
   app.kill('SIGUSR2');
   await snapshots(app, directory, 1);
+  await nextRequest();
   app.kill('SIGUSR2');
   await snapshots(app, directory, 2);
   assert.ok(!app.hasEnded);
@@ -55,18 +46,41 @@ test('a process stuck in a loop that allocates answers', async (t) => {
   await app.says(/ready/);
   app.kill('SIGUSR2');
   await snapshots(app, directory, 1);
+  await nextRequest();
   app.kill('SIGUSR2');
   await snapshots(app, directory, 2);
   assert.ok(!app.hasEnded);
 });
 
-test('two quick signals give two files', async (t) => {
+test('signals within a second are one request', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await startIdle(t, directory);
   app.kill('SIGUSR2');
   // The kernel keeps one pending signal of a kind: the second counts once the first was taken.
   await waitFor('the first was accepted', () => directory.names().length > 0);
   app.kill('SIGUSR2');
+  // Of those that came too soon nothing is left that a later one would meet.
+  await snapshots(app, directory, 1);
+  await nextRequest();
+  app.kill('SIGUSR2');
+  await snapshots(app, directory, 2);
+});
+
+test('a signal a second after another gives a second file, also while the first is written', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, ({ heapdump, fill, say, stayAlive }) => {
+    fill(20_000);
+    stayAlive();
+    say('ready', typeof heapdump);
+  }, { cwd: directory.path });
+  await app.says(/ready/);
+  app.kill('SIGUSR2');
+  const child = await snapshotChildOf(app);
+  process.kill(child.pid, 'SIGSTOP');
+  await nextRequest();
+  app.kill('SIGUSR2');
+  await waitFor('the second was accepted', () => directory.names().length === 2);
+  process.kill(child.pid, 'SIGCONT');
   await snapshots(app, directory, 2);
 });
 
@@ -103,6 +117,7 @@ test('a burst of 1,000 signals gives a bounded number of dumps and the event loo
   for (const name of names) await validateSnapshot(directory.at(name));
 
   // Nothing is stuck: the next signal is answered as the first was.
+  await nextRequest();
   app.kill('SIGUSR2');
   await snapshots(app, directory, names.length + 1);
 });
@@ -120,6 +135,7 @@ test('a burst of signals at a process stuck in a loop gives a bounded number of 
     return found.length > 0 && found.every(isSnapshotName) && !snapshotChild(app.pid) && found;
   });
   assert.ok(names.length <= 20, `${names.length} files of 300 signals`);
+  await nextRequest();
   app.kill('SIGUSR2');
   await snapshots(app, directory, names.length + 1);
 });
@@ -160,8 +176,52 @@ test('it still answers after a JavaScript listener came and went', async (t) => 
   app.kill('SIGUSR2');
   await app.says(/heard 0/);
   await snapshots(app, directory, 1);
+  await nextRequest();
   app.kill('SIGUSR2');
   await snapshots(app, directory, 2);
+});
+
+test('who ends the process unless somebody else listens sees that somebody does, before us or after us', async (t) => {
+  // As signal-exit counts; test:neighbours has the real one.
+  const body = ({ args, say, stayAlive, ...tools }) => {
+    const load = [() => say(typeof tools.heapdump), () => {
+      const emitter = (process.__signal_exit_emitter__ = { count: 1 });
+      process.on('SIGUSR2', function listener() {
+        if (process.listeners('SIGUSR2').length !== emitter.count) return;
+        process.removeListener('SIGUSR2', listener);
+        say('exit hooks');
+        process.kill(process.pid, 'SIGUSR2');
+      });
+    }];
+    if (args.before) load.reverse();
+    for (const step of load) step();
+    stayAlive();
+    say('ready', process.listenerCount('SIGUSR2'), process.eventNames().includes('SIGUSR2'));
+  };
+  for (const before of [true, false]) {
+    const directory = makeTemporaryDirectory(t);
+    const app = startApp(t, body, { cwd: directory.path, args: { before } });
+    await app.says(/ready 2/);
+    app.kill('SIGUSR2');
+    await snapshots(app, directory, 1);
+    assert.doesNotMatch(app.stdout, /exit hooks/);
+  }
+});
+
+test('an application that removes all listeners is still answered', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, ({ heapdump, say, stayAlive }) => {
+    stayAlive();
+    process.__signal_exit_emitter__ = {};
+    process.once('SIGUSR2', () => say('once'));
+    process.removeAllListeners('SIGUSR2');
+    process.once('SIGUSR2', () => say('once', process.listenerCount('SIGUSR2'), typeof heapdump));
+    say('ready', typeof heapdump);
+  }, { cwd: directory.path });
+  await app.says(/ready/);
+  app.kill('SIGUSR2');
+  await app.says(/once [01] object/);
+  await snapshots(app, directory, 1);
 });
 
 test('under --heapsnapshot-signal=SIGUSR2 one signal gives one file', async (t) => {

@@ -1,7 +1,7 @@
 'use strict';
 
-// SIGUSR2 is native: `process.listenerCount('SIGUSR2')` stays 0, and a busy JavaScript thread answers too. This file
-// holds what JavaScript has to say about it; index.js installs it.
+// SIGUSR2 is native: `process.listenerCount('SIGUSR2')` stays 0 (but see `standBeside`), and a busy JavaScript thread answers
+// too. This file holds what JavaScript has to say about it; index.js installs it.
 
 const path = require('node:path');
 const { debuglog } = require('node:util');
@@ -29,6 +29,25 @@ function prepare({ signal, unrecognized, directory = '.' }) {
   return { directory: target, granted: process.permission.has('fs.write', target) };
 }
 
+/**
+ * signal-exit counts who else listens, by `process.listeners`. It sees nobody there, takes the signal for the end of the
+ * process, runs everybody's exit hooks and sends it again. So where it is loaded the list says that somebody answers. Called
+ * when something listens, before or after this package was loaded: elsewhere nothing changes, and no listener of Node's
+ * keeps a process alive (`startListeningIfSignal` of its lib/internal/process/signal.js).
+ */
+function standBeside(signal) {
+  // Of version 3, and of version 4.
+  const loaded = process.__signal_exit_emitter__ ?? globalThis[Symbol.for('signal-exit emitter')];
+  if (loaded === undefined || standing || process.listeners(signal).includes(answeredNatively)) return;
+  // To add it is to be told of it.
+  standing = true;
+  process.on(signal, answeredNatively);
+  standing = false;
+}
+
+let standing = false;
+function answeredNatively() {}
+
 /** Nobody awaits a signal's dump, so its failure is a warning: the person who sent it looks for a file. */
 function announce(signal, event) {
   if (event.error) {
@@ -55,4 +74,4 @@ function warnOfRuntime(signal) {
   );
 }
 
-module.exports = { prepare, announce, warnOfRuntime };
+module.exports = { prepare, standBeside, announce, warnOfRuntime };

@@ -13,10 +13,13 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Dumps of one thread that may be accepted and not have ended: one at work and one behind it, so that two quick signals
-/// give two files. A further signal changes nothing: the one that waits shows a later state than was asked for.
+/// A signal so soon after one that was accepted is the same request: people send twice, and so does what passes signals on.
+const ONE_REQUEST: Duration = Duration::from_secs(1);
+
+/// Dumps of one thread that may be accepted and not have ended: one at work and one behind it. A further signal changes
+/// nothing: the one that waits shows a later state than was asked for.
 const AT_ONCE: usize = 2;
 
 /// What Node's permission model said of a thread's dumps when it loaded the package: native code is not stopped by it.
@@ -84,6 +87,9 @@ pub(crate) fn while_accepting<T>(act: impl FnOnce() -> T) -> Option<T> {
     accepting.then(act)
 }
 
+/// The last signal that was accepted.
+static ACCEPTED_AT: Mutex<Option<Instant>> = Mutex::new(None);
+
 /// Whether somebody else in the process dumps for the signal: ours would be a second file.
 static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
@@ -137,21 +143,28 @@ fn on_signal() {
     if !*accepting || HANDED_OVER.load(SeqCst) {
         return;
     }
+    let mut accepted_at = ACCEPTED_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    if accepted_at.is_some_and(|at| at.elapsed() < ONE_REQUEST) {
+        return;
+    }
+    let now = Instant::now();
     let mut targets = lock_targets().clone();
     if !settings.workers {
         targets.sort_by_key(|target| (!target.environment.is_main, target.environment.id));
         targets.truncate(1);
     }
-    for target in targets {
-        target.dump(settings);
+    // Not where all that may be accepted is: then a signal after the first of them is one of its own.
+    if targets.into_iter().filter(|target| target.clone().dump(settings)).count() > 0 {
+        *accepted_at = Some(now);
     }
 }
 
 impl Target {
-    fn dump(self, settings: &EnvironmentOptions) {
+    /// Whether the signal was answered, be it by an error.
+    fn dump(self, settings: &EnvironmentOptions) -> bool {
         if let Some(Permission { directory, granted: false }) = &self.permission {
             self.refuse(SnapshotError::AccessDenied(directory.clone()));
-            return;
+            return true;
         }
         // The one that was asked for, also when the process has changed its directory since.
         let permitted = self.permission.map(|permission| permission.directory);
@@ -161,7 +174,7 @@ impl Target {
             .outstanding
             .fetch_update(SeqCst, SeqCst, |count| (count < AT_ONCE).then_some(count + 1));
         if accepted.is_err() {
-            return;
+            return false;
         }
         let is_main = self.environment.is_main;
         let listener = SignalListener { announce: self.announce, _place: Place(self.outstanding) };
@@ -177,6 +190,7 @@ impl Target {
                 Box::new(listener).done(Err(error));
             }
         }
+        true
     }
 
     fn refuse(&self, error: SnapshotError) {

@@ -18,7 +18,9 @@ await main(async () => {
   const wanted = readFileSync(join(here, 'package.json'), 'utf8');
   const installed = existsSync(join(cache, 'node_modules/signal-exit')) && readFileSync(list, 'utf8') === wanted;
   copyFileSync(join(here, 'package.json'), list);
-  if (!installed) await must('npm', ['install', '--prefix', cache, '--no-audit', '--no-fund', '--no-package-lock']);
+  // Without scripts: node-heapdump, of which the tests alone are wanted, would be compiled.
+  const flags = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts'];
+  if (!installed) await must('npm', ['install', '--prefix', cache, ...flags]);
 
   const files = readdirSync(here)
     .filter((file) => file.endsWith('.test.mjs') && (only.length === 0 || only.some((part) => file.includes(part))))
