@@ -32,7 +32,7 @@ if (signal !== undefined && process[installed] === undefined) {
   // Both are called Node.js-compatible and have no libuv: Bun even ends the process when it is called.
   if (process.versions.bun || process.versions.deno) require('./lib/signal.js').warnOfRuntime(signal);
   else {
-    heap.installSignal((event) => require('./lib/signal.js').announce(signal, event), permission);
+    heap.installSignal((event) => require('./lib/signal.js').tell(signal, event), permission);
     process.on('newListener', (event) => {
       if (event === signal) require('./lib/signal.js').standBeside(signal);
     });

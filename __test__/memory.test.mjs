@@ -107,7 +107,7 @@ test('a signal’s dump that does not fit is a warning, and the application live
   }, { cwd: directory.path, via: group.via, spawn: { stdio: ['pipe', 'pipe', 'pipe'] } });
   await app.says(/ready/);
   app.kill('SIGUSR2');
-  await app.says(/HeapdumpWarning: no heap snapshot for SIGUSR2: not enough memory/, { on: 'stderr' });
+  await app.says(/SIGUSR2: no heap snapshot: not enough memory/, { on: 'stderr' });
   assert.deepEqual(directory.names(), []);
   app.writeInput('are you there?');
   assert.equal(await app.result(), 'alive');

@@ -42,11 +42,11 @@ test('dir= says where they go, relative to the current directory of the moment o
   }
 });
 
-test('dir= that does not exist is a warning when the signal comes', async (t) => {
+test('dir= that does not exist is a line when the signal comes', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await startIdle(t, directory.path, `dir=${directory.at('missing')}`);
   app.kill('SIGUSR2');
-  await app.says(/HeapdumpWarning: no heap snapshot for SIGUSR2.*ENOENT/, { on: 'stderr' });
+  await app.says(/SIGUSR2: no heap snapshot: heapdump write error: open .*missing.*: No such file/, { on: 'stderr' });
   assert.deepEqual(directory.names(), []);
 });
 

@@ -92,7 +92,7 @@ class Monitor extends EventEmitter {
       const failure = Object.assign(toError(error), { reason, sidecar });
       publish('error', { error: failure, path: failure.path, reason });
       this.#rearmAfter(reason);
-      this.#fail(failure);
+      this.#fail(failure, 'no heap snapshot', heap.dumpsAreAnnounced());
     }
   }
 
@@ -101,11 +101,11 @@ class Monitor extends EventEmitter {
     this.emit(type, event);
   }
 
-  /** A trigger never throws into the application: without a listener an error is a warning. */
-  #fail(error, what = 'no heap snapshot') {
+  /** A trigger never throws into the application: without a listener an error is a warning, unless a line said it. */
+  #fail(error, what = 'no heap snapshot', isSaid = false) {
     if (events.hasSubscribers) events.publish({ type: 'error', error, reason: error.reason });
     if (this.listenerCount('error') > 0) this.emit('error', error);
-    else {
+    else if (!isSaid) {
       warn(`${what} (${error.reason ?? 'monitor'}): ${error.message}`, error);
     }
   }

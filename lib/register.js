@@ -16,18 +16,17 @@ try {
 
 function register() {
   const { heap } = require('./native.js');
-  const { automatic, compress, fallbackInline, unrecognized } = heap.options();
+  const { announce, automatic, compress, fallbackInline, unrecognized } = heap.options();
   // As the main entry says it, which is not loaded here: it alone installs the signal.
   if (isMainThread) for (const option of unrecognized) process.stderr.write(`node-heapdump: unrecognized option: ${option}\n`);
+  // Nobody who sees the application's code knows of these dumps.
+  if (announce !== false) heap.announceDumps();
   if (automatic.length === 0) return;
   const { monitor } = require('./monitor.js');
   const options = { compress, fallback: fallbackInline ? 'inline' : 'error' };
   const wanted = readSettings(automatic);
   if (!['threshold', 'external', 'growth', 'oom', ...OF_THE_PROCESS].some((name) => wanted[name] !== undefined)) return;
-  const watching = monitor({ ...options, ...wanted });
-  watching.on('snapshot', ({ reason, report }) => {
-    say(`${reason}: ${report.path} is complete; the event loop stood still for ${report.pause.toFixed(0)} ms`);
-  });
+  monitor({ ...options, ...wanted });
   if (isMainThread && process.platform === 'linux') sayWhatDoesNotFit(wanted);
 }
 

@@ -48,15 +48,11 @@ function standBeside(signal) {
 let standing = false;
 function answeredNatively() {}
 
-/** Nobody awaits a signal's dump, so its failure is a warning: the person who sent it looks for a file. */
-function announce(signal, event) {
+/** For whoever listens; a failure has been said on standard error (src/snapshot/announce.rs), for the person who looks for a file. */
+function tell(signal, event) {
   if (event.error) {
     const error = toError(event.error);
     publish('error', { error, path: error.path, signal });
-    process.emitWarning(`no heap snapshot for ${signal}: ${error.message}`, {
-      type: 'HeapdumpWarning',
-      code: error.code,
-    });
   } else {
     const report = toReport(event.report);
     debug('%s: %j', signal, report);
@@ -74,4 +70,4 @@ function warnOfRuntime(signal) {
   );
 }
 
-module.exports = { prepare, standBeside, announce, warnOfRuntime };
+module.exports = { prepare, standBeside, tell, warnOfRuntime };

@@ -55,6 +55,9 @@ impl Heap {
         if options.plain {
             snapshot::keep_children_plain();
         }
+        if options.announce == Some(true) {
+            snapshot::announce_dumps();
+        }
         Ok(Heap { environment, options, cancellations: js::Cancellations::default() })
     }
 
@@ -157,6 +160,18 @@ impl Heap {
         permission: Option<JsPermission>,
     ) -> napi::Result<()> {
         js::install_signal(&self.environment, &self.options, permission, listener)
+    }
+
+    /// Lines on standard error say of each dump of this process that nobody awaits when it begins and how it ends.
+    #[napi(catch_unwind)]
+    pub fn announce_dumps(&self) {
+        snapshot::announce_dumps();
+    }
+
+    /// Whether they do.
+    #[napi(catch_unwind)]
+    pub fn dumps_are_announced(&self) -> bool {
+        snapshot::dumps_are_announced()
     }
 
     /// Whether another part of the application answers the signal, so that this package is not to.

@@ -24,6 +24,8 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) compression: Option<Compression>,
     /// `workers`: one signal dumps every thread that has loaded the package.
     pub(crate) workers: bool,
+    /// `announce`, `quiet`: whether dumps that nobody awaits are announced on standard error.
+    pub(crate) announce: Option<bool>,
     /// Words of `heapdump-rs/register` with their values, in order; it checks them.
     pub(crate) automatic: Vec<(String, String)>,
     /// Tokens that mean nothing, in order.
@@ -140,6 +142,8 @@ impl EnvironmentOptions {
             "gzip" => self.compression = Some(Compression::Gzip),
             "zstd" => self.compression = Some(Compression::Zstd),
             "workers" => self.workers = true,
+            "announce" => self.announce = Some(true),
+            "quiet" => self.announce = Some(false),
             word if AUTOMATIC.contains(&word) => {
                 self.automatic.push((word.to_owned(), String::new()));
             }
@@ -202,6 +206,13 @@ mod tests {
     fn plain_is_a_word_of_its_own() {
         assert!(parse("gzip,plain").plain && !parse("gzip").plain);
         assert_eq!(parse("plain=1").unrecognized, ["plain=1"]);
+    }
+
+    #[test]
+    fn dumps_are_announced_if_somebody_says_so() {
+        assert_eq!(parse("gzip").announce, None);
+        assert_eq!(parse("quiet,announce").announce, Some(true));
+        assert_eq!(parse("announce,quiet").announce, Some(false));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::error::SnapshotError;
 use crate::facts::{self, Cause, Entry};
 use crate::options::{EnvironmentOptions, SignalChoice};
 use crate::snapshot::{
-    Destination, Listener, QUEUE, Report, Request, RequestOptions, open_destination,
+    Destination, Listener, QUEUE, Report, Request, RequestOptions, announce_request,
+    open_destination,
 };
 use crate::v8::SnapshotOptions;
 use std::io;
@@ -177,7 +178,11 @@ impl Target {
             return false;
         }
         let is_main = self.environment.is_main;
-        let listener = SignalListener { announce: self.announce, _place: Place(self.outstanding) };
+        let listener = SignalListener {
+            signal: settings.signal.name().unwrap_or_default(),
+            announce: self.announce,
+            _place: Place(self.outstanding),
+        };
         match request(self.environment, settings, directory, listener) {
             Ok(request) => {
                 if let Err((request, error)) = QUEUE.submit(request) {
@@ -233,6 +238,8 @@ fn request(
 }
 
 struct SignalListener {
+    /// Its name.
+    signal: &'static str,
     announce: Announce,
     _place: Place,
 }
@@ -247,6 +254,10 @@ impl Drop for Place {
 }
 
 impl Listener for SignalListener {
+    fn begins(&self, request: &Request) {
+        announce_request(self.signal, request);
+    }
+
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {
         (self.announce)(result);
     }

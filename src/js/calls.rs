@@ -12,8 +12,8 @@ use crate::options::EnvironmentOptions;
 use crate::signal;
 use crate::snapshot::{
     Accepted, AtLimit, Busy, Destination, NearLimitAnnounce, NearLimitSettings, Order, Origin,
-    Output, Report, RequestOptions, arm, import_file as import, open_destination, record_path,
-    start, take_in_process,
+    Output, Report, RequestOptions, announce_end, arm, import_file as import, open_destination,
+    record_path, say_end, start, take_in_process,
 };
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -160,8 +160,15 @@ pub(crate) fn install_signal(
 ) -> napi::Result<()> {
     // A dump that a signal asked for does not keep the process alive: its child goes on alone.
     let function = event_function::<true>(listener)?;
+    let name = options.signal.name().unwrap_or_default();
     let announce: signal::Announce = Arc::new(move |result| {
         remember(&result);
+        // Who sent the signal looks for a file, so a failure is said in any case.
+        if result.is_err() {
+            say_end(name, &result)
+        } else {
+            announce_end(name, &result)
+        }
         function.call(result.into(), ThreadsafeFunctionCallMode::NonBlocking);
     });
     let permission = permission
@@ -182,6 +189,9 @@ pub(crate) fn arm_near_heap_limit(
     let function = event_function::<true>(listener)?;
     let announce: NearLimitAnnounce = Arc::new(move |result, _record| {
         remember(&result);
+        if result.is_ok() {
+            announce_end("oom", &result);
+        }
         function.call(result.into(), ThreadsafeFunctionCallMode::NonBlocking);
     });
     let settings = NearLimitSettings {

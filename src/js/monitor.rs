@@ -6,7 +6,7 @@ use crate::environment::Environment;
 use crate::filename::NamePattern;
 use crate::monitor::{Announce, Keep, Limit, Monitor, Reason, Settings, Told};
 use crate::process;
-use crate::snapshot::{AtLimit, Origin};
+use crate::snapshot::{AtLimit, Origin, announce_end};
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
@@ -90,8 +90,12 @@ pub(crate) fn start_monitor(
         .callee_handled::<false>()
         .build_callback(|context| Ok(FnArgs::from((context.value,))))?;
     let announce: Announce = Arc::new(move |told| {
-        if let Told::Ended(_, result, _) = &told {
+        if let Told::Ended(reason, result, _) = &told {
             remember(result);
+            // What failed at V8's limit has been said.
+            if *reason != Reason::Oom || result.is_ok() {
+                announce_end(reason.name(), result);
+            }
         }
         function.call(told.into(), ThreadsafeFunctionCallMode::NonBlocking);
     });

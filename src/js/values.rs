@@ -130,6 +130,8 @@ pub struct JsEnvironmentOptions {
     pub name: Option<String>,
     pub compress: Option<String>,
     pub workers: bool,
+    /// Absent where nobody said so.
+    pub announce: Option<bool>,
     /// Of `lib/register.js`.
     pub automatic: Vec<JsSetting>,
     pub unrecognized: Vec<String>,
@@ -260,6 +262,7 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             name: options.name.as_ref().map(|name| name.text().to_owned()),
             compress: options.compression.map(|compression| compression.name().to_owned()),
             workers: options.workers,
+            announce: options.announce,
             automatic: options
                 .automatic
                 .iter()

@@ -1,26 +1,23 @@
 //! From a crossing to a request, and from its end to the sidecar.
 
 use super::{Crossing, Monitor, Reason, Settings, Told, Why, directory, lock};
-use crate::environment::When;
 use crate::error::SnapshotError;
 use crate::facts::{Cause, Entry};
 use crate::filename::{NamePattern, numbered};
 use crate::process;
 use crate::signal;
 use crate::snapshot::{
-    Destination, Listener, Output, QUEUE, Report, Request, Sidecar, open_destination, sidecar_of,
+    Destination, Listener, Output, QUEUE, Report, Request, Sidecar, announce_request,
+    expected_size, heap_now, open_destination, sidecar_of,
 };
-use crate::v8::{HeapFigures, Isolate, heap_figures};
+use crate::v8::HeapFigures;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
-
-/// The JavaScript thread gets so long to say what its heap holds; otherwise it is what the last collection left.
-const PATIENCE: Duration = Duration::from_millis(200);
+use std::time::Instant;
 
 impl Monitor {
     pub(super) fn skip(&self, reason: Reason, why: Why, message: String) {
@@ -142,10 +139,9 @@ impl Monitor {
         Sidecar::new(sidecar_of(snapshot), snapshot, reason.name(), origin, over, heap)
     }
 
+    /// Now, or what the last collection left.
     fn current_heap(&self) -> Option<HeapFigures> {
-        let read = || Isolate::current().and_then(heap_figures).ok();
-        let now = self.environment.call(When::Anytime, PATIENCE, read).ok().flatten();
-        now.or_else(|| self.last_heap())
+        heap_now(&self.environment).or_else(|| self.last_heap())
     }
 
     /// Whether there is room for a snapshot, which is about as large as the heap.
@@ -153,7 +149,7 @@ impl Monitor {
         let directory = &self.settings.directory;
         let Some(free) = process::free_space(directory) else { return Ok(()) };
         let used = heap.map_or(0, |heap| heap.used);
-        let size = if self.settings.options.compression.is_some() { used / 8 } else { used };
+        let size = expected_size(used, self.settings.options.compression);
         if free >= size.saturating_add(self.settings.free) {
             return Ok(());
         }
@@ -191,6 +187,10 @@ struct Dump {
 }
 
 impl Listener for Dump {
+    fn begins(&self, request: &Request) {
+        announce_request(self.reason.name(), request);
+    }
+
     fn done(mut self: Box<Self>, result: Result<Report, SnapshotError>) {
         let written = self.sidecar.finish(&result).is_ok();
         let sidecar = written.then(|| self.sidecar.path().to_owned());

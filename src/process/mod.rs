@@ -17,10 +17,12 @@ mod clock;
 mod disk;
 mod identity;
 mod progress;
+mod say;
 pub(crate) use clock::monotonic;
 pub(crate) use disk::{free_space, no_space};
 pub(crate) use identity::{host_name, title};
 pub(crate) use progress::{Failure, Progress, Stage};
+pub(crate) use say::say;
 
 /// Whether this is the thread that the process started with, on which Node's main environment runs.
 pub(crate) fn is_main_thread() -> bool {

@@ -3,6 +3,7 @@
 //! The way of a request: [`queue`] lets one run at a time → [`fork`] makes a child take it (or [`inline`] takes it in
 //! process) → [`writer`] writes V8's JSON into a [`target`] → a [`Report`].
 
+mod announce;
 #[cfg(target_os = "linux")]
 mod attempt;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,10 @@ mod supervise;
 mod target;
 mod writer;
 
+pub(crate) use announce::{
+    announce_dumps, announce_end, announce_request, dumps_are_announced, expected_size, heap_now,
+    say_end,
+};
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
@@ -109,6 +114,9 @@ pub(crate) trait Listener: Send {
         false
     }
 
+    /// It is its turn now; on the thread that drives it.
+    fn begins(&self, _request: &Request) {}
+
     /// A child has been forked: the snapshot depends on the JavaScript thread no longer, unless that child hangs or crashes.
     fn forked(&self) {}
 
@@ -181,7 +189,10 @@ impl Request {
     /// Makes the snapshot; on a thread of its own. Always ends by telling the listener, after `before_telling`.
     fn run(mut self, before_telling: impl FnOnce()) {
         self.entry.running();
-        let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.take()));
+        let taken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.listener.begins(&self);
+            self.take()
+        }));
         let result = taken.unwrap_or_else(|_| {
             Err(SnapshotError::Internal("the driving thread panicked".to_owned()))
         });

@@ -7,6 +7,7 @@
 //! end of a compilation for instance, then waits for the collection and is never parked, so the barrier is never full. The
 //! collection is allowed to end for that, with a raised limit, and the thread lends itself again in V8's next interrupt.
 
+use super::announce::announce_begin;
 use super::{
     Destination, Listener, Origin, Output, QUEUE, Record, Report, Request, RequestOptions,
     fork_unavailable, open_destination,
@@ -16,10 +17,10 @@ use crate::error::SnapshotError;
 use crate::facts::{self, Cause, Entry};
 use crate::process;
 use crate::v8::{
-    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, heap_statistics,
+    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, heap_figures,
+    heap_statistics,
 };
 use std::cell::Cell;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -186,9 +187,13 @@ impl NearLimit {
         };
         if self.settings.announce {
             // As node-oom-heapdump says it.
-            let _ = writeln!(io::stderr(), "Generating Heapdump to '{}' now...", path.display());
+            process::say(&format!("Generating Heapdump to '{}' now...", path.display()));
         }
         let snapshot = named_for(&path, &self.settings.options);
+        if !self.settings.announce {
+            let figures = heap_figures(heap.isolate).ok();
+            announce_begin("oom", &snapshot, self.settings.options.compression, figures);
+        }
         let record = Arc::new(Record::at_limit(
             heap,
             &snapshot,
@@ -336,7 +341,7 @@ impl Listener for NearLimitListener {
             let known = record.as_ref().map_or_else(String::new, |record| {
                 format!("; what is known is in {}", record.display())
             });
-            let _ = writeln!(io::stderr(), "no heap snapshot at the heap limit: {error}{known}");
+            process::say(&format!("no heap snapshot at the heap limit: {error}{known}"));
         }
         (self.announce)(result, record);
         self.at_work.running.store(false, SeqCst);
