@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { ROOT } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 
@@ -16,7 +17,7 @@ const { open, findLeaks } = require('../lib/analyze.js');
 const { writeSnapshot } = require('../lib/promises.js');
 
 const BIN = path.join(ROOT, 'bin/heapdump-rs.js');
-const command = (...args) => spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', timeout: 60_000 });
+const command = (...args) => spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8', timeout: limits.WAIT });
 
 class LeakedSession {
   constructor(number) {

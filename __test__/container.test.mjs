@@ -95,7 +95,7 @@ const canMakeContainers = (t) => needsRoot(t) && ['unshare', 'nsenter', 'setpriv
 const dumps = (directory) => waitFor('a dump', () => {
   const names = directory.names('dumps').filter((name) => name.startsWith('heapdump-'));
   return names.length > 0 && names;
-}, 60_000);
+});
 
 test("docs/docker.md: its command line, docker exec's, the signal, a stop while a dump is written", async (t) => {
   if (!canMakeContainers(t)) return;

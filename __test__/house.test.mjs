@@ -23,11 +23,19 @@ test('every file that is imported by its path is there', () => {
   assert.deepEqual(lost, []);
 });
 
+test('how long a test waits is said in harness/limits.cjs alone', () => {
+  const own = /\b(?:timeout|limit|deadline|patience)\w*(?:: | = |\()[^;\n]*\b\d+_000\b|\b(?:waitFor|delay)\([^;]*\b\d+_000\)/i;
+  const found = ['__test__', 'harness'].flatMap((room) =>
+    modulesOf(room).filter((file) => own.test(fs.readFileSync(path.join(root, file), 'utf8'))),
+  );
+  assert.deepEqual(found, []);
+});
+
+const modulesOf = (room) => fs.readdirSync(path.join(root, room), { recursive: true }).map((file) => path.join(room, file)).filter((file) => file.endsWith('.mjs') && !/(^|\/)node_modules\//.test(file));
+
 /** Static imports of ES modules by path, and which top-level directory each leads to. */
 function importsOf(room) {
-  const files = fs.readdirSync(path.join(root, room), { recursive: true }).filter((file) => file.endsWith('.mjs') && !/(^|\/)node_modules\//.test(file));
-  return files.flatMap((relative) => {
-    const file = path.join(room, relative);
+  return modulesOf(room).flatMap((file) => {
     const text = fs.readFileSync(path.join(root, file), 'utf8');
     return [...text.matchAll(/^(?:import|export)\b[^'"]*?['"](\.[^'"]+)['"];$/gm)].map(([, name]) => {
       const target = path.resolve(root, path.dirname(file), name);

@@ -312,7 +312,7 @@ for (const [title, more, nodeOptions] of GOES_ON) {
     const { url, received } = await receive(t);
     const options = { path: 'a', ...more };
     const app = startApp(t, OOM, { cwd: directory.path, nodeOptions, args: { url, options, leaks: true } });
-    await waitFor('a snapshot', () => received.length > 0, 60_000);
+    await waitFor('a snapshot', () => received.length > 0);
     assert.ok(received[0].name.startsWith(`a-${HOST}-`) && received[0].nodes > 10_000);
     await app.says(/^heapdump-rs\/oom: '.*\/a\.heapsnapshot' is now at /m, { on: 'stderr' });
     await waitFor('the file has gone', () => !directory.names().includes('a.heapsnapshot'));

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { startApp, startProgram } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, needsRoot, needsTool } from './support/faults.mjs';
@@ -308,8 +309,8 @@ test('whom it cannot ask it says in plain words, and lets live', async (t) => {
     assert.match(stderr, pattern);
     assert.doesNotMatch(stderr, /\n\s+at /);
   };
-  const sleeper = startProgram(t, ['sleep', '60']);
-  await refused(sleeper.pid, /process \d+ \(sleep 60\) is not a Node process/);
+  const sleeper = startProgram(t, ['sleep', `${limits.PROGRAM / 1000}`]);
+  await refused(sleeper.pid, /process \d+ \(sleep \d+\) is not a Node process/);
   const ended = startProgram(t, ['true']);
   await ended.ended();
   await refused(ended.pid, /no such process: \d+/);

@@ -15,7 +15,7 @@ const filesOf = (directory, count, pattern = /^[^.]/) =>
   waitFor(`${count} files`, () => {
     const names = directory.names().filter((name) => pattern.test(name));
     return names.length >= count && names;
-  }, 60_000);
+  });
 
 // The first example, word for word but for the names of the packages.
 const FIRST = `

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { evidenceAtTheLimit } from './support/evidence.mjs';
@@ -25,10 +26,10 @@ const LEAK = `
   globalThis.kept = Array.from({ length: 60_000 }, (_, i) => ({ i, text: 'text ' + i }));
   gc();
   console.log('works');
-  setTimeout(() => {}, 60_000);
+  setTimeout(() => {}, ${limits.PROGRAM});
 `;
 
-const IDLE = 'setTimeout(() => {}, 60_000);';
+const IDLE = `setTimeout(() => {}, ${limits.PROGRAM});`;
 
 for (const flag of ['--require', '--import']) {
   test(`${flag}: a threshold in percent, into dir, compressed; one line says so`, async (t) => {
@@ -88,11 +89,21 @@ test('without a word of its own it is the package alone, and ends with the appli
   assert.deepEqual(await app.ended(), { code: 0, signal: null, stdout: 'works\n', stderr: '' });
 });
 
-test('a directory that cannot be made: the application starts and goes on; a warning when a snapshot was due', async (t) => {
+test('quiet: the file without a word, and its failure as a warning', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = start(t, LEAK, { env: { NODE_HEAPDUMP_OPTIONS: `quiet,threshold=1%,dir=${directory.path}` } });
+  await waitFor('the snapshot', () => directory.names().some((name) => /^heap-used-\d+\.heapsnapshot$/.test(name)));
+  assert.equal(app.stderr, '');
+  const failing = start(t, LEAK, { env: { NODE_HEAPDUMP_OPTIONS: 'quiet,threshold=1%,dir=/proc/none' } });
+  await failing.says(/HeapdumpWarning: no heap snapshot \(used\): heapdump write error ENOENT/, { on: 'stderr' });
+});
+
+test('a directory that cannot be made: the application starts and goes on; a line when a snapshot was due', async (t) => {
   const env = { NODE_HEAPDUMP_OPTIONS: 'threshold=1%,dir=/proc/none' };
   const app = start(t, LEAK, { env });
-  await app.says(/HeapdumpWarning: no heap snapshot \(used\): heapdump write error ENOENT/, { on: 'stderr' });
-  assert.match(app.stdout, /works/);
+  await app.says(/^heapdump-rs: used: no heap snapshot: heapdump write error: .*No such file/m, { on: 'stderr' });
+  await app.says(/works/);
+  assert.doesNotMatch(app.stderr, /Warning/);
 });
 
 test('a worker has its own heap watched, the process once', async (t) => {

@@ -13,7 +13,7 @@ import { waitFor } from './support/processes.mjs';
 
 /** Every file gets its own name, or is gone; those that are there are whole. */
 async function nothingHalf(directory) {
-  const names = await waitFor('no temporary file is left', () => directory.names().every((name) => !name.startsWith('.')) && directory.names(), 10_000);
+  const names = await waitFor('no temporary file is left', () => directory.names().every((name) => !name.startsWith('.')) && directory.names());
   for (const name of names) await validateSnapshot(directory.at(name));
   return names;
 }

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
@@ -173,13 +174,13 @@ test('the callback’s exception does not hold up the next request', async (t) =
 
 test('a busy event loop is waited for, and interrupted: the child forks in the middle of a loop', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, ({ heapdump }) => {
+  const app = startApp(t, ({ heapdump, args }) => {
     const fs = require('node:fs');
     heapdump.writeSnapshot('a');
-    const end = Date.now() + 30_000;
+    const end = Date.now() + args.limit;
     while (!fs.existsSync('a') && Date.now() < end);
     return fs.existsSync('a');
-  }, { cwd: directory.path });
+  }, { cwd: directory.path, args: { limit: limits.WAIT } });
   assert.equal(await app.result(), true);
   await validateSnapshot(directory.at('a'));
 });

@@ -142,6 +142,6 @@ describe('the watchdog', { concurrency: true }, () => {
     app.kill('SIGKILL');
     await app.ended();
     assert.ok(isRunning(child), 'the child works on');
-    await waitFor('the child has ended itself', () => !isRunning(child), 90_000);
+    await waitFor('the child has ended itself', () => !isRunning(child));
   });
 });

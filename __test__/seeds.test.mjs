@@ -24,7 +24,7 @@ function start(t, source, { flags = ['--max-old-space-size=256'], env } = {}) {
     waitFor(`${count} files ${pattern}`, () => {
       const names = files().filter((name) => pattern.test(name));
       return names.length >= count && names;
-    }, 60_000);
+    });
   return { app, directory, files, filesLike };
 }
 
@@ -182,7 +182,7 @@ test('the guide, the same and its gauges: with the monitor instead', async (t) =
   const names = await waitFor('a snapshot', () => {
     const all = fs.existsSync(directory.at('heap-snapshots')) ? directory.names('heap-snapshots') : [];
     return all.some((name) => /^heap-schedule-\d+\.heapsnapshot$/.test(name)) && all;
-  }, 60_000);
+  });
   await validateSnapshot(directory.at('heap-snapshots', names.find((name) => /^heap-schedule-\d+\.heapsnapshot$/.test(name))));
 });
 

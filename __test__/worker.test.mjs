@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
@@ -182,7 +183,7 @@ test('a worker stuck in a loop is dumped by a signal for workers', async (t) => 
 
 test('a worker’s dump goes on while the main thread waits in Atomics.wait', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, async ({ worker, once }) => {
+  const app = startApp(t, async ({ worker, once, args }) => {
     const done = new Int32Array(new SharedArrayBuffer(4));
     const thread = worker(async ({ promises, args }) => {
       await promises.writeSnapshot('worker');
@@ -190,9 +191,9 @@ test('a worker’s dump goes on while the main thread waits in Atomics.wait', as
       Atomics.notify(args.done, 0);
     }, { done });
     await once(thread, 'online');
-    const waited = Atomics.wait(done, 0, 0, 30_000);
+    const waited = Atomics.wait(done, 0, 0, args.limit);
     return waited;
-  }, { cwd: directory.path });
+  }, { cwd: directory.path, args: { limit: limits.WAIT } });
   assert.match(await app.result(), /ok|not-equal/);
   await validateSnapshot(directory.at('worker'));
 });

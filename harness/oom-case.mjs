@@ -7,11 +7,11 @@ import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import limits from './limits.cjs';
 import { root } from './run.mjs';
 import { validateSnapshot } from './validate.mjs';
 
 const MB = 1024 * 1024;
-const TIME_LIMIT_MS = 300_000;
 const GROUPS = '/sys/fs/cgroup/memory';
 
 export const SHAPES = ['objects', 'strings', 'arrays', 'closures', 'sync', 'worker', 'array160', 'smallbuffers', 'buffers', 'churn'];
@@ -51,7 +51,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
     if (said.includes('Generating Heapdump')) asked.now();
   });
   const peak = new Peak(subject.pid);
-  const killer = setTimeout(() => subject.kill('SIGKILL'), TIME_LIMIT_MS);
+  const killer = setTimeout(() => subject.kill('SIGKILL'), limits.WAIT);
   const { code, signal } = await new Promise((resolve) => subject.once('exit', (code, signal) => resolve({ code, signal })));
   const ended = Date.now();
   clearTimeout(killer);
@@ -59,7 +59,7 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
   asked.stop();
   // A child of ours goes on when its parent has died.
   await waitForFile(directory);
-  const result = { way, shape, limit, code, signal, alive: ended - start, timedOut: ended - start >= TIME_LIMIT_MS, said };
+  const result = { way, shape, limit, code, signal, alive: ended - start, timedOut: ended - start >= limits.WAIT, said };
   if (asked.at !== undefined) Object.assign(result, silenceAround(beats, asked.at, ended));
   const file = snapshotIn(directory);
   result.files = readdirSync(directory);
@@ -154,7 +154,7 @@ class Peak {
 
 /** Until no temporary file is left: the child renames or removes it. */
 async function waitForFile(directory) {
-  const deadline = Date.now() + TIME_LIMIT_MS;
+  const deadline = Date.now() + limits.WAIT;
   const isAtWork = () => readdirSync(directory).some((name) => name.endsWith('.tmp'));
   while (isAtWork() && Date.now() < deadline) await delay(50);
   // The record comes last.

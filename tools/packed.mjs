@@ -9,14 +9,12 @@ import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
 import { build } from '../harness/build.mjs';
+import limits from '../harness/limits.cjs';
 import { Problem, dim, green, main, root, seconds } from '../harness/run.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { pack, platforms } from './pack.mjs';
 import { MANAGERS } from './packed/managers.mjs';
 import { filesOf, startRegistry } from './packed/registry.mjs';
-
-/** Nothing here takes so long unless it hangs. */
-const LIMIT_MS = 300_000;
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
@@ -159,7 +157,7 @@ function run([command, ...args], cwd) {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|COREPACK)/i.test(name)));
   return new Promise((resolve, reject) => {
     const shell = process.platform === 'win32' && command === 'npm';
-    const child = spawn(command, args, { cwd, env, shell, stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS });
+    const child = spawn(command, args, { cwd, env, shell, stdio: ['ignore', 'pipe', 'pipe'], timeout: limits.FILE });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
     child.on('error', reject);

@@ -10,15 +10,13 @@ import { closeSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, op
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import limits from '../harness/limits.cjs';
 import { fetchNode } from '../harness/nodes.mjs';
 import { fetchPackage } from '../harness/packages.mjs';
 import { Problem, bold, dim, green, main, red, root, seconds } from '../harness/run.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { WINE_ENVIRONMENT, armNode, muslNode, windowsNode } from './platforms/emulators.mjs';
 import { binaryOf } from './targets.mjs';
-
-/** Nothing here takes so long unless it hangs; qemu is ten times slower than a processor, and a busy machine slower still. */
-const LIMIT_MS = 1_800_000;
 
 /** Forks of each where children are forked. */
 const COUNT = 20;
@@ -146,7 +144,7 @@ function runIn(cwd, [command, ...args], env = {}) {
   const output = openSync(file, 'w');
   return new Promise((resolve, reject) => {
     const stdio = ['ignore', output, output];
-    const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio, timeout: LIMIT_MS });
+    const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio, timeout: limits.FILE });
     child.on('error', reject);
     child.on('exit', (code, signal) => {
       const text = readFileSync(file, 'utf8');

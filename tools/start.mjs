@@ -6,6 +6,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import { build } from '../harness/build.mjs';
+import limits from '../harness/limits.cjs';
 import { Problem, bold, dim, green, main, red, root } from '../harness/run.mjs';
 import { readContents } from './demo/contents.mjs';
 import { Load } from './demo/load.mjs';
@@ -14,7 +15,7 @@ import { Load } from './demo/load.mjs';
 const SESSIONS = 12_000;
 
 /** Nothing here lasts so long unless something is wrong. */
-const LIMIT_MS = 180_000;
+const LIMIT_MS = limits.WAIT;
 
 const MB = 1024 * 1024;
 const mb = (bytes) => `${(bytes / MB).toFixed(1)} MB`;

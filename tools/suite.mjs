@@ -3,13 +3,13 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { root, run } from '../harness/run.mjs';
-
-/** A file that has not ended by then has failed; the slowest takes about a tenth of it. */
-const FILE_LIMIT_MS = 600_000;
+import limits from '../harness/limits.cjs';
+import { runAndRepeat } from '../harness/repeat.mjs';
+import { must, root, run } from '../harness/run.mjs';
 
 /**
- * Runs every `__test__/*.test.mjs` with the given Node and shows the report.
+ * Runs every `__test__/*.test.mjs` with the given Node and shows the report. In `.ci/run`, which names a list in
+ * REPEATED_TESTS, a file that fails runs once more.
  * @returns {Promise<boolean>} whether all passed
  */
 export async function runSuite(node, only = []) {
@@ -22,10 +22,14 @@ export async function runSuite(node, only = []) {
     return false;
   }
   // One file at a time: many of them measure pauses or load both cores by themselves.
-  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${FILE_LIMIT_MS}`];
+  const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${limits.FILE}`];
   const env = { ...process.env };
   delete env.NODE_TEST_CONTEXT;
   delete env.NODE_HEAPDUMP_OPTIONS;
-  const { code } = await run(node, [...args, ...files], { env });
-  return code === 0;
+  delete env.REPEATED_TESTS;
+  const passes = async (...some) => (await run(node, [...args, ...some], { env })).code === 0;
+  const list = process.env.REPEATED_TESTS;
+  if (!list) return passes(...files);
+  const version = (await must(node, ['--version'])).trim();
+  return runAndRepeat(files, passes, list, `Node.js ${version}`);
 }

@@ -6,6 +6,8 @@ import http from 'node:http';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+
+import limits from '../../harness/limits.cjs';
 import { fetchNode } from '../../harness/nodes.mjs';
 import { analyzerBinary } from '../support/analyzer.mjs';
 
@@ -88,7 +90,7 @@ async function snapshots(node, kind, variant) {
 
 function get(agent, port, url) {
   return new Promise((resolve, reject) => {
-    const request = http.get({ agent, port, host: '127.0.0.1', path: url, timeout: 60_000 }, (response) => {
+    const request = http.get({ agent, port, host: '127.0.0.1', path: url, timeout: limits.WAIT }, (response) => {
       response.resume();
       response.on('end', resolve);
     });

@@ -7,6 +7,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+
+import limits from '../../harness/limits.cjs';
 import { devtoolsWorker } from '../../harness/devtools/bundle.mjs';
 import { analyzerBinary } from '../support/analyzer.mjs';
 
@@ -75,7 +77,7 @@ async function snapshot(page, file) {
 
 function check(name, files) {
   const args = ['--max-old-space-size=3000', path.join(here, 'check.mjs'), binary, ...files];
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', timeout: 300_000 });
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', timeout: limits.FILE });
   process.stdout.write(`${name}: ${status === 0 ? 'equal' : 'different'}\n`);
   if (status !== 0) failed++;
 }

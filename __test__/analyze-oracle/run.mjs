@@ -6,6 +6,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { devtoolsWorker } from '../../harness/devtools/bundle.mjs';
+import limits from '../../harness/limits.cjs';
 import { fetchNode } from '../../harness/nodes.mjs';
 import { analyzerBinary } from '../support/analyzer.mjs';
 
@@ -30,7 +31,7 @@ for (const version of versions) {
   const node = await fetchNode(version);
   for (const kind of kinds) {
     const files = [1, 2].map((n) => path.join(cache, `${version}-${kind}-${n}.heapsnapshot`));
-    run(node, [path.join(here, 'make.cjs'), kind, ...files], 60);
+    run(node, [path.join(here, 'make.cjs'), kind, ...files]);
     check(`Node ${version}, ${kind}: nodes, classes, statistics`, [files[1]]);
     check(`Node ${version}, ${kind}: difference`, files);
     for (const file of files) fs.rmSync(file, { force: true });
@@ -42,11 +43,11 @@ process.exit(failed.length ? 1 : 0);
 
 function check(name, files) {
   const args = ['--max-old-space-size=3000', path.join(here, 'check.mjs'), binary, ...files];
-  const result = run(process.execPath, args, 120, 'inherit');
+  const result = run(process.execPath, args, 'inherit');
   if (result.status === 0) passed++;
   else failed.push(name);
 }
 
-function run(command, args, seconds, stdout = 'ignore') {
-  return spawnSync(command, args, { stdio: ['ignore', stdout, 'inherit'], timeout: seconds * 1000 });
+function run(command, args, stdout = 'ignore') {
+  return spawnSync(command, args, { stdio: ['ignore', stdout, 'inherit'], timeout: limits.WAIT });
 }

@@ -49,8 +49,8 @@ const tools = {
   /** The next event of that name. */
   once: (emitter, event) => new Promise((resolve) => emitter.once(event, resolve)),
 
-  /** Keeps the event loop busy with nothing until the process is ended; at most a minute. */
-  stayAlive: () => setTimeout(() => {}, 60_000),
+  /** Keeps the event loop busy with nothing until the process is ended. */
+  stayAlive: () => setTimeout(() => {}, require('../../harness/limits.cjs').PROGRAM),
 };
 
 const body = new Function('require', `return (${source});`)(require);

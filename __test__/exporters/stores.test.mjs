@@ -9,6 +9,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { spawn } from 'node:child_process';
 
+import limits from '../../harness/limits.cjs';
 import { validateStream } from '../../harness/validate.mjs';
 import { ROOT, startProgram } from '../support/app.mjs';
 import { atEndOf, makeTemporaryDirectory } from '../support/files.mjs';
@@ -26,7 +27,7 @@ const directory = makeTemporaryDirectory();
 
 for (const store of stores) {
   describe(store.kind, () => {
-    before(() => store.start(), { timeout: 120_000 });
+    before(() => store.start(), { timeout: limits.WAIT });
     after(() => store.stop());
 
     test('a snapshot of several parts arrives whole, and nothing lands on disk', async (t) => {
@@ -143,7 +144,7 @@ async function freePort() {
 }
 
 const answers = (port) =>
-  waitFor(`a server on port ${port}`, () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false), 100_000);
+  waitFor(`a server on port ${port}`, () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false));
 
 function s3() {
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };

@@ -5,10 +5,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+import limits from '../../harness/limits.cjs';
 import { SEED } from './flows.mjs';
 
 const DUMP = '194b13aa.03f90c';
-const DEADLINE = 60_000;
 
 export const findChromium = () =>
   ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file));
@@ -28,7 +28,7 @@ export async function testEditor(server, { shots, tools }, step) {
 
 async function openEditor(server, browser, locale) {
   const context = await browser.newContext({ locale, viewport: { width: 1400, height: 900 } });
-  context.setDefaultTimeout(DEADLINE);
+  context.setDefaultTimeout(limits.WAIT);
   const page = await context.newPage();
   const errors = [];
   page.on('pageerror', (error) => errors.push(error.message));

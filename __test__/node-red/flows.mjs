@@ -66,7 +66,7 @@ export async function testFlows(server, step) {
       const here = path.join(directory, 'a/b');
       await server.deploy(flow({ directory: '', createDir: true }, { directory: here }));
       await Promise.all([1, 2, 3].map(() => server.inject('inject')));
-      await waitFor('three files', () => whole(here).length === 3, 120_000);
+      await waitFor('three files', () => whole(here).length === 3);
       for (const name of whole(here)) await validateSnapshot(path.join(here, name));
     });
     const file = path.join(directory, 'file');
@@ -94,14 +94,10 @@ export async function testFlows(server, step) {
       const here = path.join(directory, 'ended');
       await server.deploy(flow({ directory: here, createDir: true }, {}));
       await server.inject('inject');
-      const child = await waitFor(
-        'the child',
-        () => childrenOf(server.pid).find(({ name }) => name === 'heapdump'),
-        60_000,
-      );
+      const child = await waitFor('the child', () => childrenOf(server.pid).find(({ name }) => name === 'heapdump'));
       await server.deploy([TAB]);
-      await waitFor('the child is gone', () => !childrenOf(server.pid).some(({ pid }) => pid === child.pid), 60_000);
-      await waitFor('no file', () => fs.readdirSync(here).length === 0, 60_000);
+      await waitFor('the child is gone', () => !childrenOf(server.pid).some(({ pid }) => pid === child.pid));
+      await waitFor('no file', () => fs.readdirSync(here).length === 0);
     });
   } finally {
     fs.rmSync(directory, { recursive: true, force: true });

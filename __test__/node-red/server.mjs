@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-const DEADLINE = 120_000;
+import limits from '../../harness/limits.cjs';
 
 export async function startNodeRed({ home, user }, node) {
   const port = await freePort();
@@ -126,7 +126,7 @@ class Server {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, 'exit');
     this.#process.kill('SIGTERM');
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), 20_000);
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), limits.WAIT);
     await ended;
     clearTimeout(timer);
   }
@@ -142,7 +142,7 @@ class Server {
           reject,
           new Error(`${why}: ${what}\n${this.output.slice(-3000)}\n${JSON.stringify(this.events.slice(-10))}`),
         );
-      const timer = setTimeout(() => fail('waited in vain'), DEADLINE);
+      const timer = setTimeout(() => fail('waited in vain'), limits.WAIT);
       const end = (settle, value) => {
         clearTimeout(timer);
         this.#watchers.delete(look);

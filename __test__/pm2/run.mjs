@@ -15,7 +15,6 @@ const TOOLS = ['pm2@7.0.4', 'nodemon@3.1.14'];
 const CACHE = join(root, '.cache/pm2');
 const BIN = join(root, 'bin/heapdump-rs.js');
 const DUMP = /^heapdump-\d+\.\d+\.heapsnapshot$/;
-const LONG = 120_000;
 
 const APP = `
   globalThis.kept = Array.from({ length: Number(process.env.OBJECTS ?? 0) }, (_, i) => ({ i, text: 'text ' + i }));
@@ -133,14 +132,10 @@ function dumpsIn(directory) {
 
 /** Exactly so many whole dumps come to be. */
 async function dumps(directory, count) {
-  const names = await waitFor(
-    `${count} dumps in ${directory}`,
-    () => {
-      const all = dumpsIn(directory);
-      return all.length >= count && all.every((name) => DUMP.test(name)) && all;
-    },
-    LONG,
-  );
+  const names = await waitFor(`${count} dumps in ${directory}`, () => {
+    const all = dumpsIn(directory);
+    return all.length >= count && all.every((name) => DUMP.test(name)) && all;
+  });
   assert.equal(names.length, count);
   for (const name of names) await validateSnapshot(join(directory, name));
   return names;
@@ -151,7 +146,6 @@ function ready(directory) {
   return waitFor(
     'the application',
     () => fs.existsSync(join(directory, 'pid')) && Number(fs.readFileSync(join(directory, 'pid'), 'utf8')),
-    LONG,
   );
 }
 
@@ -176,10 +170,10 @@ async function testRestart({ directory, pm2 }) {
   const pid = await ready(directory);
   const app = processInfo(pid);
   await pm2('sendSignal', 'SIGUSR2', 'my-app');
-  const child = await waitFor('the child', () => childrenOf(pid).find(({ name }) => name === 'heapdump'), LONG);
+  const child = await waitFor('the child', () => childrenOf(pid).find(({ name }) => name === 'heapdump'));
   await pm2('restart', 'my-app');
   assert.ok(!isRunning(app));
-  await waitFor('the child has ended', () => !isRunning(child), LONG);
+  await waitFor('the child has ended', () => !isRunning(child));
   await dumps(join(directory, 'heap-snapshots'), 1);
 }
 
@@ -188,11 +182,7 @@ async function testCluster({ directory, pm2, pids }) {
   const all = await pids();
   assert.equal(all.length, 2);
   for (const pid of all)
-    await waitFor(
-      'both have loaded it',
-      () => fs.readFileSync(`/proc/${pid}/maps`, 'utf8').includes('heapdump-rs.'),
-      LONG,
-    );
+    await waitFor('both have loaded it', () => fs.readFileSync(`/proc/${pid}/maps`, 'utf8').includes('heapdump-rs.'));
   await pm2('sendSignal', 'SIGUSR2', 'my-app');
   await dumps(join(directory, 'heap-snapshots'), 2);
   assert.deepEqual(await pids(), all);
@@ -230,7 +220,7 @@ function testNodemon(options, more, signal) {
       await dumps(directory, 1);
       const first = processInfo(pid);
       fs.writeFileSync(join(directory, 'app.js'), `${fs.readFileSync(join(directory, 'app.js'), 'utf8')}\n`);
-      await waitFor('a restart', async () => (await ready(directory)) !== pid, LONG);
+      await waitFor('a restart', async () => (await ready(directory)) !== pid);
       assert.ok(!isRunning(first));
       assert.equal(dumpsIn(directory).length, 1);
       pid = await ready(directory);

@@ -3,15 +3,13 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+import limits from '../../harness/limits.cjs';
 import { atEndOf } from './files.mjs';
 
 const HOST = fileURLToPath(new URL('../children/host.cjs', import.meta.url));
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const NODE_MAJOR = Number(process.versions.node.split('.')[0]);
-
-/** Nothing here takes so long unless it hangs. In milliseconds. */
-const DEADLINE = 60_000;
 
 /**
  * Starts a program that runs `body` (see children/host.cjs) and is ended with test `t` at the latest.
@@ -148,8 +146,8 @@ class App {
   #within(what, start) {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new Error(`waited ${DEADLINE / 1000} s for ${what}\n${this.#transcript()}`));
-      }, DEADLINE);
+        reject(new Error(`waited ${limits.WAIT / 1000} s for ${what}\n${this.#transcript()}`));
+      }, limits.WAIT);
       const end = (settle) => (value) => {
         clearTimeout(timer);
         settle(value);

@@ -123,5 +123,5 @@ async function removeGroup(group) {
     } catch (error) {
       return error.code === 'ENOENT';
     }
-  }, 10_000);
+  });
 }

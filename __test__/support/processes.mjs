@@ -3,16 +3,18 @@
 import fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import limits from '../../harness/limits.cjs';
+
 /**
  * Waits until `look` returns something truthy, and returns it. There is no event for what other processes do, so it
- * looks every few milliseconds, for `limit` milliseconds at most.
+ * looks every few milliseconds.
  */
-export async function waitFor(what, look, limit = 30_000) {
-  const deadline = performance.now() + limit;
+export async function waitFor(what, look) {
+  const deadline = performance.now() + limits.WAIT;
   for (;;) {
     const found = await look();
     if (found) return found;
-    if (performance.now() > deadline) throw new Error(`waited ${limit / 1000} s in vain: ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited ${limits.WAIT / 1000} s in vain: ${what}`);
     await delay(4);
   }
 }
