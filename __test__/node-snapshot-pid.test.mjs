@@ -146,7 +146,7 @@ test('a dump that somebody else has just asked for is the answer, and stays with
   const { code, stderr } = await command.ended();
   const [name, ...more] = directory.names('app');
   assert.deepEqual([code, more], [0, []], stderr);
-  assert.match(stderr, new RegExp(`somebody else asked for it first: .*${name} stays`));
+  assert.match(stderr, new RegExp(`own copy stays: .*${name} \\(another signal asked for it\\)`));
   assert.deepEqual(fs.readFileSync(directory.at('a.heapsnapshot')), fs.readFileSync(directory.at('app', name)));
 });
 
