@@ -155,7 +155,7 @@ fn on_signal() {
         targets.truncate(1);
     }
     // Not where all that may be accepted is: then a signal after the first of them is one of its own.
-    if targets.into_iter().filter(|target| target.clone().dump(settings)).count() > 0 {
+    if targets.into_iter().filter_map(|target| target.dump(settings).then_some(())).count() > 0 {
         *accepted_at = Some(now);
     }
 }
