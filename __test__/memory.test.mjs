@@ -93,7 +93,7 @@ test('an application that allocates while its child works survives', async (t) =
   }
 });
 
-test('a signal’s dump that does not fit is a warning, and the application lives', async (t) => {
+test('a signal’s dump that does not fit is a line, and the application lives', async (t) => {
   if (!needsRoot(t)) return;
   const group = makeControlGroup(t, 'memory', { 'memory.limit_in_bytes': 256 * MIB });
   if (group === undefined) return;
