@@ -4,9 +4,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import { Session } from 'node:inspector';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 
 import limits from '../harness/limits.cjs';
 import { ROOT } from './support/app.mjs';
@@ -63,6 +66,47 @@ test('what is no snapshot is an error that says where', async (t) => {
   await assert.rejects(open(directory.at('missing')), { code: 'ERR_HEAPDUMP_ANALYZE' });
   await assert.rejects(async () => open(7), TypeError);
 });
+
+test('what is something else is named, with what to do, by the commands and to programs', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const pointer = directory.at('heap.heapsnapshot.gz');
+  fs.writeFileSync(pointer, gzipSync('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'));
+  await assert.rejects(open(pointer), {
+    code: 'ERR_HEAPDUMP_ANALYZE', found: 'git-lfs-pointer', message: /found a Git LFS pointer, packed: .*git lfs pull/,
+  });
+  const empty = directory.at('empty.heapsnapshot');
+  fs.writeFileSync(empty, '');
+  const validated = command('validate', empty, '--json');
+  assert.equal(validated.status, 2, validated.stderr);
+  const { valid, found } = JSON.parse(validated.stdout);
+  assert.deepEqual({ valid, found }, { valid: false, found: 'empty' });
+});
+
+test('a timeline of allocations is opened as the snapshot that it is', async (t) => {
+  const file = makeTemporaryDirectory(t).at('a.heaptimeline');
+  await recordTimeline(file);
+  assert.match(fs.readFileSync(file, 'utf8'), /"samples":\[\d/);
+  const timeline = await open(file);
+  const leaked = (await timeline.summary({ filter: 'LeakedSession' })).classes[0];
+  assert.equal(leaked.count, 7);
+  const { nodes } = await timeline.summary();
+  const strict = command('validate', file, '--json');
+  assert.equal(JSON.parse(strict.stdout).nodes, nodes, strict.stderr);
+});
+
+/** As DevTools records "Allocations on timeline", with stacks. */
+async function recordTimeline(file) {
+  const session = new Session();
+  session.connect();
+  const post = promisify(session.post.bind(session));
+  await post('HeapProfiler.startTrackingHeapObjects', { trackAllocations: true });
+  globalThis.leakedSessions = Array.from({ length: 7 }, (_, number) => new LeakedSession(number));
+  const chunks = [];
+  session.on('HeapProfiler.addHeapSnapshotChunk', ({ params }) => chunks.push(params.chunk));
+  await post('HeapProfiler.stopTrackingHeapObjects', { reportProgress: false });
+  session.disconnect();
+  fs.writeFileSync(file, chunks.join(''));
+}
 
 test('a leak is found first, from three snapshots of one process, with its path', async (t) => {
   const files = snapshotsOfALeak(makeTemporaryDirectory(t));

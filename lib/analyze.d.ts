@@ -180,7 +180,10 @@ export class Snapshot {
   close(): void;
 }
 
-/** Loads a snapshot, which may be compressed (.gz, .zst). */
+/**
+ * Loads a snapshot, which may be compressed (.gz, .zst). The error for a file that is something else says what and what to do,
+ * and has its stable name as `found`: 'git-lfs-pointer', 'web-page', 'cpu-profile', 'empty' …
+ */
 export function open(path: string, options?: { salvage?: boolean }): Promise<Snapshot>;
 
 /** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */

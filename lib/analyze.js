@@ -5,6 +5,7 @@
 
 const { addon } = require('./native.js');
 
+const CODE = 'ERR_HEAPDUMP_ANALYZE';
 const SORTS = new Set(['retained', 'shallow', 'count', 'name']);
 const MATCHES = new Set(['auto', 'id', 'class']);
 
@@ -79,7 +80,10 @@ function handleOf(value, name) {
 async function open(path, options = {}) {
   if (typeof path !== 'string') throw new TypeError(`path must be a string, got ${typeof path}`);
   const { salvage = false } = object(options);
-  return new Snapshot(await withCode(addon.openSnapshot(path, Boolean(salvage))));
+  const opened = await withCode(addon.openSnapshot(path, Boolean(salvage)));
+  if (opened.message === undefined) return new Snapshot(opened);
+  const { message, found } = opened;
+  throw Object.assign(new Error(message), { code: CODE }, found && { found });
 }
 
 /** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */
@@ -105,7 +109,7 @@ async function withCode(answer) {
   try {
     return await answer;
   } catch (error) {
-    error.code = 'ERR_HEAPDUMP_ANALYZE';
+    error.code = CODE;
     throw error;
   }
 }

@@ -9,6 +9,7 @@ import { devtoolsWorker } from '../../harness/devtools/bundle.mjs';
 import limits from '../../harness/limits.cjs';
 import { fetchNode } from '../../harness/nodes.mjs';
 import { analyzerBinary } from '../support/analyzer.mjs';
+import { oddFiles } from './odd.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-oracle');
@@ -27,6 +28,10 @@ await devtoolsWorker();
 const binary = analyzerBinary();
 let passed = 0;
 const failed = [];
+for (const [name, file] of oddFiles(cache)) {
+  check(`odd: ${name}`, [file]);
+  fs.rmSync(file);
+}
 for (const version of versions) {
   const node = await fetchNode(version);
   for (const kind of kinds) {

@@ -1,7 +1,8 @@
 //! Analysis of snapshot files, off the JavaScript thread: each question is a task of libuv's thread pool.
 
 use heapsnapshot::{LoadOptions, Snapshot};
-use napi::{Env, Task};
+use napi::{Either, Env, Task};
+use napi_derive::napi;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,16 +29,33 @@ pub struct Open {
     pub(crate) salvage: bool,
 }
 
-impl Task for Open {
-    type Output = Snapshot;
-    type JsValue = crate::Analysis;
+/// Why a file cannot be used, for `lib/analyze.js` to throw.
+#[napi(object)]
+pub struct Refused {
+    pub message: String,
+    /// What the file is, if it is something else.
+    pub found: Option<String>,
+}
 
-    fn compute(&mut self) -> napi::Result<Snapshot> {
-        LoadOptions::new().salvage(self.salvage).open(&self.path).map_err(failed)
+impl Task for Open {
+    type Output = Result<Snapshot, Refused>;
+    type JsValue = Either<crate::Analysis, Refused>;
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        let opened = LoadOptions::new().salvage(self.salvage).open(&self.path);
+        Ok(opened.map_err(|error| Refused {
+            message: error.to_string(),
+            found: error.found().map(|found| found.code().to_owned()),
+        }))
     }
 
-    fn resolve(&mut self, _env: Env, snapshot: Snapshot) -> napi::Result<crate::Analysis> {
-        Ok(crate::Analysis::of(Loaded(Arc::new(Mutex::new(Some(Arc::new(snapshot)))))))
+    fn resolve(&mut self, _env: Env, opened: Self::Output) -> napi::Result<Self::JsValue> {
+        Ok(match opened {
+            Ok(snapshot) => Either::A(crate::Analysis::of(Loaded(Arc::new(Mutex::new(Some(
+                Arc::new(snapshot),
+            )))))),
+            Err(refused) => Either::B(refused),
+        })
     }
 }
 

@@ -43,7 +43,13 @@ impl Error {
         match self {
             Error::Snapshot {
                 source: heapsnapshot::Error::Truncated { offset: 1.., .. }, ..
-            } => Some("--salvage uses what is whole of such a file"),
+            } => Some(
+                "it was cut off: its disk was full, or its writer or the copy was stopped. \
+                 Copy it again; --salvage uses what is whole of it",
+            ),
+            Error::Snapshot { source: heapsnapshot::Error::Inconsistent { .. }, .. } => Some(
+                "it is damaged: compare it with the original; --salvage uses what fits together",
+            ),
             _ => None,
         }
     }

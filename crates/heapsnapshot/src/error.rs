@@ -1,6 +1,6 @@
 //! One error type for the crate. Each variant says where, what was expected and what was there.
 
-use crate::Section;
+use crate::{ForeignFile, Section};
 
 /// Why a snapshot could not be read or a question not answered.
 #[derive(Debug, thiserror::Error)]
@@ -67,12 +67,38 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The file is something else.
+    #[error("expected a heap snapshot of V8, found {found}{}{}: {}", if *packed { ", packed" } else { "" }, said_of(said), found.advice())]
+    NotASnapshot {
+        /// What it is.
+        found: ForeignFile,
+        /// What it says of itself: a page's title, a store's message, the first entry of an archive.
+        /// May be empty.
+        said: String,
+        /// Whether that is within gzip or zstd.
+        packed: bool,
+    },
     /// There is not enough memory for the file's tables.
     #[error("not enough memory for {what}")]
     OutOfMemory {
         /// What the memory was for.
         what: &'static str,
     },
+}
+
+impl Error {
+    /// What the file is, if it is something else.
+    #[must_use]
+    pub fn found(&self) -> Option<ForeignFile> {
+        match self {
+            Error::NotASnapshot { found, .. } => Some(*found),
+            _ => None,
+        }
+    }
+}
+
+fn said_of(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(" ({said})") }
 }
 
 /// The result of reading a snapshot.

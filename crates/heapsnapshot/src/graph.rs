@@ -97,6 +97,8 @@ impl Edges {
     /// This name, and all beyond it, are kept aside.
     pub(crate) const WIDE: u32 = (1 << Self::NAME_BITS) - 1;
     pub(crate) const SPECIAL: u32 = 7;
+    /// A kind that DevTools adds to those that a file declares.
+    pub(crate) const INVISIBLE: &str = "invisible";
     pub(crate) const WEAK: u32 = EdgeKind::Weak as u32;
     pub(crate) const SHORTCUT: u32 = EdgeKind::Shortcut as u32;
     pub(crate) const INTERNAL: u32 = EdgeKind::Internal as u32;
@@ -119,6 +121,13 @@ impl Edges {
     #[inline]
     pub(crate) fn is_ephemeron(&self, edge: usize) -> bool {
         self.tag(edge) == Self::SPECIAL && self.special(edge) == Some(Special::Ephemeron)
+    }
+
+    /// Whether an edge is of the kind that DevTools adds.
+    pub(crate) fn is_invisible(&self, edge: usize) -> bool {
+        self.tag(edge) == Self::SPECIAL
+            && u32::try_from(edge)
+                .is_ok_and(|edge| self.unknown_kind(EdgeIndex(edge)) == Some(Self::INVISIBLE))
     }
 
     pub(crate) fn kind(&self, edge: EdgeIndex) -> EdgeKind {

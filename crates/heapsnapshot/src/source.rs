@@ -23,6 +23,8 @@ const EXPANSION_FLOOR: u64 = 64 << 20;
 
 pub(crate) struct Source<'a> {
     pub(crate) reader: Box<dyn Read + 'a>,
+    /// Whether the bytes come out of gzip or zstd.
+    pub(crate) packed: bool,
     /// The length of the uncompressed bytes, when it is known in advance.
     pub(crate) length: Option<u64>,
     /// The longest that the uncompressed bytes may be.
@@ -50,7 +52,7 @@ pub(crate) fn open(
     let (packing, reader) = sniff(Watched { reader: file, read: 0, progress })?;
     let Some(packing) = packing else {
         let limit = limit.unwrap_or(u64::MAX);
-        return Ok(Source { reader: Box::new(reader), length, limit });
+        return Ok(Source { reader: Box::new(reader), packed: false, length, limit });
     };
     let expanded = length.map_or(u64::MAX, |length| {
         length.saturating_mul(EXPANSION_LIMIT).saturating_add(EXPANSION_FLOOR)
@@ -62,18 +64,19 @@ pub(crate) fn open(
     } else {
         unpack(packing, reader).map_err(failed)?
     };
-    Ok(Source { reader, length: None, limit: limit.unwrap_or(expanded) })
+    Ok(Source { reader, packed: true, length: None, limit: limit.unwrap_or(expanded) })
 }
 
 pub(crate) fn from_reader<'a>(reader: impl Read + 'a, limit: Option<u64>) -> Result<Source<'a>> {
     let (packing, reader) = sniff(reader)?;
+    let packed = packing.is_some();
     let reader = match packing {
         Some(packing) => {
             unpack(packing, reader).map_err(|source| Error::Io { offset: 0, source })?
         }
         None => Box::new(reader),
     };
-    Ok(Source { reader, length: None, limit: limit.unwrap_or(u64::MAX) })
+    Ok(Source { reader, packed, length: None, limit: limit.unwrap_or(u64::MAX) })
 }
 
 /// Finds out what a file is packed with. The first bytes come back from memory, all others straight

@@ -12,6 +12,8 @@ use crate::session::Session;
 struct Answer {
     valid: bool,
     error: Option<String>,
+    /// What the file is, if it is something else.
+    found: Option<&'static str>,
     missing: Vec<String>,
     nodes: Option<u64>,
     edges: Option<u64>,
@@ -24,6 +26,7 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
         Ok(snapshot) => Answer {
             valid: snapshot.missing().is_empty(),
             error: None,
+            found: None,
             missing: snapshot.missing().iter().map(ToString::to_string).collect(),
             nodes: Some(snapshot.node_count() as u64),
             edges: Some(snapshot.edge_count() as u64),
@@ -33,6 +36,7 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
         Err(Error::Snapshot { source, .. }) => Answer {
             valid: false,
             error: Some(source.to_string()),
+            found: source.found().map(heapsnapshot::ForeignFile::code),
             missing: Vec::new(),
             nodes: None,
             edges: None,
@@ -48,6 +52,7 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
     }
     let file = args.file.display();
     match &answer.error {
+        Some(error) if answer.found.is_some() => writeln!(session.out, "{file}: {error}")?,
         Some(error) => writeln!(session.out, "{file}: not a whole snapshot: {error}")?,
         None => writeln!(
             session.out,

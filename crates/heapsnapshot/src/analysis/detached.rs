@@ -76,7 +76,9 @@ impl Walk<'_> {
     fn visit_children(&mut self, node: u32, state: Detachedness) -> Result<()> {
         const HIDDEN: u32 = EdgeKind::Hidden as u32;
         for edge in self.nodes.edges(node) {
-            if !matches!(self.edges.tag(edge), HIDDEN | Edges::WEAK) {
+            let passed_over = matches!(self.edges.tag(edge), HIDDEN | Edges::WEAK)
+                || self.edges.is_invisible(edge);
+            if !passed_over {
                 self.visit(self.edges.to[edge], state)?;
             }
         }

@@ -122,10 +122,7 @@ impl<'a> EdgeReader<'a> {
 
     #[cold]
     fn push(&mut self, kind: u64, name: u64, to: u64) -> Result<()> {
-        let known = usize::try_from(kind).ok().and_then(|kind| self.layout.kinds.get(kind));
-        let Some(&known) = known else {
-            return Err(self.wrong(format!("an edge type below {}", self.layout.kinds.len()), kind));
-        };
+        let known = self.layout.kind_of(kind);
         let node = to / self.node_stride;
         let node = match u32::try_from(node) {
             Ok(small) if node < self.node_count && node * self.node_stride == to => small,
@@ -156,8 +153,7 @@ impl<'a> EdgeReader<'a> {
                 name
             }
         };
-        let unknown = usize::try_from(kind).ok().and_then(|at| self.layout.kind_names.get(at));
-        self.edges.push(known, name, node, unknown.map(String::as_str));
+        self.edges.push(known, name, node, Some(self.layout.kind_name(kind)));
         Ok(())
     }
 

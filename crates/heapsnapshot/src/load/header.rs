@@ -3,8 +3,11 @@
 use serde::Deserialize;
 
 use super::input::Input;
+use crate::graph::Edges;
 use crate::{EdgeKind, Error, NodeKind, Result, Section};
 
+/// What JavaScript, and so DevTools, calls an element that an array does not have.
+const UNDECLARED: &str = "undefined";
 /// V8 writes about 1,500 bytes.
 const HEADER_LIMIT: usize = 1 << 20;
 
@@ -38,6 +41,22 @@ pub(crate) struct NodeLayout {
     pub(crate) kind_names: Vec<String>,
 }
 
+impl NodeLayout {
+    /// What a type's number says. V8 of 2015 to 2017 wrote symbols with a number beyond those that it
+    /// declared; DevTools loads them, and so must we.
+    #[inline]
+    pub(crate) fn kind_of(&self, number: u64) -> NodeKind {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        self.kinds.get(at).copied().unwrap_or(NodeKind::Other)
+    }
+
+    /// A type's name as DevTools shows it.
+    pub(crate) fn kind_name(&self, number: u64) -> &str {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        self.kind_names.get(at).map_or(UNDECLARED, String::as_str)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct EdgeLayout {
     pub(crate) stride: usize,
@@ -46,6 +65,21 @@ pub(crate) struct EdgeLayout {
     pub(crate) to: usize,
     pub(crate) kinds: Vec<EdgeKind>,
     pub(crate) kind_names: Vec<String>,
+}
+
+impl EdgeLayout {
+    #[inline]
+    pub(crate) fn kind_of(&self, number: u64) -> EdgeKind {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        self.kinds.get(at).copied().unwrap_or(EdgeKind::Other)
+    }
+
+    /// A type's name as DevTools shows it. It adds `invisible` to the declared ones.
+    pub(crate) fn kind_name(&self, number: u64) -> &str {
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        let beyond = if at == self.kind_names.len() { Edges::INVISIBLE } else { UNDECLARED };
+        self.kind_names.get(at).map_or(beyond, String::as_str)
+    }
 }
 
 #[derive(Debug)]
@@ -106,11 +140,11 @@ struct RawMeta {
     edge_fields: Vec<String>,
     edge_types: Vec<serde_json::Value>,
     #[serde(default)]
-    location_fields: Vec<String>,
+    location_fields: Option<Vec<String>>,
     #[serde(default)]
-    sample_fields: Vec<String>,
+    sample_fields: Option<Vec<String>>,
     #[serde(default)]
-    trace_function_info_fields: Vec<String>,
+    trace_function_info_fields: Option<Vec<String>>,
 }
 
 fn resolve(raw: RawHeader, offset: u64) -> Result<Header> {
@@ -150,9 +184,9 @@ fn resolve(raw: RawHeader, offset: u64) -> Result<Header> {
     Ok(Header {
         node,
         edge,
-        location: location(&meta.location_fields),
-        sample: sample(&meta.sample_fields),
-        function_info: function_info(&meta.trace_function_info_fields),
+        location: location(&meta.location_fields.unwrap_or_default()),
+        sample: sample(&meta.sample_fields.unwrap_or_default()),
+        function_info: function_info(&meta.trace_function_info_fields.unwrap_or_default()),
         node_count: raw.node_count,
         edge_count: raw.edge_count,
         extra_native_bytes: bytes(raw.extra_native_bytes),

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 use super::digits::{self, BLOCK, MARGIN, MOST};
 use crate::source::{Source, too_long};
@@ -22,6 +22,8 @@ pub(crate) struct Input<'a> {
     /// The offset in the file of `buffer[0]`.
     base: u64,
     ended: bool,
+    /// What went wrong while looking ahead, until that place is reached.
+    pending: Option<Error>,
     length: Option<u64>,
     limit: u64,
     /// The numbers of a batch, and how many there are.
@@ -47,6 +49,7 @@ impl<'a> Input<'a> {
             end: 0,
             base: 0,
             ended: false,
+            pending: None,
             length: source.length,
             limit: source.limit,
             numbers: vec![0; BATCH + MOST].into_boxed_slice(),
@@ -66,6 +69,17 @@ impl<'a> Input<'a> {
         self.length.map(|length| length.saturating_sub(self.offset()))
     }
 
+    /// The next bytes, without consuming them: at least `want` (less than a bufferful) unless the file
+    /// ends before, and whether it does. What cannot be read is an error when its place is reached.
+    pub(crate) fn look_ahead(&mut self, want: usize) -> (&[u8], bool) {
+        while self.end - self.position < want && !self.ended && self.pending.is_none() {
+            if let Err(error) = self.refill() {
+                self.pending = Some(error);
+            }
+        }
+        (self.buffer.get(self.position..self.end).unwrap_or_default(), self.ended)
+    }
+
     pub(crate) fn peek(&mut self) -> Result<Option<u8>> {
         if self.position == self.end && !self.refill()? {
             return Ok(None);
@@ -75,6 +89,26 @@ impl<'a> Input<'a> {
 
     pub(crate) fn advance(&mut self) {
         self.position += 1;
+    }
+
+    /// Consumes bytes that have been looked at.
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.position = (self.position + count).min(self.end);
+    }
+
+    /// Reads to the end; whether a byte is there.
+    pub(crate) fn rest_has(&mut self, byte: u8) -> Result<bool> {
+        loop {
+            let rest = self.buffer.get(self.position..self.end).unwrap_or_default();
+            if let Some(at) = memchr(byte, rest) {
+                self.position += at;
+                return Ok(true);
+            }
+            self.position = self.end;
+            if !self.refill()? {
+                return Ok(false);
+            }
+        }
     }
 
     /// The next byte that is not white space, without consuming it.
@@ -267,7 +301,6 @@ impl<'a> Input<'a> {
 
     fn copy_value(&mut self, mut out: Option<&mut Vec<u8>>, limit: usize) -> Result<()> {
         let mut depth = 0usize;
-        let mut scratch = Vec::new();
         let from = self.offset();
         loop {
             let Some(byte) = self.peek_token()? else {
@@ -278,16 +311,14 @@ impl<'a> Input<'a> {
             }
             match byte {
                 b'"' => {
-                    let target = match &mut out {
-                        Some(out) => &mut **out,
-                        None => {
-                            scratch.clear();
-                            &mut scratch
+                    match &mut out {
+                        Some(out) => {
+                            out.push(b'"');
+                            self.string(out, limit)?;
+                            out.push(b'"');
                         }
-                    };
-                    target.push(b'"');
-                    self.string(target, limit)?;
-                    target.push(b'"');
+                        None => self.skip_string()?,
+                    }
                     if depth == 0 {
                         return Ok(());
                     }
@@ -309,6 +340,31 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Skips a string of any length.
+    fn skip_string(&mut self) -> Result<()> {
+        self.expect(b'"', "a string")?;
+        loop {
+            let slice = self.buffer.get(self.position..self.end).unwrap_or_default();
+            let stop = memchr2(b'"', b'\\', slice);
+            self.position += stop.unwrap_or(slice.len());
+            match stop {
+                Some(_) if self.peek()? == Some(b'"') => {
+                    self.advance();
+                    return Ok(());
+                }
+                Some(_) => {
+                    self.advance();
+                    if self.peek()?.is_none() {
+                        return Err(self.unexpected("an escaped character"));
+                    }
+                    self.advance();
+                }
+                None if !self.refill()? => return Err(self.unexpected("the end of a string")),
+                None => {}
+            }
+        }
+    }
+
     /// Whether a bare word or number at the top of a value is at its end.
     fn value_ends(&mut self) -> Result<bool> {
         Ok(matches!(self.peek()?, None | Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t')))
@@ -318,6 +374,9 @@ impl<'a> Input<'a> {
     fn refill(&mut self) -> Result<bool> {
         if self.ended {
             return Ok(false);
+        }
+        if let Some(error) = self.pending.take() {
+            return Err(error);
         }
         // Keep what is not consumed.
         self.buffer.copy_within(self.position..self.end, 0);

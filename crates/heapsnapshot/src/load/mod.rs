@@ -6,6 +6,7 @@ pub(crate) mod extras;
 mod header;
 pub(crate) mod input;
 mod nodes;
+mod recognise;
 mod resolve;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use self::extras::Extras;
 use self::header::Header;
 use self::input::Input;
 use self::nodes::NodeReader;
+use self::recognise::Beginning;
 use crate::graph::{Edges, Nodes};
 use crate::source::{self, Source};
 use crate::strings::StringTable;
@@ -90,8 +92,14 @@ impl LoadOptions {
 
     fn load(&self, source: Source<'_>) -> Result<Snapshot> {
         let mut parts = Parts::default();
+        let packed = source.packed;
         let mut input = Input::new(source);
-        let outcome = parts.read(&mut input);
+        let outcome = parts.read_whole(&mut input).map_err(|mut error| {
+            if let Error::NotASnapshot { packed: within, .. } = &mut error {
+                *within = packed;
+            }
+            error
+        });
         parts.file_size = input.offset();
         drop(input);
         match outcome {
@@ -129,6 +137,29 @@ struct Parts {
 }
 
 impl Parts {
+    /// Reads a file, unless its first bytes say that it is something else.
+    fn read_whole(&mut self, input: &mut Input<'_>) -> Result<()> {
+        let (head, all) = input.look_ahead(recognise::HEAD);
+        let not = |found, said| Error::NotASnapshot { found, said, packed: false };
+        let (skip, otherwise) = match recognise::beginning(head, all) {
+            Beginning::Snapshot => (0, None),
+            Beginning::Doubtful { skip, otherwise } => (skip, Some(otherwise)),
+            Beginning::Foreign(found, said) => return Err(not(found, said)),
+        };
+        input.skip(skip);
+        let outcome = self.read(input);
+        match (outcome, otherwise) {
+            (
+                Err(
+                    Error::Syntax { section: Section::File | Section::Other, .. }
+                    | Error::Missing { section: Section::Header },
+                ),
+                Some((found, said)),
+            ) if self.is_empty() => Err(not(found, said)),
+            (outcome, _) => outcome,
+        }
+    }
+
     fn read(&mut self, input: &mut Input<'_>) -> Result<()> {
         input.skip_byte_order_mark()?;
         input.expect(b'{', "a JSON object")?;
@@ -144,11 +175,35 @@ impl Parts {
             input.expect(b':', "':' after a key")?;
             self.part(&key, input)?;
             input.section = Section::File;
+            if self.is_complete() && input.peek_token()?.is_none() {
+                // Cut, but of nothing: DevTools reads it too.
+                self.problems.push(input.unexpected("'}' after the last part"));
+                return Ok(());
+            }
         }
-        if input.peek_token()?.is_some() {
-            return Err(input.unexpected("the end of the file"));
+        if !self.is_empty() && input.peek_token()?.is_some() {
+            // As in DevTools, whatever comes after the strings is of no interest, unless it goes on
+            // like a snapshot.
+            let error = input.unexpected("the end of the file");
+            if input.rest_has(b']')? {
+                return Err(error);
+            }
         }
         self.late()
+    }
+
+    /// Whether nothing of a snapshot has been met.
+    fn is_empty(&self) -> bool {
+        self.header.is_none() && self.strings.is_none() && self.early.is_empty()
+    }
+
+    /// Whether everything that a snapshot must have has been read.
+    fn is_complete(&self) -> bool {
+        self.early.is_empty()
+            && self.header.is_some()
+            && self.nodes.is_some()
+            && self.edges.is_some()
+            && self.strings.is_some()
     }
 
     fn part(&mut self, key: &[u8], input: &mut Input<'_>) -> Result<()> {

@@ -149,12 +149,12 @@ impl<'a> NodeReader<'a> {
     #[inline]
     fn push(&mut self, (kind, name, id, size, edges): Record, detachedness: u64) -> Result<()> {
         self.total_edges = self.total_edges.saturating_add(edges);
-        let known = usize::try_from(kind).ok().and_then(|kind| self.layout.kinds.get(kind));
-        let (Some(&known), Ok(name), Ok(first), true) =
-            (known, u32::try_from(name), u32::try_from(self.total_edges), id >> 63 == 0)
+        let (Ok(name), Ok(first), true) =
+            (u32::try_from(name), u32::try_from(self.total_edges), id >> 63 == 0)
         else {
-            return Err(self.wrong(kind, name, id, edges));
+            return Err(self.wrong(name, id, edges));
         };
+        let known = self.layout.kind_of(kind);
         if known == NodeKind::Other {
             self.keep_unknown_kind(kind);
         }
@@ -163,7 +163,8 @@ impl<'a> NodeReader<'a> {
         nodes.kind.push(known as u8 | state << 4);
         nodes.name.push(name);
         nodes.id.push(id);
-        nodes.size.push(size);
+        // DevTools does not read a sign.
+        nodes.size.push(size.cast_signed().unsigned_abs());
         nodes.first_edge.push(first);
         Ok(())
     }
@@ -186,11 +187,11 @@ impl<'a> NodeReader<'a> {
     #[cold]
     fn keep_unknown_kind(&mut self, kind: u64) {
         let ordinal = self.nodes.kind.len();
-        let name = usize::try_from(kind).ok().and_then(|kind| self.layout.kind_names.get(kind));
-        if let (Ok(ordinal), Some(name)) = (u32::try_from(ordinal), name) {
+        let name = self.layout.kind_name(kind);
+        if let Ok(ordinal) = u32::try_from(ordinal) {
             let names = &mut self.nodes.unknown_kinds;
             let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
-                names.push(name.clone());
+                names.push(name.to_owned());
                 names.len() - 1
             });
             self.nodes.unknown.push((ordinal, at));
@@ -198,10 +199,8 @@ impl<'a> NodeReader<'a> {
     }
 
     #[cold]
-    fn wrong(&self, kind: u64, name: u64, id: u64, edges: u64) -> Error {
-        let (expected, found) = if kind >= self.layout.kinds.len() as u64 {
-            (format!("a node type below {}", self.layout.kinds.len()), kind)
-        } else if name > u64::from(u32::MAX) {
+    fn wrong(&self, name: u64, id: u64, edges: u64) -> Error {
+        let (expected, found) = if name > u64::from(u32::MAX) {
             ("a name's index in the string table".to_owned(), name)
         } else if id >> 63 != 0 {
             ("an id below 2^63".to_owned(), id)
