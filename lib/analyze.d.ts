@@ -118,6 +118,11 @@ export interface LeaksReport {
     survivors: number | null;
     location: SourcePlace | null;
     holder: ObjectRef | null;
+    /**
+     * One object that was there before and whose growth is at least half of theirs, in each snapshot; `example`, `path` and
+     * `objects` are its. `elements` counts those that are objects.
+     */
+    container: { elements: number[]; retainedSizes: number[] } | null;
     example: ObjectRef;
     path: PathReport;
     objects?: Array<{ object: ObjectRef; path: string }>;

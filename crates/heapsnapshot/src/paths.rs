@@ -82,11 +82,30 @@ impl Snapshot {
             }
         }
         words.dedup();
-        // Through a long list, only its ends say something.
+        let mut words = fold(words);
+        // Through a long way, only its ends say something.
         if words.len() > 2 * ENDS {
             words.splice(ENDS..words.len() - ENDS, [Cow::Borrowed("…")]);
         }
         format!("{anchor}{}", words.join(" → "))
+    }
+
+    /// What a program calls the last object of a way: `` `compiled` in app.js `` for a variable,
+    /// `` `children` of a Module `` for a property; `None` if it has no name of its own.
+    #[must_use]
+    pub fn name_in_code(&self, path: &[Step]) -> Option<String> {
+        let (last, before) = path.split_last()?;
+        let name = self.label(last).filter(|name| name != "[key]")?;
+        match last.edge.kind {
+            EdgeKind::Context => {
+                let script = self.script_of_context(before, last.from);
+                let place = script.map(|script| format!(" in {}", file_name(&script)));
+                Some(format!("`{name}`{}", place.unwrap_or_default()))
+            }
+            EdgeKind::Property if self.is_global(last.from) => Some(format!("`globalThis.{name}`")),
+            EdgeKind::Property => Some(format!("`{name}` of a {}", self.short_name(last.from))),
+            _ => None,
+        }
     }
 
     fn name_place(&self, location: Location) -> SourcePlace {
@@ -263,11 +282,49 @@ impl NodeKind {
     }
 }
 
-/// The last part of a path or URL.
+/// What tells a script from others: all of the name of one of Node's own, a package's from the
+/// package's name on, else the last part of a path or URL, with its directory before an `index.js`.
 #[must_use]
 pub fn file_name(script: &str) -> &str {
     let end = script.trim_end_matches(['/', '\\']);
-    end.rsplit(['/', '\\']).next().unwrap_or(end)
+    if end.starts_with("node:") {
+        return end;
+    }
+    for within in ["node_modules/", "node_modules\\"] {
+        if let Some((_, name)) = end.rsplit_once(within) {
+            return name;
+        }
+    }
+    let mut starts = end.rmatch_indices(['/', '\\']).map(|(at, _)| at + 1);
+    let last = starts.next().unwrap_or(0);
+    let is_index = end.get(last..).is_some_and(|name| name.starts_with("index."));
+    let from = if is_index && last > 0 { starts.next().unwrap_or(0) } else { last };
+    end.get(from..).unwrap_or(end)
+}
+
+/// Folds steps that repeat: `next → Item → next → Item` is `next → Item (2 times)`.
+fn fold(words: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
+    /// The most words of a step that repeats.
+    const PERIOD: usize = 4;
+    let mut folded: Vec<Cow<'_, str>> = Vec::with_capacity(words.len());
+    let mut at = 0;
+    while at < words.len() {
+        let times = |period: usize| {
+            let step = words.get(at..at + period).unwrap_or_default();
+            words[at..].chunks_exact(period).take_while(|&other| other == step).count()
+        };
+        let found =
+            (2..=PERIOD).map(|period| (period, times(period))).find(|&(_, times)| times > 1);
+        let (period, times) = found.unwrap_or((1, 1));
+        folded.extend_from_slice(&words[at..at + period]);
+        if times > 1
+            && let Some(last) = folded.last_mut()
+        {
+            *last = Cow::Owned(format!("{last} ({times} times)"));
+        }
+        at += period * times;
+    }
+    folded
 }
 
 #[cfg(test)]
@@ -275,9 +332,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn steps_that_repeat_are_folded() {
+        let folded = |text: &str| fold(text.split(' ').map(Cow::Borrowed).collect()).join(" ");
+        assert_eq!(
+            folded("list List next Item next Item next Item end"),
+            "list List next Item (3 times) end"
+        );
+        assert_eq!(folded("a b c a b c"), "a b c (2 times)");
+        assert_eq!(folded("a b c a b"), "a b c a b");
+        assert_eq!(folded("a"), "a");
+    }
+
+    #[test]
     fn file_names() {
         assert_eq!(file_name("file:///srv/app/server.js"), "server.js");
         assert_eq!(file_name("C:\\app\\server.js"), "server.js");
         assert_eq!(file_name("node:events"), "node:events");
+        assert_eq!(file_name("node:internal/modules/helpers"), "node:internal/modules/helpers");
+        assert_eq!(file_name("file:///srv/app/routes/index.js"), "routes/index.js");
+        assert_eq!(file_name("C:\\app\\index.mjs"), "app\\index.mjs");
+        assert_eq!(file_name("index.js"), "index.js");
+        let memory = "/srv/node_modules/a/node_modules/express-session/session/memory.js";
+        assert_eq!(file_name(memory), "express-session/session/memory.js");
+        assert_eq!(file_name("C:\\app\\node_modules\\@a\\b\\c.js"), "@a\\b\\c.js");
     }
 }

@@ -97,9 +97,15 @@ fn write(files: &[PathBuf], report: &LeaksReport, session: &mut Session<'_>) -> 
 fn one(index: usize, suspect: &SuspectReport, session: &mut Session<'_>) -> Result<()> {
     let out = &mut *session.out;
     text::title(out, &format!("{index}. {}", text::escape(&suspect.sentence)))?;
-    let counts: Vec<String> = suspect.counts.iter().map(|&count| text::number(count)).collect();
-    let sizes: Vec<String> = suspect.retained_sizes.iter().map(|&size| text::size(size)).collect();
-    writeln!(out, "   objects   {}", counts.join(" -> "))?;
+    let (what, counts, sizes) = match &suspect.container {
+        Some(container) => ("elements", &container.elements, &container.retained_sizes),
+        None => ("objects", &suspect.counts, &suspect.retained_sizes),
+    };
+    let numbers: Vec<String> = counts.iter().map(|&count| text::number(count)).collect();
+    let sizes: Vec<String> = sizes.iter().map(|&size| text::size(size)).collect();
+    if counts.iter().any(|&count| count > 0) {
+        writeln!(out, "   {what:9} {}", numbers.join(" -> "))?;
+    }
     writeln!(out, "   retained  {}", sizes.join(" -> "))?;
     if let Some(place) = &suspect.location {
         let script = place.script.as_deref().unwrap_or("script");

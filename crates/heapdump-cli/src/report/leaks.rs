@@ -1,7 +1,7 @@
 //! What grows and is still held.
 
 use heapsnapshot::compare::IdAgreement;
-use heapsnapshot::leaks::{self, LeakOptions, Suspect};
+use heapsnapshot::leaks::{self, Container, LeakOptions, Suspect};
 use heapsnapshot::paths::SourcePlace;
 use heapsnapshot::{NodeOrdinal, Snapshot};
 use serde::Serialize;
@@ -50,6 +50,8 @@ pub struct SuspectReport {
     pub location: Option<SourcePlace>,
     /// The one object that holds all of them.
     pub holder: Option<ObjectRef>,
+    /// The one that was there before and whose growth is most of theirs; it is the example then.
+    pub container: Option<ContainerReport>,
     /// One of them.
     pub example: ObjectRef,
     /// The shortest way to it.
@@ -57,6 +59,16 @@ pub struct SuspectReport {
     /// All of them, if asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<TracedObject>,
+}
+
+/// An object that has grown, in each snapshot.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerReport {
+    /// How many elements it has that are objects; all 0 for what has none.
+    pub elements: Vec<u64>,
+    /// What it retains.
+    pub retained_sizes: Vec<u64>,
 }
 
 /// A leaked object and the way to it.
@@ -110,6 +122,10 @@ fn suspect(snapshot: &Snapshot, found: &Suspect, trace: bool) -> SuspectReport {
         survivors: found.survivors,
         location: snapshot.source_place(found.example),
         holder: found.holder.map(|holder| ObjectRef::new(snapshot, holder)),
+        container: found.container.as_ref().map(|container| ContainerReport {
+            elements: container.elements.clone(),
+            retained_sizes: container.retained.clone(),
+        }),
         example: ObjectRef::new(snapshot, found.example),
         path,
         objects: objects.iter().map(|&node| traced(snapshot, node)).collect(),
@@ -125,11 +141,14 @@ fn traced(snapshot: &Snapshot, node: NodeOrdinal) -> TracedObject {
 
 fn sentence(snapshot: &Snapshot, found: &Suspect, path: &str) -> String {
     use crate::reporters::text::{number, size};
+    if let Some(container) = &found.container {
+        return format!("{}: {path}", container_grew(snapshot, found, container));
+    }
     let first = found.counts.first().copied().unwrap_or(0);
     let last = found.counts.last().copied().unwrap_or(0);
     let class = &found.group.class.name;
     let grew = match last.saturating_sub(first) {
-        0 => format!("{} {class} grew by {}", number(last), size(found.growth())),
+        0 => format!("{} {class} retain {} more", number(last), size(found.growth())),
         more => format!("{} more {class} retain {} more", number(more), size(found.growth())),
     };
     let holder = match found.holder {
@@ -140,4 +159,26 @@ fn sentence(snapshot: &Snapshot, found: &Suspect, path: &str) -> String {
         None => String::new(),
     };
     format!("{grew} than in the baseline{holder}: {path}")
+}
+
+/// `` The Array `compiled` in app.js grew from 4 to 84 elements and by 12.9 MB ``.
+fn container_grew(snapshot: &Snapshot, found: &Suspect, container: &Container) -> String {
+    use crate::reporters::text::{number, size};
+    let class = &found.group.class.name;
+    let what = match snapshot.name_in_code(&found.path) {
+        Some(name) => format!("The {class} {name}"),
+        None => format!("One {class}"),
+    };
+    let ends = |series: &[u64]| {
+        let first = series.first().copied().unwrap_or(0);
+        (first, series.last().copied().unwrap_or(0))
+    };
+    let (before, after) = ends(&container.retained);
+    let bytes = size(after.saturating_sub(before));
+    match ends(&container.elements) {
+        (few, many) if few < many => {
+            format!("{what} grew from {} to {} elements and by {bytes}", number(few), number(many))
+        }
+        _ => format!("{what} grew by {bytes}"),
+    }
 }

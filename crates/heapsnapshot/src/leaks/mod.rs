@@ -7,6 +7,7 @@
 //! snapshot and, if there is a third, still there in it.
 
 mod groups;
+mod growth;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use crate::{NodeOrdinal, Snapshot};
 pub use groups::GroupKey;
 pub(crate) use groups::is_object;
 use groups::{Groups, Sums};
+pub use growth::Container;
 
 /// What counts as a suspect.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,8 @@ pub struct Suspect {
     pub path: Vec<Step>,
     /// The one object that holds all of them, if it is one.
     pub holder: Option<NodeOrdinal>,
+    /// The one that was there before and whose growth is most of theirs; it is the example then.
+    pub container: Option<Container>,
 }
 
 impl Suspect {
@@ -200,9 +204,8 @@ fn suspects(
     fresh: Option<&HashSet<NodeOrdinal>>,
     options: &LeakOptions,
 ) -> Vec<Suspect> {
-    let Some(last) = groups.last() else { return Vec::new() };
     let mut series: HashMap<GroupKey, (Vec<u64>, Vec<u64>)> = HashMap::new();
-    let mut objects: HashMap<GroupKey, Vec<NodeOrdinal>> = HashMap::new();
+    let mut objects: HashMap<GroupKey, Vec<Vec<NodeOrdinal>>> = HashMap::new();
     for (index, groups) in groups.iter().enumerate() {
         for (group, nodes) in heads(groups, growing) {
             let Some(key) = groups.keys().get(group) else { continue };
@@ -212,55 +215,82 @@ fn suspects(
             counts.push(nodes.len() as u64);
             let sizes = nodes.iter().map(|&node| groups.snapshot.retained_size(node));
             retained.push(sizes.fold(0, u64::saturating_add));
-            if std::ptr::eq(groups, last) {
-                objects.insert(key.clone(), nodes);
-            }
+            let each = objects.entry(key.clone()).or_default();
+            each.resize(index, Vec::new());
+            each.push(nodes);
         }
     }
     let mut found: Vec<Suspect> = objects
         .into_iter()
-        .filter_map(|(key, nodes)| {
+        // A group that is gone from the last snapshot is no suspect.
+        .filter(|(_, heads)| heads.len() == groups.len())
+        .filter_map(|(key, heads)| {
             let (counts, retained) = series.remove(&key)?;
-            suspect(last.snapshot, key, nodes, (counts, retained), fresh)
-        })
-        .filter(|suspect| {
-            let sums: Vec<Sums> = (suspect.counts.iter().zip(&suspect.retained))
+            let survivors = fresh.map(|fresh| survivors(heads.last(), fresh));
+            let sums: Vec<Sums> = (counts.iter().zip(&retained))
                 .map(|(&count, &shallow)| Sums { count, shallow })
                 .collect();
             let bytes = lasting_growth(&sums, |sums| sums.shallow);
             let mut objects = lasting_growth(&sums, |sums| sums.count);
-            if let Some(survivors) = suspect.survivors {
+            if let Some(survivors) = survivors {
                 objects = objects.min(survivors);
             }
-            (objects >= options.min_objects && bytes >= options.min_bytes)
-                || bytes >= options.min_bytes_of_few
+            let grew = (objects >= options.min_objects && bytes >= options.min_bytes)
+                || bytes >= options.min_bytes_of_few;
+            grew.then(|| suspect(groups, key, heads, (counts, retained), survivors, fresh))?
         })
         .collect();
     found.sort_by(|a, b| (Reverse(a.growth()), &a.group).cmp(&(Reverse(b.growth()), &b.group)));
     found
 }
 
+fn survivors(nodes: Option<&Vec<NodeOrdinal>>, fresh: &HashSet<NodeOrdinal>) -> u64 {
+    nodes.into_iter().flatten().filter(|node| fresh.contains(node)).count() as u64
+}
+
 fn suspect(
-    snapshot: &Snapshot,
+    groups: &[Groups<'_>],
     group: GroupKey,
-    mut nodes: Vec<NodeOrdinal>,
+    heads: Vec<Vec<NodeOrdinal>>,
     (counts, retained): (Vec<u64>, Vec<u64>),
+    survivors: Option<u64>,
     fresh: Option<&HashSet<NodeOrdinal>>,
 ) -> Option<Suspect> {
-    let survivors = fresh.map(|fresh| {
+    let (first, snapshot) = (groups.first()?.snapshot, groups.last()?.snapshot);
+    let mut found = Suspect {
+        group,
+        counts,
+        retained,
+        survivors,
+        objects: Vec::new(),
+        example: snapshot.root(),
+        path: Vec::new(),
+        holder: None,
+        container: None,
+    };
+    let growth = found.growth();
+    found.container = growth::container(groups, &heads, fresh.is_some(), growth);
+    let mut nodes = heads.into_iter().next_back()?;
+    if let Some(container) = &found.container {
+        nodes.retain(|&node| node == container.node);
+    } else if let Some(fresh) = fresh {
+        nodes.sort_by_cached_key(|&node| {
+            (Reverse(growth::grown_by_id(first, snapshot, node)), node)
+        });
         let new: Vec<NodeOrdinal> =
             nodes.iter().copied().filter(|node| fresh.contains(node)).collect();
-        let count = new.len() as u64;
-        if !new.is_empty() {
+        let of_new = new.iter().map(|&node| snapshot.retained_size(node));
+        if growth::is_most(of_new.fold(0, u64::saturating_add), growth) {
             nodes = new;
         }
-        count
-    });
-    nodes.sort_by_key(|&node| (Reverse(snapshot.retained_size(node)), node));
-    let (example, path) = typical(snapshot, &nodes)?;
+    } else {
+        nodes.sort_by_key(|&node| (Reverse(snapshot.retained_size(node)), node));
+    }
+    (found.example, found.path) = typical(snapshot, &nodes)?;
     let holders: HashSet<NodeOrdinal> = nodes.iter().map(|&node| holder(snapshot, node)).collect();
-    let holder = if holders.len() == 1 { holders.into_iter().next() } else { None };
-    Some(Suspect { group, counts, retained, survivors, objects: nodes, example, path, holder })
+    found.holder = if holders.len() == 1 { holders.into_iter().next() } else { None };
+    found.objects = nodes;
+    Some(found)
 }
 
 /// The object whose way from the root is described as most of them are.
