@@ -1,6 +1,6 @@
 'use strict';
 
-// What a process that has loaded the package says of itself: a page of memory that src/facts.rs writes and that is found
+// What a process that has loaded the package says of itself: a page of memory that src/facts/ writes and that is found
 // among its descriptors by name. Whoever may look at the process may read it; the process is not asked and notices nothing.
 //
 // It is that process' word, and no more is believed of it: its shape is checked, and what it is used for is looked at again.
@@ -45,7 +45,7 @@ const { getSystemErrorName } = require('node:util');
  * @property {string} [message] the same in words
  */
 
-/** As src/facts.rs has them. */
+/** As src/facts/page.rs has them. */
 const NAME = /^\/memfd:heapdump-rs( \(deleted\))?$/;
 const MAGIC = 'HEAPDUMP';
 const FORMAT = 1;
