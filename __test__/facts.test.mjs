@@ -200,6 +200,30 @@ test('the failure of a dump of the signal is said by node-snapshot, with its cod
   assert.deepEqual(directory.names(), []);
 });
 
+test('what watches its memory, and what each of them stores', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = await start(
+    t,
+    ({ say, stayAlive, args }) => {
+      stayAlive();
+      const watching = require('../../lib/monitor.js').monitor({ dir: args.dir, every: 50, max: 1, oom: true });
+      watching.once('snapshot', () => say('ready'));
+      process.once('SIGHUP', () => {
+        watching.stop();
+        watching.stop();
+        say('stopped');
+      });
+    },
+    { args: { dir: directory.path } },
+  );
+  const { signal, monitors, nearHeapLimit, snapshots } = readFacts(app.pid);
+  assert.deepEqual([signal, monitors, nearHeapLimit], [undefined, 1, true]);
+  assert.ok(snapshots.some(({ cause, state }) => cause === 'monitor' && state === 'complete'));
+  app.kill('SIGHUP');
+  await app.says(/stopped/);
+  assert.equal(readFacts(app.pid).monitors, 0);
+});
+
 test('while another part of the application answers the signal there is none', async (t) => {
   const app = await start(t, ({ heapdump, say, stayAlive }) => {
     stayAlive();
