@@ -170,19 +170,16 @@ test('the same where that dump is over already', async (t) => {
 test('a process that has not loaded it is asked through its inspector, and goes on', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, unloaded, { nodeOptions: OWN_PORT });
-  // The second time the port is open, as the first has left it.
-  for (const [name, open] of [
-    ['a.heapsnapshot', 'stays open on 127\\.0\\.0\\.1:\\d+.*\\n'],
-    ['b.heapsnapshot', ''],
-  ]) {
+  // It is closed again each time.
+  for (const name of ['a.heapsnapshot', 'b.heapsnapshot']) {
     const args = ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)];
     const { code, stdout, stderr } = await runCommand(t, args);
     assert.equal(code, 0, stderr);
-    assert.match(stderr, new RegExp(`^warning: .* stands still until that is done\\.\\n.*${open}$`));
+    assert.match(stderr, /^warning: .* stands still until that is done\.\n$/);
     const { nodes } = await validateSnapshot(directory.at(name));
     assert.match(stdout, new RegExp(`${nodes} objects`));
+    assert.deepEqual(new Target(app.pid).listeners(), []);
   }
-  assert.equal(new Target(app.pid).listeners().length, 1);
   assert.ok(isRunning(processInfo(app.pid)));
   assert.doesNotMatch(app.stdout, /own listener/);
 });

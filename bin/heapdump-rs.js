@@ -4,6 +4,7 @@
 // The command line: commands that deal with processes are lib/cli/, all others are the addon's.
 
 const OWN = {
+  ps: ['../lib/cli/ps.js', 'Lists the Node.js processes of this machine, and how each would be asked'],
   'node-snapshot': ['../lib/cli/node-snapshot.js', "Fetches a process' snapshot: from an HTTP endpoint, or by its pid"],
   doctor: ['../lib/cli/doctor.js', 'What a dump would meet here, or in another process'],
 };

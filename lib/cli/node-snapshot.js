@@ -9,7 +9,8 @@ const { Target, whileItRuns } = require('./processes.js');
 const help = `Fetches a heap snapshot of a running Node.js process into a file
 
 Usage: heapdump-rs node-snapshot --endpoint URL --output FILE [--token TOKEN]
-       heapdump-rs node-snapshot --pid PID --output FILE
+       heapdump-rs node-snapshot --pid PID [--exactly] --output FILE
+       heapdump-rs node-snapshot --all PID --output FILE
 
 Options:
   --endpoint URL     An HTTP endpoint that sends the snapshot, or answers {snapshot, size}: a file that is readable here
@@ -17,16 +18,23 @@ Options:
   --method METHOD    POST or GET; without it POST, and GET where there is no POST
   --pid PID          A process of this machine. If it answers a signal for heapdump-rs, a child of it writes the
                      snapshot while it goes on; otherwise its inspector does, and it stands still (Linux)
+                     Of npm, a shell, \`node --watch\` or another that has started Node.js processes, the one of those that
+                     has loaded heapdump-rs; if that is not one, they are listed
+  --exactly          That process, whatever it has started
+  --all PID          That process and all Node.js processes that it has started, one after the other; {pid} in FILE is
+                     the pid, which otherwise comes before the extension
+  --assume-loopback  You know that its inspector opens for this machine alone, where that cannot be seen
   --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst
   --force            Replace an older file
   --timeout SECONDS  Give up after that; without it as long as it takes
   -h, --help         Print help
 
-Exit codes: 0 the file is whole, 2 there is no file
+Exit codes: 0 the file is whole, 2 there is no file; of --all: 1 some are missing, 2 all are
 
 Examples:
   heapdump-rs node-snapshot --endpoint http://localhost:3000/debug/heap-snapshot --output baseline.heapsnapshot
   heapdump-rs node-snapshot --pid 4242 --output app.heapsnapshot.gz
+  heapdump-rs node-snapshot --all 4242 --output app.{pid}.heapsnapshot.gz
 `;
 
 const options = {
@@ -34,26 +42,46 @@ const options = {
   token: { type: 'string' },
   method: { type: 'string' },
   pid: { type: 'string' },
+  exactly: { type: 'boolean' },
+  all: { type: 'string' },
   output: { type: 'string' },
   force: { type: 'boolean' },
+  'assume-loopback': { type: 'boolean' },
   timeout: { type: 'string' },
 };
 
-async function main({ endpoint, token, method, pid, output: file, force, timeout }) {
-  if ((endpoint === undefined) === (pid === undefined))
-    throw new Problem('either --endpoint or --pid is needed; --help shows how');
+async function main(values) {
+  const { endpoint, token, method, pid, exactly, all, output: file, force = false, timeout } = values;
+  if ([endpoint, pid, all].filter((given) => given !== undefined).length !== 1)
+    throw new Problem('one of --endpoint, --pid and --all is needed; --help shows how');
   if (!file) throw new Problem('--output is needed: the file to write');
   if (method !== undefined && method !== 'GET' && method !== 'POST') throw new Problem('--method must be POST or GET');
-  const signal = timeout === undefined ? undefined : AbortSignal.timeout(wholeNumber('timeout', timeout) * 1000);
-  const target = pid === undefined ? undefined : new Target(wholeNumber('pid', pid));
-  const output = new Output(file, force ?? false);
+  if (exactly && pid === undefined) throw new Problem('--exactly belongs to --pid');
+  const limit = timeout === undefined ? undefined : wholeNumber('timeout', timeout) * 1000;
+  const signalOf = () => (limit === undefined ? undefined : AbortSignal.timeout(limit));
+  const trusted = values['assume-loopback'] ?? false;
   const progress = new Progress();
+  const fromProcess = (target, name) => {
+    const signal = signalOf();
+    return write(name, force, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, trusted)));
+  };
+  if (all !== undefined) return require('./all.js').takeAll(new Target(wholeNumber('all', all)), file, fromProcess);
+  if (pid !== undefined) {
+    const target = new Target(wholeNumber('pid', pid));
+    const say = (text) => progress.say(text);
+    return fromProcess(exactly ? target : await whileItRuns(target, () => require('./which.js').meant(target, say)), file);
+  }
+  const source = { url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal: signalOf() };
+  return write(file, force, progress, (output) => fetchFrom(source, output, progress));
+}
+
+/** Has `fetch` fill the file, and says what came. */
+async function write(file, force, progress, fetch) {
+  const output = new Output(file, force);
   try {
-    const counts = await (target === undefined
-      ? fetchFrom({ url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal }, output, progress)
-      : whileItRuns(target, () => take(target, output, progress, signal)));
+    const { bytes, nodes } = await fetch(output);
     progress.clear();
-    console.log(`${output.path}: complete, ${size(counts.bytes)}, ${counts.nodes} objects`);
+    console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
   } finally {
     progress.clear();
     output.close();
@@ -64,7 +92,7 @@ function fetchFrom(...args) {
   return require('./endpoint.js').fromEndpoint(...args);
 }
 
-function take(target, output, progress, signal) {
+function take(target, output, progress, signal, trusted) {
   if (target.pid === process.pid) throw new Problem('this is the process that asks');
   const name = target.dumpSignal();
   if (name !== undefined) return require('./by-signal.js').bySignal(target, name, output, progress, signal);
@@ -73,7 +101,7 @@ function take(target, output, progress, signal) {
     throw new Problem(`process ${target.pid} is a child that takes a snapshot; ask its parent, ${parent}`);
   if (target.facts() === undefined && target.hasLoadedPackage()) throw new Problem(silent(target));
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
-  return require('./inspector.js').byInspector(target, output, progress, signal);
+  return require('./inspector.js').byInspector(target, output, progress, signal, trusted);
 }
 
 /** It need not stand still for its inspector, and which signal it answers is not to be guessed. */

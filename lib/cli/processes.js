@@ -7,11 +7,10 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { Problem, printable } = require('./command.js');
+const { isAsStarted, mayBeOptions, splitNodeOptions } = require('./command-line.js');
+const { isNode } = require('./executable.js');
 const { readFacts } = require('./facts.js');
 const { listening } = require('./sockets.js');
-
-/** Node's own entry point, a dynamic symbol of every executable or library that is Node: `node::Start(int, char**)`. */
-const NODE_START = '_ZN4node5StartEiPPc';
 
 /** One process that may be looked at. */
 class Target {
@@ -83,6 +82,12 @@ class Target {
     };
   }
 
+  /** When it was started, in ms since 1970: give or take a clock tick (USER_HZ is 100 for all programs). */
+  startedAt() {
+    const uptime = Number(fs.readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+    return Date.now() - (uptime - Number(this.stat().start) / 100) * 1000;
+  }
+
   /** Whether it is still this very process, and not a zombie or another with its number. */
   isRunning() {
     try {
@@ -120,22 +125,18 @@ class Target {
     return (BigInt(`0x${this.status('SigCgt')}`) & bit) !== 0n;
   }
 
-  /** Options for Node, from its command line and its environment. */
+  /** Whether that is what it was started with. */
+  hasItsCommandLine() {
+    return isAsStarted(this.read('cmdline'), fs.readlinkSync(this.at('exe')).replace(/ \(deleted\)$/, ''));
+  }
+
+  /** Options for Node, from its command line and its environment; a value may be among them that is the next word. */
   nodeOptions() {
-    const own = [];
-    for (const word of this.commandLine().slice(1)) {
-      if (!word.startsWith('-')) break;
-      own.push(word);
-    }
-    return [...(this.variable('NODE_OPTIONS') ?? '').split(/\s+/).filter(Boolean), ...own];
+    return [...splitNodeOptions(this.variable('NODE_OPTIONS') ?? ''), ...mayBeOptions(this.commandLine().slice(1))];
   }
 
   isNode() {
-    if (/\/libnode\.so[^/]*$/m.test(this.maps)) return true;
-    const file = this.at('exe');
-    const mine = fs.statSync('/proc/self/exe');
-    const its = fs.statSync(file);
-    return (its.dev === mine.dev && its.ino === mine.ino) || contains(file, NODE_START);
+    return isNode(this.at('exe')) || /\/libnode\.so[^/]*$/m.test(this.maps);
   }
 
   /** Whether this package's binary is loaded in it. */
@@ -209,25 +210,6 @@ function findListener(port) {
     }
   }
   return undefined;
-}
-
-function contains(file, text) {
-  const wanted = Buffer.from(text);
-  const chunk = Buffer.alloc(1 << 20);
-  const descriptor = fs.openSync(file, 'r');
-  try {
-    let kept = 0;
-    for (;;) {
-      const read = fs.readSync(descriptor, chunk, kept, chunk.length - kept, null);
-      if (read === 0) return false;
-      const filled = kept + read;
-      if (chunk.subarray(0, filled).includes(wanted)) return true;
-      kept = Math.min(filled, wanted.length - 1);
-      chunk.copyWithin(0, filled - kept, filled);
-    }
-  } finally {
-    fs.closeSync(descriptor);
-  }
 }
 
 function userName(uid) {

@@ -71,6 +71,12 @@ class Session {
     }
   }
 
+  /** Waits for the other side to close. */
+  async ended() {
+    const messages = this.messages();
+    while (!(await messages.next()).done);
+  }
+
   close() {
     this.#send(CLOSE, Buffer.from([0x03, 0xe8]));
     this.#socket.end();

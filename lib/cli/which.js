@@ -1,0 +1,65 @@
+'use strict';
+
+// Which process is meant by a pid: its own, or one of those that it has started (npm, a shell, `node --watch`, nodemon, a cluster's
+// primary). It is decided by what the processes are seen to do, not by what they are called.
+
+const { Problem, printable, size } = require('./command.js');
+const { describe } = require('./describe.js');
+const { Tree, isClusterWorker, isWatched, tryOrNothing } = require('./tree.js');
+
+/**
+ * The process to ask. One that has no Node.js process below it is meant itself. Of several it is the one that has loaded the
+ * package; where more have, the one above all of those, if it serves. Otherwise a Problem says what there is.
+ * @param {import('./processes.js').Target} target
+ * @param {(text: string) => void} say
+ */
+function meant(target, say) {
+  const tree = new Tree();
+  const all = family(tree, target.pid);
+  if (all.every(({ pid }) => pid === target.pid)) return target;
+  const one = choose(tree, all);
+  if (one === undefined) throw new Problem(question(target, all));
+  if (one.pid === target.pid) return target;
+  say(
+    `process ${one.target.describe()} is taken: of the Node.js processes that ${target.describe()} has started, it is the one with ` +
+      'heapdump-rs',
+  );
+  return one.target;
+}
+
+/** A process, if it is Node.js, and the Node.js processes below it. */
+function family(tree, pid) {
+  const own = tree.nodes.get(pid);
+  return own === undefined ? tree.below(pid) : [own, ...tree.below(pid)];
+}
+
+function choose(tree, all) {
+  const loaded = all.filter(({ target }) => target.hasLoadedPackage());
+  if (loaded.length < 2) return loaded[0];
+  const isAbove = (node) => family(tree, node.pid).filter((other) => loaded.includes(other)).length === loaded.length;
+  const top = loaded.find(isAbove);
+  return top !== undefined && serves(tree, top) ? top : undefined;
+}
+
+/** An application that has started helpers. One that runs the application in another process does not listen, or is Node.js itself. */
+function serves(tree, node) {
+  const handsOn = tree.below(node.pid).some(({ target }) => isClusterWorker(target) || isWatched(target));
+  return !handsOn && node.target.listeners().length > 0;
+}
+
+function question(target, all) {
+  const lines = all.flatMap((node) => {
+    const found = tryOrNothing(() => describe(node));
+    if (found === undefined) return [];
+    const { pid, script, rss, answers } = found;
+    const exactly = all.some(({ above }) => above === pid) ? ' --exactly' : '';
+    const how = answers === null ? 'its inspector would stop it' : `answers ${answers}`;
+    return [choice(`--pid ${pid}${exactly}`, `${printable(script, 80)} (${size(rss)}, ${how})`)];
+  });
+  const who = target.describe();
+  return [`process ${who} has started Node.js processes; which one is meant?`, ...lines, choice(`--all ${target.pid}`, 'one of each')].join('\n');
+}
+
+const choice = (words, what) => `  ${words.padEnd(24)}  ${what}`;
+
+module.exports = { family, meant };
