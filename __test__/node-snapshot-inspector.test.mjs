@@ -6,11 +6,11 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, startApp, startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { isRunning, processInfo, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const require = createRequire(import.meta.url);
 const { Target } = require('../lib/cli/processes.js');

@@ -5,12 +5,12 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, isRunning, processInfo, signalChild, snapshotChild, waitFor } from './support/processes.mjs';
-import { validateSnapshot } from './support/validate.mjs';
 
 const require = createRequire(import.meta.url);
 const { idIn } = require('../lib/cli/container.js');
@@ -175,42 +175,63 @@ test('--pid of a wrapper asks which, when none of its processes has loaded the p
   assert.deepEqual(directory.names('out'), []);
 });
 
-test('where the environment has loaded it everywhere, the one that serves is meant; where nobody serves, it asks', async (t) => {
+test('where the environment has loaded it everywhere, the one that listens is meant; where none does, it asks', async (t) => {
   const directory = makePrograms(t, {
-    wrapper: `${mark('wrapper')} run('app.cjs'); up();`,
+    wrapper: "run('app.cjs'); up();",
     app: `${mark('app')} run('helper.cjs'); listen();`,
-    helper: `${mark('helper')} up();`,
+    helper: 'listen();',
   });
   const env = { NODE_OPTIONS: `--require ${ROOT}index.js` };
   const pids = await startTree(t, directory, node('wrapper'), ['wrapper', 'app', 'helper'], { env });
-  const asked = await snapshot(t, directory, '--pid', pids.wrapper);
-  assert.equal(asked.code, 2);
-  assert.match(asked.stderr, new RegExp(`--pid ${pids.app} --exactly +app\\.cjs \\(.*answers SIGUSR2\\)`));
-  const { code, stderr } = await snapshot(t, directory, '--pid', pids.app);
-  assert.deepEqual([code, stderr], [0, '']);
-  assert.deepEqual(await scriptIn(directory.at('out/a.heapsnapshot')), ['app']);
+  for (const [pid, said] of [
+    [pids.wrapper, new RegExp(`^process ${pids.app} .* is taken`)],
+    [pids.app, /^$/],
+  ]) {
+    const { code, stderr } = await snapshot(t, directory, '--pid', pid);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, said);
+    assert.deepEqual(await scriptIn(directory.at('out/a.heapsnapshot')), ['app']);
+  }
+
+  const silent = makePrograms(t, { app: "run('helper.cjs'); up();", helper: 'up();' });
+  const { app } = await startTree(t, silent, node('app'), ['app', 'helper'], { env });
+  const { code, stderr } = await snapshot(t, silent, '--pid', app);
+  assert.equal(code, 2);
+  assert.match(stderr, new RegExp(`--pid ${app} --exactly +app\\.cjs \\(.*answers SIGUSR2\\)`));
 });
 
-test("a cluster's primary hands its work on: it is not taken for the application, though it listens and has loaded it", async (t) => {
+test("a cluster's primary is never taken for the application, though it listens and has loaded the package", async (t) => {
   const directory = makePrograms(t, {
     app: `load(); const cluster = require('node:cluster');
-      if (cluster.isPrimary) { cluster.fork(); cluster.on('listening', up); } else require('node:http').createServer().listen(0, '127.0.0.1');`,
+      let missing = Number(process.argv[2]);
+      if (cluster.isPrimary) for (let i = missing; i > 0; i--) cluster.fork().once('listening', () => --missing || up());
+      else require('node:http').createServer().listen(0, '127.0.0.1');`,
   });
-  const pids = await startTree(t, directory, node('app'), ['app']);
-  const { code, stderr } = await snapshot(t, directory, '--pid', pids.app);
+  const two = await startTree(t, directory, [...node('app'), '2'], ['app']);
+  const { code, stderr } = await snapshot(t, directory, '--pid', two.app);
   assert.equal(code, 2, stderr);
-  assert.match(stderr, new RegExp(`--pid ${pids.app} --exactly`));
-  assert.equal(stderr.match(/answers SIGUSR2/g).length, 2);
+  assert.match(stderr, new RegExp(`--pid ${two.app} --exactly`));
+  assert.equal(stderr.match(/answers SIGUSR2/g).length, 3);
+
+  const one = await startTree(t, directory, [...node('app'), '1'], ['app']);
+  const taken = await snapshot(t, directory, '--pid', one.app);
+  assert.equal(taken.code, 0, taken.stderr);
+  assert.match(taken.stderr, new RegExp(`^process ${childrenOf(one.app)[0].pid} .* is taken`));
 });
 
-test('node --watch: what it runs is taken', async (t) => {
-  const directory = makePrograms(t, { app: `load(); ${mark('app')} up();` });
-  const { top, app } = await startTree(t, directory, [process.execPath, '--watch', 'app.cjs'], ['app']);
-  assert.notEqual(top, app);
-  const { code, stderr } = await snapshot(t, directory, '--pid', top);
-  assert.equal(code, 0, stderr);
-  assert.match(stderr, new RegExp(`^process ${app} .* is taken`));
-  assert.deepEqual(await scriptIn(directory.at('out/a.heapsnapshot')), ['app']);
+test('node --watch: what it runs is taken, also where the environment has loaded the package in both', async (t) => {
+  for (const [more, env] of [
+    ["run('helper.cjs');", {}],
+    ['', { NODE_OPTIONS: `--require ${ROOT}index.js` }],
+  ]) {
+    const directory = makePrograms(t, { app: `load(); ${mark('app')} ${more} up();`, helper: 'up();' });
+    const { top, app } = await startTree(t, directory, [process.execPath, '--watch', 'app.cjs'], ['app'], { env });
+    assert.notEqual(top, app);
+    const { code, stderr } = await snapshot(t, directory, '--pid', top);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`^process ${app} .* is taken`));
+    assert.deepEqual(await scriptIn(directory.at('out/a.heapsnapshot')), ['app']);
+  }
 });
 
 test('npm start and npx: the pid of npm is enough', async (t) => {

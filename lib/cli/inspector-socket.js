@@ -58,8 +58,8 @@ class OpenedInspector {
       if (signal?.aborted) throw new Problem(`the time of --timeout is over. ${this.#mayOpen()}`);
       if (performance.now() > deadline) {
         throw new Problem(
-          `process ${target.pid} was sent SIGUSR1 and opened no inspector: port ${this.told.ports.at(-1)} may be another process', ` +
-            `or it is busy, or it answers that signal in its own way. ${this.#mayOpen()}`,
+          `process ${target.pid} was sent SIGUSR1 and opened no inspector: port ${this.told.ports.at(-1)} may be another ` +
+            `process', or it is busy, or it answers that signal in its own way. ${this.#mayOpen()}`,
         );
       }
       await delay(LOOK_MS);

@@ -27,7 +27,8 @@ const options = { tree: { type: 'boolean' }, json: { type: 'boolean' } };
 function main({ tree: asTree, json }) {
   if (process.platform !== 'linux') throw new Problem('ps needs /proc, which Linux alone has');
   const tree = new Tree();
-  const rows = (asTree ? [...tree.byDescent()] : [...tree.nodes.values()].map((node) => [node, 0])).flatMap(([node, depth]) => {
+  const nodes = asTree ? [...tree.byDescent()] : [...tree.nodes.values()].map((node) => [node, 0]);
+  const rows = nodes.flatMap(([node, depth]) => {
     const found = tryOrNothing(() => describe(node));
     return found === undefined ? [] : [{ ...found, depth }];
   });
@@ -53,10 +54,12 @@ function table(rows) {
   ]);
   const all = [['PID', 'PARENT', 'USER', 'CONTAINER', 'RSS', 'LIMIT', 'PACKAGE', 'SCRIPT'], ...cells];
   const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
-  const right = new Set([0, 1, 4, 5]);
-  return all.map((row) =>
-    row.map((cell, i) => (i === row.length - 1 ? cell : right.has(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  '),
-  );
+  const last = widths.length - 1;
+  const shown = (cell, i) => {
+    if (i === last) return cell;
+    return [0, 1, 4, 5].includes(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i]);
+  };
+  return all.map((row) => row.map(shown).join('  '));
 }
 
 module.exports = { help, main, options };

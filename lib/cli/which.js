@@ -1,15 +1,15 @@
 'use strict';
 
-// Which process is meant by a pid: its own, or one of those that it has started (npm, a shell, `node --watch`, nodemon, a cluster's
-// primary). It is decided by what the processes are seen to do, not by what they are called.
+// Which process is meant by a pid: its own, or one of those that it has started (npm, a shell, `node --watch`, nodemon,
+// a cluster's primary). It is decided by what the processes are seen to do, not by what they are called.
 
 const { Problem, printable, size } = require('./command.js');
 const { describe } = require('./describe.js');
 const { Tree, isClusterWorker, isWatched, tryOrNothing } = require('./tree.js');
 
 /**
- * The process to ask. One that has no Node.js process below it is meant itself. Of several it is the one that has loaded the
- * package; where more have, the one above all of those, if it serves. Otherwise a Problem says what there is.
+ * The process to ask. One that has no Node.js process below it is meant itself. Of several it is the one that has loaded
+ * the package; where more have, the one that listens. Otherwise a Problem says what there is.
  * @param {import('./processes.js').Target} target
  * @param {(text: string) => void} say
  */
@@ -20,10 +20,8 @@ function meant(target, say) {
   const one = choose(tree, all);
   if (one === undefined) throw new Problem(question(target, all));
   if (one.pid === target.pid) return target;
-  say(
-    `process ${one.target.describe()} is taken: of the Node.js processes that ${target.describe()} has started, it is the one with ` +
-      'heapdump-rs',
-  );
+  const [taken, asked] = [one.target.describe(), target.describe()];
+  say(`process ${taken} is taken: of the Node.js processes that ${asked} has started, it is the one with heapdump-rs`);
   return one.target;
 }
 
@@ -34,17 +32,18 @@ function family(tree, pid) {
 }
 
 function choose(tree, all) {
-  const loaded = all.filter(({ target }) => target.hasLoadedPackage());
+  const loaded = all.filter((node) => node.target.hasLoadedPackage() && !handsOn(tree, node));
   if (loaded.length < 2) return loaded[0];
-  const isAbove = (node) => family(tree, node.pid).filter((other) => loaded.includes(other)).length === loaded.length;
-  const top = loaded.find(isAbove);
-  return top !== undefined && serves(tree, top) ? top : undefined;
+  // An application and its helpers; what starts applications does not listen.
+  const serving = loaded.filter((node) => node.target.listeners().length > 0);
+  return serving.find((node) => serving.every((other) => other === node || tree.below(node.pid).includes(other)));
 }
 
-/** An application that has started helpers. One that runs the application in another process does not listen, or is Node.js itself. */
-function serves(tree, node) {
-  const handsOn = tree.below(node.pid).some(({ target }) => isClusterWorker(target) || isWatched(target));
-  return !handsOn && node.target.listeners().length > 0;
+/** Whether its work is done by its children: it is a cluster's primary, or `node --watch`. */
+function handsOn(tree, node) {
+  const children = [...tree.nodes.values()].filter(({ above }) => above === node.pid).map(({ target }) => target);
+  // The environment of what is watched goes on to its children.
+  return children.some((child) => isClusterWorker(child) || (isWatched(child) && !isWatched(node.target)));
 }
 
 function question(target, all) {
@@ -56,8 +55,8 @@ function question(target, all) {
     const how = answers === null ? 'its inspector would stop it' : `answers ${answers}`;
     return [choice(`--pid ${pid}${exactly}`, `${printable(script, 80)} (${size(rss)}, ${how})`)];
   });
-  const who = target.describe();
-  return [`process ${who} has started Node.js processes; which one is meant?`, ...lines, choice(`--all ${target.pid}`, 'one of each')].join('\n');
+  const asks = `process ${target.describe()} has started Node.js processes; which one is meant?`;
+  return [asks, ...lines, choice(`--all ${target.pid}`, 'one of each')].join('\n');
 }
 
 const choice = (words, what) => `  ${words.padEnd(24)}  ${what}`;
