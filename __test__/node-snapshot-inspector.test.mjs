@@ -23,9 +23,10 @@ function makeApp(t) {
   const directory = makeTemporaryDirectory(t);
   fs.writeFileSync(directory.at('app.cjs'), "setInterval(() => {}, 1000); console.log('ready');");
   fs.writeFileSync(directory.at('pre load.cjs'), '');
+  fs.writeFileSync(directory.at('pre.cjs'), '');
   fs.writeFileSync(directory.at('pre.mjs'), '');
   fs.writeFileSync(directory.at('titled.cjs'), "process.title = 'shop: web'; require('./app.cjs');");
-  fs.writeFileSync(directory.at('all.env'), 'PORT=1\nNODE_OPTIONS="--no-warnings \'--inspect-port=0.0.0.0:0\'"\n'.replaceAll("'", ''));
+  fs.writeFileSync(directory.at('all.env'), 'PORT=1\nNODE_OPTIONS="--no-warnings --inspect-port=0.0.0.0:0"\n');
   fs.writeFileSync(directory.at('port.env'), 'PORT=1\n# --inspect-port=0.0.0.0:0\n');
   const start = async (words, env = {}) => {
     const app = startProgram(t, [process.execPath, '--max-old-space-size=128', ...words], { cwd: directory.path, env });
@@ -46,7 +47,7 @@ test('what Node.js was told is read as it reads it, and rather too much than too
     [['--inspect_port=0.0.0.0', '--', 'app.cjs'], all],
     [['--inspect-port=0.0.0.0:0', '--inspect-port=0', 'app.cjs'], all],
     [['--inspect-port=127.evil.example:0', 'app.cjs'], { host: '127.evil.example' }],
-    [['app.cjs'], { ...all, where: 'its NODE_OPTIONS' }, { NODE_OPTIONS: '--require "./pre load.cjs" "--inspect-port=0.0.0.0:0"' }],
+    [['app.cjs'], { ...all, where: 'its NODE_OPTIONS' }, { NODE_OPTIONS: '-r "./pre load.cjs" "--inspect-port=0.0.0.0:0"' }],
     [['--env-file=all.env', 'app.cjs'], { ...all, where: 'all.env' }],
     // Node.js takes it even there.
     [['app.cjs', '--env-file', 'all.env'], { ...all, where: 'all.env' }],
@@ -88,7 +89,7 @@ test('a file of --env-file that has changed since is not believed', async (t) =>
 test('no signal is sent where others could reach the inspector, or where that is not known', async (t) => {
   const { directory, start } = makeApp(t);
   for (const [words, pattern] of [
-    [['-r', './pre load.cjs', '--inspect-port=0.0.0.0:0', 'app.cjs'], /on 0\.0\.0\.0 \(so says its command line\).*Load heapdump-rs/],
+    [['-r', './pre.cjs', '--inspect-port=0.0.0.0:0', 'app.cjs'], /on 0\.0\.0\.0 \(so says its command line\).*Load heapdump-rs/],
     [['titled.cjs'], /not certain: its command line was overwritten.*--endpoint.*--assume-loopback/],
   ]) {
     const { pid } = await start(words);
@@ -107,7 +108,8 @@ test('no signal is sent where others could reach the inspector, or where that is
 test('--assume-loopback takes the user at their word', async (t) => {
   const { directory, start } = makeApp(t);
   const { pid } = await start(['--inspect-port=0', 'titled.cjs']);
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--assume-loopback', '--output', directory.at('a')]);
+  const args = ['node-snapshot', '--pid', pid, '--assume-loopback', '--output', directory.at('a')];
+  const { code, stderr } = await runCommand(t, args);
   assert.equal(code, 0, stderr);
   await validateSnapshot(directory.at('a'));
   assert.deepEqual(new Target(pid).listeners(), []);
@@ -115,7 +117,8 @@ test('--assume-loopback takes the user at their word', async (t) => {
 
 test('an inspector that opens for others all the same is closed at once', async (t) => {
   const { directory, start } = makeApp(t);
-  fs.writeFileSync(directory.at('hidden.cjs'), "const i = require('inspector'); i.open(0, '0.0.0.0'); i.close(); require('./app.cjs');");
+  const hidden = "const i = require('inspector'); i.open(0, '0.0.0.0'); i.close(); require('./app.cjs');";
+  fs.writeFileSync(directory.at('hidden.cjs'), hidden);
   const cases = [
     [['hidden.cjs'], []],
     [['--inspect-port=0.0.0.0:0', 'titled.cjs'], ['--assume-loopback']],
@@ -151,7 +154,8 @@ test('who gives up leaves no inspector: it is closed, or said how', async (t) =>
   const args = ['node-snapshot', '--pid', app.pid, '--output', directory.at('a')];
   const { code, stderr } = await runCommand(t, [...args, '--timeout', 1]);
   assert.equal(code, 2);
-  assert.match(stderr, /--timeout is over\. Process \d+ may still open its inspector, on a port that it says.*node inspect .*_debugEnd\(\)/);
+  assert.match(stderr, /--timeout is over\. Process \d+ may still open its inspector, on a port that it says/);
+  assert.match(stderr, /To close it: node inspect 127\.0\.0\.1:PORT, and there: exec\('process\._debugEnd\(\)'\)/);
   fs.writeFileSync(directory.at('gate'), '');
   await app.says(/listening on ws:/, { on: 'stderr' });
 
@@ -179,7 +183,9 @@ test('the permission model: no inspector would open, and no signal is sent', { s
   const { pid } = await start(['--permission', '--allow-fs-read=*', '--inspect-port=0', 'app.cjs']);
   const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at('a')]);
   assert.equal(code, 2);
-  assert.match(stderr, /permission model without --allow-inspector/);
+  // Node.js 22 does not catch the signal then.
+  assert.match(stderr, /(permission model without --allow-inspector|does not answer SIGUSR1): it opens no inspector/);
+  assert.ok(isRunning(processInfo(pid)));
 });
 
 test('a cluster primary hands the signal to its workers: theirs are closed too', async (t) => {
@@ -266,6 +272,7 @@ test('a title is told from a command line', () => {
 });
 
 test('addresses of this machine alone', () => {
-  for (const host of ['localhost', '127.0.0.1', '127.8.0.1', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1']) assert.ok(isLoopback(host), host);
-  for (const host of ['0.0.0.0', '::', '10.0.0.1', '127.example', 'example', '128.0.0.1', '']) assert.ok(!isLoopback(host), host);
+  const own = ['localhost', '127.0.0.1', '127.8.0.1', '::1', '0:0:0:0:0:0:0:1', '::ffff:127.0.0.1'];
+  const others = ['0.0.0.0', '::', '10.0.0.1', '127.example', 'example', '128.0.0.1', ''];
+  for (const host of [...own, ...others]) assert.equal(isLoopback(host), own.includes(host), host);
 });

@@ -23,8 +23,10 @@ function makePrograms(t, sources) {
   const directory = makeTemporaryDirectory(t);
   const shared = `
     const load = () => require(${JSON.stringify(ROOT)});
-    const up = () => require('node:fs').writeSync(1, 'up ' + process.pid + ' ' + require('node:path').basename(__filename, '.cjs') + '\\n');
-    const run = (...words) => require('node:child_process').spawn(process.execPath, ['--max-old-space-size=128', ...words], { stdio: 'inherit', cwd: __dirname });
+    const name = require('node:path').basename(__filename, '.cjs');
+    const up = () => require('node:fs').writeSync(1, 'up ' + process.pid + ' ' + name + '\\n');
+    const { spawn } = require('node:child_process');
+    const run = (file) => spawn(process.execPath, ['--max-old-space-size=128', file], { stdio: 'inherit', cwd: __dirname });
     const listen = () => require('node:http').createServer().listen(0, '127.0.0.1', up);
     setInterval(() => {}, 1000);`;
   for (const [name, source] of Object.entries(sources)) fs.writeFileSync(directory.at(`${name}.cjs`), `${shared}\n${source}`);
@@ -96,7 +98,8 @@ test('ps lists what is known of each process, as a table, as a tree and in JSON'
   const table = (await runCommand(t, ['ps'])).stdout;
   assert.match(table, /^ *PID +PARENT +USER +CONTAINER +RSS +LIMIT +PACKAGE +SCRIPT$/m);
   assert.match(table, new RegExp(`^ *${pids.app} +${process.pid} .* MB +1\\d\\d\\.\\d MB +SIGUSR2 +app\\.cjs$`, 'm'));
-  assert.match((await runCommand(t, ['ps', '--tree'])).stdout, new RegExp(`${pids.app} .*app\\.cjs\n *${pids.helper} .* └─ shop: helper$`, 'm'));
+  const tree = (await runCommand(t, ['ps', '--tree'])).stdout;
+  assert.match(tree, new RegExp(`${pids.app} .*app\\.cjs\n *${pids.helper} .* └─ shop: helper$`, 'm'));
 });
 
 test('ps says how many others there are, which are not ours to see', async (t) => {
@@ -147,7 +150,8 @@ test('--pid of a wrapper takes the one below it that has loaded the package; --e
   for (const pid of [pids.top, pids.wrapper]) {
     const { code, stderr } = await snapshot(t, directory, '--pid', pid);
     assert.equal(code, 0, stderr);
-    assert.match(stderr, new RegExp(`^process ${pids.app} \\(.*app\\.cjs\\) is taken: of the Node\\.js processes that ${pid} .* has started`));
+    const taken = new RegExp(`^process ${pids.app} \\(.*app\\.cjs\\) is taken: of the Node\\.js processes that ${pid} .* has`);
+    assert.match(stderr, taken);
     assert.deepEqual(await scriptIn(directory.at('out/a.heapsnapshot')), ['app']);
   }
   // The application has started a helper, and has itself loaded the package.
@@ -237,10 +241,10 @@ test('node --watch: what it runs is taken, also where the environment has loaded
 test('npm start and npx: the pid of npm is enough', async (t) => {
   if (!needsTool(t, 'npm')) return;
   const directory = makePrograms(t, { app: `load(); ${mark('app')} up();` });
-  fs.mkdirSync(directory.at('bin'));
   fs.mkdirSync(directory.at('node_modules/.bin'), { recursive: true });
-  fs.writeFileSync(directory.at('node_modules/.bin/serve-app'), `#!/bin/sh\n"${process.execPath}" app.cjs; true\n`, { mode: 0o755 });
-  fs.writeFileSync(directory.at('package.json'), JSON.stringify({ name: 'shop', scripts: { start: `"${process.execPath}" app.cjs` } }));
+  const start = `"${process.execPath}" app.cjs`;
+  fs.writeFileSync(directory.at('node_modules/.bin/serve-app'), `#!/bin/sh\n${start}; true\n`, { mode: 0o755 });
+  fs.writeFileSync(directory.at('package.json'), JSON.stringify({ name: 'shop', scripts: { start } }));
   for (const command of [
     ['npm', 'start', '--silent', '--offline'],
     ['npx', '--offline', 'serve-app'],
@@ -308,7 +312,9 @@ test('containers by their control groups', () => {
   ]) {
     assert.equal(idIn(`${group}\n`), id, group);
   }
-  for (const group of ['0::/', '0::/user.slice/user-1000.slice/session-2.scope', `0::/${id}0`]) assert.equal(idIn(group), undefined, group);
+  for (const group of ['0::/', '0::/user.slice/user-1000.slice/session-2.scope', `0::/${id}0`]) {
+    assert.equal(idIn(group), undefined, group);
+  }
 });
 
 test('the script of a command line', () => {

@@ -72,9 +72,15 @@ function statedHeapLimit(options) {
   return limit;
 }
 
-/** Options that take the next word, in all versions: which word is the script is only shown. */
-const TAKE_NEXT =
-  /^(-[reCcip]|-pe|--(require|import|loader|experimental-loader|conditions|eval|print|env-file|env-file-if-exists|inspect-port|debug-port|title|test-name-pattern|test-reporter|test-reporter-destination|watch-path|input-type|experimental-config-file|diagnostic-dir|disable-warning|icu-data-dir|unhandled-rejections|stack-trace-limit|heapsnapshot-signal|heapsnapshot-near-heap-limit))$/;
+/** Options that people use which take the next word. Which word is the script is only shown; nothing else depends on it. */
+const TAKE_NEXT = new Set(
+  (
+    '-r --require --import --loader --experimental-loader -C --conditions --env-file --env-file-if-exists --title ' +
+    '--inspect-port --debug-port --watch-path --diagnostic-dir --disable-warning --unhandled-rejections --input-type ' +
+    '--heapsnapshot-signal --heapsnapshot-near-heap-limit --stack-trace-limit --icu-data-dir --test-reporter ' +
+    '--test-reporter-destination --test-name-pattern --experimental-config-file'
+  ).split(' '),
+);
 
 /** The script and its arguments, as a person would recognise it. */
 function scriptOf(words) {
@@ -82,7 +88,7 @@ function scriptOf(words) {
   while (at < words.length && isOption(words[at])) {
     if (words[at] === '--') return words.slice(at + 1);
     if (/^(-e|-p|-pe|--eval|--print)$/.test(words[at])) return words.slice(at);
-    at += TAKE_NEXT.test(words[at]) ? 2 : 1;
+    at += TAKE_NEXT.has(words[at]) ? 2 : 1;
   }
   return words.slice(at);
 }

@@ -8,8 +8,8 @@ const fs = require('node:fs');
 const ID = /(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?$/;
 
 /**
- * The short form of a container's id (12 digits, as `docker ps`, `crictl ps` and `podman ps` show it); `pidns:` and the number of its
- * pid namespace where that is not ours and no id is seen (lsns(8)); undefined for none.
+ * The short form of a container's id (12 digits, as `docker ps`, `crictl ps` and `podman ps` show it). Where no id is seen
+ * and the pid namespace is not ours, `pidns:` and its number (lsns(8)). Undefined for none.
  * @param {import('./processes.js').Target} target
  */
 function containerOf(target) {

@@ -12,6 +12,8 @@ const { mayBeOptions, read, splitNodeOptions } = require('./command-line.js');
 const { isNode, isSingleApplication } = require('./executable.js');
 
 const DEFAULT_PORT = 9229;
+/** The kernel's clocks tick every 10 ms at the slowest: the start of a process and the change of a file are told so exactly. */
+const CLOCK_MS = 20;
 
 /**
  * @typedef {object} Told
@@ -72,7 +74,7 @@ function environmentFiles(words) {
 /** A file that the process read when it started, if it still is what it was then. */
 function readAsStarted(target, { name, optional }) {
   const shown = `its ${printable(name)} (--env-file)`;
-  const started = target.startedAt();
+  const started = target.startedAt() + CLOCK_MS;
   // The directory that it was started in: that of now, unless it has gone elsewhere.
   const directories = [fs.readlinkSync(target.at('cwd')), target.variable('PWD')].filter((at) => at?.startsWith('/'));
   const texts = [];

@@ -82,10 +82,17 @@ class Target {
     };
   }
 
-  /** When it was started, in ms since 1970: give or take a clock tick (USER_HZ is 100 for all programs). */
+  /** When it was started, in ms since 1970, give or take a clock tick (USER_HZ is 100 for all programs). */
   startedAt() {
-    const uptime = Number(fs.readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
-    return Date.now() - (uptime - Number(this.stat().start) / 100) * 1000;
+    const ticks = Number(this.stat().start);
+    let [now, uptime, took] = [0, 0, Infinity];
+    // Both clocks at one moment: this process may be interrupted between.
+    for (let i = 0; i < 10 && took > 2; i++) {
+      now = Date.now();
+      uptime = Number(fs.readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
+      took = Date.now() - now;
+    }
+    return now - (uptime - ticks / 100) * 1000;
   }
 
   /** Whether it is still this very process, and not a zombie or another with its number. */
