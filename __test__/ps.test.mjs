@@ -88,7 +88,7 @@ test('ps lists what is known of each process, as a table, as a tree and in JSON'
   });
   assert.ok(rss > 10e6 && rss < 500e6, `${rss}`);
   assert.ok(heapLimit >= 128 * 1024 * 1024, `${heapLimit}`);
-  assert.ok(version === null || version === require('../package.json').version);
+  assert.equal(version, require('../package.json').version);
   const helper = of(pids.helper);
   assert.deepEqual(
     [helper.script, helper.title, helper.parent, helper.loaded, helper.answers],

@@ -6,13 +6,11 @@ const fs = require('node:fs');
 
 const { scriptOf, statedHeapLimit } = require('./command-line.js');
 const { containerOf } = require('./container.js');
-const { readFacts } = require('./facts.js');
 const { userName } = require('./processes.js');
 
 /** What is known of a process; null for what is not. */
 function describe({ target, pid, above }) {
-  const facts = readFacts(pid);
-  const loaded = facts !== undefined || target.hasLoadedPackage();
+  const facts = target.facts();
   const original = target.hasItsCommandLine();
   const words = target.commandLine();
   return {
@@ -27,9 +25,9 @@ function describe({ target, pid, above }) {
     directory: fs.readlinkSync(target.at('cwd')),
     rss: target.memory('VmRSS'),
     heapLimit: facts?.heapLimit ?? statedHeapLimit(target.nodeOptions()) ?? null,
-    loaded,
+    loaded: target.hasLoadedPackage(facts),
     version: facts?.version ?? null,
-    answers: (loaded && target.dumpSignal()) || null,
+    answers: target.dumpSignal(facts) ?? null,
   };
 }
 

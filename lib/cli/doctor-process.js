@@ -13,7 +13,7 @@ const { userName } = require('./processes.js');
 function lookAt(target) {
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
   const facts = target.facts();
-  const loaded = facts !== undefined || target.hasLoadedPackage();
+  const loaded = target.hasLoadedPackage(facts);
   const signal = target.dumpSignal(facts);
   const anonymous = target.memory('RssAnon');
   return [

@@ -146,9 +146,9 @@ class Target {
     return isNode(this.at('exe')) || /\/libnode\.so[^/]*$/m.test(this.maps);
   }
 
-  /** Whether this package's binary is loaded in it. */
-  hasLoadedPackage() {
-    return /\/heapdump-rs\.[^/\n]*\.node( \(deleted\))?$/m.test(this.maps);
+  /** Whether it says so, or this package's binary is loaded in it. */
+  hasLoadedPackage(facts = this.facts()) {
+    return facts !== undefined || /\/heapdump-rs\.[^/\n]*\.node( \(deleted\))?$/m.test(this.maps);
   }
 
   /** What it says of itself; undefined where it has not loaded the package, or can show no page (facts.js). */
