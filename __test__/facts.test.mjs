@@ -271,7 +271,7 @@ test('neither the child that takes a snapshot nor a program that the process sta
     t,
     ({ heapdump, fill, say, stayAlive }) => {
       stayAlive();
-      fill(200_000);
+      fill(60_000);
       require('node:child_process').spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)']);
       say('ready', typeof heapdump);
     },
@@ -290,7 +290,7 @@ test('neither the child that takes a snapshot nor a program that the process sta
   const { state, path: name } = await waitFor('the end', () => {
     const { lastSnapshot } = readFacts(app.pid);
     return lastSnapshot.endedAt !== undefined && lastSnapshot;
-  });
+  }, 55_000);
   assert.equal(state, 'complete');
   await validateSnapshot(name);
   for (const member of childrenOf(app.pid)) process.kill(member.pid, 'SIGKILL');
