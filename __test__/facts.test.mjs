@@ -51,6 +51,7 @@ test('what it says: version, signal, directory, mode, threads; nothing of its su
     version: require('../package.json').version,
     signal: 'SIGUSR2',
     directory: directory.path,
+    directoryFrom: undefined,
     mode: 'inline',
     compression: 'gzip',
     threads: { loaded: 1, dumped: 1, main: true },
@@ -70,8 +71,8 @@ test('what it says: version, signal, directory, mode, threads; nothing of its su
   const members = new Set(texts.flatMap(Object.keys));
   assert.deepEqual(
     [...members].sort(),
-    ['compression', 'directory', 'heapLimit', 'loadedAt', 'mode', 'monitors', 'nearHeapLimit', 'pid', 'signal', 'signals']
-      .concat(['snapshots', 'threads', 'version'])
+    ['compression', 'directory', 'directoryFrom', 'heapLimit', 'loadedAt', 'mode', 'monitors', 'nearHeapLimit', 'pid', 'signal']
+      .concat(['signals', 'snapshots', 'threads', 'version'])
       .sort(),
   );
 });
