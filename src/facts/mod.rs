@@ -107,6 +107,7 @@ struct Facts {
     /// Relative to the directory that the process is in, unless it is absolute.
     directory: String,
     /// Who said so; absent for the directory that the process is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
     directory_from: Option<&'static str>,
     mode: &'static str,
     compression: Option<&'static str>,
