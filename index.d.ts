@@ -147,6 +147,8 @@ export interface SnapshotReport<Name extends string | Buffer | undefined = strin
   path: Name;
   /** Bytes of the output, as compressed. */
   bytes: number;
+  /** SHA-256 of the output, as compressed, in hexadecimal digits; `undefined` for a stream that was taken in process. */
+  sha256: string | undefined;
   /** Nodes of the snapshot; 0 for a stream that was taken in process. */
   nodes: number;
   /** Edges of the snapshot; 0 for a stream that was taken in process. */

@@ -186,23 +186,27 @@ for (const atLimit of ['wait', 'continue']) {
   test(`${atLimit}: a process that recovers goes on, with the limit that it had`, async (t) => {
     const directory = makeTemporaryDirectory(t);
     const app = startApp(t, async ({ args }) => {
-      const { existsSync, readdirSync } = require('node:fs');
+      const { readFileSync } = require('node:fs');
       const { getHeapStatistics } = require('node:v8');
       require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit });
       const limit = () => getHeapStatistics().heap_size_limit;
       const before = limit();
       let kept = [];
-      // The output is opened at the limit.
-      while (readdirSync('.').length === 0) for (let i = 0; i < 10; i++) kept.push(new Array(1000).fill(kept.length + 0.5));
+      while (limit() === before) for (let i = 0; i < 10; i++) kept.push(new Array(1000).fill(kept.length + 0.5));
       const raised = limit();
       kept = undefined;
       while (limit() > before) {
         global.gc();
         await new Promise(setImmediate);
       }
-      while (!existsSync('evidence.heapsnapshot') || readdirSync('.').some((name) => name.endsWith('.tmp'))) {
-        await new Promise(setImmediate);
-      }
+      const isComplete = () => {
+        try {
+          return JSON.parse(readFileSync('evidence.heapsnapshot.json', 'utf8')).complete;
+        } catch {
+          return false; // Not there yet.
+        }
+      };
+      while (!isComplete()) await new Promise(setImmediate);
       return { before, raised, after: limit() };
     }, { cwd: directory.path, nodeOptions: [...SMALL, '--expose-gc'], args: { atLimit } });
     const { before, raised, after } = await app.result();

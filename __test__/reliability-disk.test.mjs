@@ -8,9 +8,9 @@ import { test } from 'node:test';
 
 import { canReadZstd, validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
-import { injectInto, makeImmutable, mountReadOnly, mountTmpfs, needsRoot, needsTool } from './support/faults.mjs';
-import { makeTemporaryDirectory } from './support/files.mjs';
-import { childrenOf, goneAfter, snapshotChildOf } from './support/processes.mjs';
+import { injectInto, makeImmutable, mountReadOnly, mountTmpfs, needsRoot, needsTool, waysToMakeFiles } from './support/faults.mjs';
+import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
+import { childrenOf, goneAfter, outputOf, snapshotChildOf } from './support/processes.mjs';
 
 /** One dump into `args.name`; how it ended and how often that was told. */
 const oneDump = ({ heapdump, fill, args, plain }) => new Promise((resolve) => {
@@ -27,9 +27,6 @@ function startDump(t, directory, { via, old = true, ...args }) {
   if (old) fs.writeFileSync(directory.at('a'), 'the old file');
   return startApp(t, oneDump, { cwd: directory.path, via, args: { name: 'a', ...args } });
 }
-
-/** The file that a child writes, as long as it has no name of its own. */
-const temporaryIn = (directory) => directory.at(directory.names().find((name) => name.endsWith('.tmp')));
 
 async function fails(app, directory, code, syscall, { old = true, name = 'a' } = {}) {
   const { error, calls } = await app.result();
@@ -152,25 +149,43 @@ test('only the place of standard input is free: EMFILE, and nothing is left', as
   assert.deepEqual(directory.names(), ['first']);
 });
 
-for (const [call, error] of [['write', 'EIO'], ['write', 'ENOSPC'], ['write', 'EDQUOT'], ['fsync', 'EIO'], ['fsync', 'ENOSPC'], ['rename', 'EIO']]) {
+for (const [call, error] of [['write', 'EIO'], ['write', 'ENOSPC'], ['write', 'EDQUOT'], ['fsync', 'EIO'], ['fsync', 'ENOSPC'], ['rename', 'EIO'], ['link', 'EIO'], ['link', 'ENOSPC']]) {
   test(`${error} from the child's ${call} is told as it is`, async (t) => {
     if (!needsTool(t, 'strace')) return;
-    const directory = makeTemporaryDirectory(t);
-    const app = startDump(t, directory, { count: 20_000 });
-    const child = await snapshotChildOf(app);
-    const calls = call === 'rename' ? ['rename', 'renameat', 'renameat2'] : [call];
-    const file = call === 'write' ? temporaryIn(directory) : undefined;
-    await injectInto(t, child, file, ...calls.map((name) => `${name}:error=${error}`));
-    await fails(app, directory, error, call);
-    await goneAfter(child);
+    for (const [how, via] of waysToMakeFiles(t)) {
+      if (call === 'link' && how !== 'without a name') continue;
+      const directory = makeTemporaryDirectory(t);
+      const app = startDump(t, directory, { count: 20_000, via });
+      const child = await snapshotChildOf(app);
+      const calls = { rename: ['rename', 'renameat', 'renameat2'], link: ['linkat'] }[call] ?? [call];
+      const file = call === 'write' ? outputOf(child, directory) : undefined;
+      await injectInto(t, child, file, ...calls.map((name) => `${name}:error=${error}`));
+      await fails(app, directory, error, call);
+      await goneAfter(child);
+    }
   });
 }
+
+test('a security module that lets a file be made without a name, and not be named: a copy gets it', async (t) => {
+  if (!needsTool(t, 'strace')) return;
+  for (const old of [false, true]) {
+    const directory = makeTemporaryDirectory(t);
+    const app = startDump(t, directory, { count: 20_000, old });
+    await injectInto(t, await snapshotChildOf(app), undefined, 'linkat:error=ENOENT');
+    const { error, report } = await app.result();
+    assert.equal(error, null, JSON.stringify(error));
+    assert.deepEqual(directory.names(), ['a']);
+    assert.equal((await validateSnapshot(report.path)).nodes, report.nodes);
+    assert.equal(modeOf(report.path), 0o600);
+  }
+});
 
 test('an error half-way is as good as one at the start: nothing partial is left', async (t) => {
   if (!needsTool(t, 'strace')) return;
   const directory = makeTemporaryDirectory(t);
   const app = startDump(t, directory, { count: 20_000 });
-  await injectInto(t, await snapshotChildOf(app), temporaryIn(directory), 'write:error=EIO:when=3');
+  const child = await snapshotChildOf(app);
+  await injectInto(t, child, outputOf(child, directory), 'write:error=EIO:when=3');
   await fails(app, directory, 'EIO', 'write');
 });
 
@@ -179,7 +194,8 @@ test('an error of the compressing thread is told as it is', async (t) => {
   for (const [compress, extension] of [['gzip', '.gz'], ['zstd', '.zst']]) {
     const directory = makeTemporaryDirectory(t);
     const app = startDump(t, directory, { count: 20_000, options: { compress } });
-    await injectInto(t, await snapshotChildOf(app), temporaryIn(directory), 'write:error=EIO:when=2+');
+    const child = await snapshotChildOf(app);
+    await injectInto(t, child, outputOf(child, directory), 'write:error=EIO:when=2+');
     await fails(app, directory, 'EIO', 'write', { name: `a${extension}` });
   }
 });
@@ -190,7 +206,7 @@ test('EINTR and short writes are no failures', async (t) => {
     const directory = makeTemporaryDirectory(t);
     const app = startDump(t, directory, { count: 20_000, old: false, options: { compress } });
     const child = await snapshotChildOf(app);
-    await injectInto(t, child, temporaryIn(directory), 'write:error=EINTR:when=1+3', 'fsync:error=EINTR:when=1');
+    await injectInto(t, child, outputOf(child, directory), 'write:error=EINTR:when=1+3', 'fsync:error=EINTR:when=1');
     const { error, report } = await app.result();
     assert.equal(error, null, JSON.stringify(error));
     if (compress === 'zstd' && !canReadZstd()) continue;

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
+import { isBeingWritten } from '../harness/writers.mjs';
 import { startApp } from './support/app.mjs';
 import { needsRoot, needsTool } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
@@ -13,7 +14,8 @@ import { waitFor } from './support/processes.mjs';
 
 /** Every file gets its own name, or is gone; those that are there are whole. */
 async function nothingHalf(directory) {
-  const names = await waitFor('no temporary file is left', () => directory.names().every((name) => !name.startsWith('.')) && directory.names());
+  const names = await waitFor('nobody writes any more', () => !isBeingWritten(directory.path) && directory.names());
+  assert.ok(names.every((name) => !name.startsWith('.')), names.join());
   for (const name of names) await validateSnapshot(directory.at(name));
   return names;
 }

@@ -9,7 +9,7 @@ import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, ROOT, startApp } from './support/app.mjs';
-import { needsRoot, needsTool, WITHOUT_RIGHTS } from './support/faults.mjs';
+import { injectInto, needsRoot, needsTool, waysToMakeFiles, WITHOUT_RIGHTS } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { snapshotChildOf, waitFor } from './support/processes.mjs';
 
@@ -41,24 +41,40 @@ async function outcomesOf(t, name, options) {
   return outcomes;
 }
 
-test('O_EXCL in the same directory, fsync, rename, fsync of the directory, in this order', async (t) => {
+// strace splits a call in two when another thread's comes in between.
+const DONE = '(\\)\\s*= 0| <unfinished)';
+const STEPS = {
+  'without a name': {
+    'a new one': [/openat\(.*O_TMPFILE/, `fsync\\(.*#\\d+.*${DONE}`, `linkat\\(.*/fd/\\d+.*, .*/a", AT_SYMLINK_FOLLOW${DONE}`, `fsync\\([^#]*${DONE}`],
+    'an old one': [
+      /openat\(.*O_TMPFILE/,
+      `fsync\\(.*#\\d+.*${DONE}`,
+      `linkat\\(.*/fd/\\d+.*\\.tmp", AT_SYMLINK_FOLLOW${DONE}`,
+      `rename\\w*\\(.*\\.tmp", .*/a"${DONE}`,
+      `fsync\\([^#]*${DONE}`,
+    ],
+  },
+  'under a temporary name': {
+    'a new one': [/openat\(.*\/\.a\.[^/"]*tmp", .*O_EXCL/, `fsync\\(.*\\.tmp>${DONE}`, `rename\\w*\\(.*\\.tmp", .*/a"${DONE}`, `fsync\\([^.]*${DONE}`],
+  },
+};
+
+test('made in the same directory, fsync, the name, fsync of the directory, in this order', async (t) => {
   if (!needsTool(t, 'strace')) return;
-  for (const mode of ['fork', 'inline']) {
-    const directory = makeTemporaryDirectory(t);
-    const log = makeTemporaryDirectory(t).at('log');
-    const via = ['strace', '-f', '-qq', '-y', '-o', log, '-e', 'trace=openat,fsync,fdatasync,rename,renameat,renameat2'];
-    const app = startApp(t, ({ promises, args }) => promises.writeSnapshot('a', { mode: args.mode }), { cwd: directory.path, via, args: { mode } });
-    await app.result();
-    const calls = fs.readFileSync(log, 'utf8').split('\n').filter((line) => line.includes(directory.path));
-    const steps = [
-      /openat\(.*\/\.a\.[^/"]*tmp", .*O_EXCL/,
-      // strace splits a call in two when another thread's comes in between.
-      /fsync\(.*\.tmp>(\)\s*= 0| <unfinished)/,
-      /rename\w*\(.*\.tmp", .*\/a"(\)\s*= 0| <unfinished)/,
-      /fsync\([^.]*(\)\s*= 0| <unfinished)/,
-    ];
-    const found = steps.map((step) => calls.findIndex((line) => step.test(line)));
-    assert.ok(found.every((at, i) => at >= 0 && (i === 0 || at > found[i - 1])), `${mode}: ${found} of\n${calls.join('\n')}`);
+  for (const [how, way] of waysToMakeFiles(t)) {
+    for (const [what, steps] of Object.entries(STEPS[how])) {
+      for (const mode of ['fork', 'inline']) {
+        const directory = makeTemporaryDirectory(t);
+        if (what === 'an old one') fs.writeFileSync(directory.at('a'), 'old');
+        const log = makeTemporaryDirectory(t).at('log');
+        const via = ['strace', '-f', '-qq', '-y', '-o', log, '-e', 'trace=openat,fsync,fdatasync,linkat,rename,renameat,renameat2', ...way];
+        const app = startApp(t, ({ promises, args }) => promises.writeSnapshot('a', { mode: args.mode }), { cwd: directory.path, via, args: { mode } });
+        await app.result();
+        const calls = fs.readFileSync(log, 'utf8').split('\n').filter((line) => line.includes(directory.path));
+        const found = steps.map((step) => calls.findIndex((line) => new RegExp(step).test(line)));
+        assert.ok(found.every((at, i) => at >= 0 && (i === 0 || at > found[i - 1])), `${how}, ${what}, ${mode}: ${found} of\n${calls.join('\n')}`);
+      }
+    }
   }
 });
 
@@ -143,15 +159,17 @@ test('a user without rights gets a snapshot where it may write', async (t) => {
 });
 
 test('two processes with one name: one whole file wins, and nothing else is left', async (t) => {
-  const directory = makeTemporaryDirectory(t);
   const dump = async ({ promises, fill, args }) => {
     fill(args.count);
     for (let i = 0; i < 4; i++) await promises.writeSnapshot('same');
   };
-  const apps = [2000, 9000].map((count) => startApp(t, dump, { cwd: directory.path, args: { count } }));
-  await Promise.all(apps.map((app) => app.result()));
-  assert.deepEqual(directory.names(), ['same']);
-  await validateSnapshot(directory.at('same'));
+  for (const [, via] of waysToMakeFiles(t)) {
+    const directory = makeTemporaryDirectory(t);
+    const apps = [2000, 9000].map((count) => startApp(t, dump, { cwd: directory.path, args: { count }, via }));
+    await Promise.all(apps.map((app) => app.result()));
+    assert.deepEqual(directory.names(), ['same']);
+    await validateSnapshot(directory.at('same'));
+  }
 });
 
 test('two threads with one name: one whole file wins, and nothing else is left', async (t) => {
@@ -170,7 +188,6 @@ test('two threads with one name: one whole file wins, and nothing else is left',
 });
 
 test('default names never collide: processes, threads and requests of one moment', async (t) => {
-  const directory = makeTemporaryDirectory(t);
   const dump = async ({ promises, worker, once }) => {
     const three = async ({ promises }) => {
       await Promise.all([1, 2, 3].map(() => promises.writeSnapshot()));
@@ -178,9 +195,25 @@ test('default names never collide: processes, threads and requests of one moment
     const thread = once(worker(three), 'exit');
     await Promise.all([three({ promises }), thread]);
   };
-  await Promise.all([1, 2, 3].map(() => startApp(t, dump, { cwd: directory.path }).result()));
-  assert.equal(directory.names().length, 18);
-  assert.ok(directory.names().every(isSnapshotName), directory.names().join());
+  for (const [, via] of waysToMakeFiles(t)) {
+    const directory = makeTemporaryDirectory(t);
+    await Promise.all([1, 2, 3].map(() => startApp(t, dump, { cwd: directory.path, via }).result()));
+    assert.equal(directory.names().length, 18);
+    assert.ok(directory.names().every(isSnapshotName), directory.names().join());
+  }
+});
+
+test('a default name that another process takes meanwhile: the next one, and the caller is told', async (t) => {
+  if (!needsTool(t, 'strace')) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, ({ heapdump, fill }) => new Promise((resolve) => {
+    fill(20_000);
+    heapdump.writeSnapshot((error, name, { path }) => resolve({ error, name, path }));
+  }), { cwd: directory.path });
+  await injectInto(t, await snapshotChildOf(app), undefined, 'linkat:error=EEXIST:when=1+2');
+  const { error, name, path } = await app.result();
+  assert.deepEqual([error, directory.names(), path], [null, [name], directory.at(name)]);
+  await validateSnapshot(path);
 });
 
 test('a relative name is resolved when the call is made', async (t) => {
@@ -199,30 +232,35 @@ test('a relative name is resolved when the call is made', async (t) => {
 });
 
 test('a directory that is moved, removed or replaced meanwhile: an error, or the file where it was asked for', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  fs.mkdirSync(directory.at('d'));
-  const app = startApp(t, ({ promises, fill, plain }) => {
-    fill(50_000);
-    return promises.writeSnapshot('d/a').catch(plain);
-  }, { cwd: directory.path });
-  await snapshotChildOf(app);
-  fs.rmSync(directory.at('d'), { recursive: true });
-  const { code, syscall, path } = await app.result();
-  assert.deepEqual([code, syscall, path], ['ENOENT', 'rename', `${fs.realpathSync(directory.path)}/d/a`]);
-  assert.deepEqual(directory.names(), []);
+  for (const [how, via] of waysToMakeFiles(t)) {
+    const directory = makeTemporaryDirectory(t);
+    fs.mkdirSync(directory.at('d'));
+    const app = startApp(t, ({ promises, fill, plain }) => {
+      fill(50_000);
+      return promises.writeSnapshot('d/a').catch(plain);
+    }, { cwd: directory.path, via });
+    await snapshotChildOf(app);
+    fs.rmSync(directory.at('d'), { recursive: true });
+    const { code, syscall, path } = await app.result();
+    const last = how === 'without a name' ? 'link' : 'rename';
+    assert.deepEqual([code, syscall, path], ['ENOENT', last, `${fs.realpathSync(directory.path)}/d/a`]);
+    assert.deepEqual(directory.names(), []);
+  }
 });
 
 test('a target that becomes a directory meanwhile is an error of rename, and nothing is left', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = startApp(t, ({ promises, fill, plain }) => {
-    fill(50_000);
-    return promises.writeSnapshot('a').catch(plain);
-  }, { cwd: directory.path });
-  await snapshotChildOf(app);
-  fs.mkdirSync(directory.at('a'));
-  const { code, syscall } = await app.result();
-  assert.deepEqual([code, syscall], ['EISDIR', 'rename']);
-  assert.deepEqual(directory.names(), ['a']);
+  for (const [, via] of waysToMakeFiles(t)) {
+    const directory = makeTemporaryDirectory(t);
+    const app = startApp(t, ({ promises, fill, plain }) => {
+      fill(50_000);
+      return promises.writeSnapshot('a').catch(plain);
+    }, { cwd: directory.path, via });
+    await snapshotChildOf(app);
+    fs.mkdirSync(directory.at('a'));
+    const { code, syscall } = await app.result();
+    assert.deepEqual([code, syscall], ['EISDIR', 'rename']);
+    assert.deepEqual(directory.names(), ['a']);
+  }
 });
 
 test('the permission model is asked: a name outside of it is ERR_ACCESS_DENIED, one inside is written', async (t) => {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
+import { isBeingWritten } from '../harness/writers.mjs';
 import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
@@ -114,7 +115,7 @@ test('a worker that is terminated right after its call, at any moment, neither c
   }, { cwd: directory.path });
   assert.equal((await app.result()).length, 12);
   await waitFor('no child is left', () => childrenOf(app.pid).length === 0);
-  const names = await waitFor('no temporary file is left', () => directory.names().every((name) => !name.startsWith('.')) && directory.names());
+  const names = await waitFor('nobody writes any more', () => !isBeingWritten(directory.path) && directory.names());
   assert.ok(names.includes('main'));
   for (const name of names) await validateSnapshot(directory.at(name));
 });

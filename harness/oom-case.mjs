@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import limits from './limits.cjs';
 import { root } from './run.mjs';
 import { validateSnapshot } from './validate.mjs';
+import { isBeingWritten } from './writers.mjs';
 
 const MB = 1024 * 1024;
 const GROUPS = '/sys/fs/cgroup/memory';
@@ -152,11 +153,10 @@ class Peak {
   }
 }
 
-/** Until no temporary file is left: the child renames or removes it. */
+/** Until nobody writes there any more: the child names or drops its file. */
 async function waitForFile(directory) {
   const deadline = Date.now() + limits.WAIT;
-  const isAtWork = () => readdirSync(directory).some((name) => name.endsWith('.tmp'));
-  while (isAtWork() && Date.now() < deadline) await delay(50);
+  while (isBeingWritten(directory) && Date.now() < deadline) await delay(50);
   // The record comes last.
   await delay(200);
 }

@@ -132,7 +132,7 @@ class SnapshotStream extends Readable {
     this.#forward(() => {
       this.#pipeEnded = true;
       this.#report = {
-        path: undefined, bytes, nodes: 0, edges: 0, mode: 'inline', fallbackReason: reason, attempts: 0, retryReasons: [], pause,
+        path: undefined, bytes, sha256: undefined, nodes: 0, edges: 0, mode: 'inline', fallbackReason: reason, attempts: 0, retryReasons: [], pause,
         barrierWait: 0, forkTime: 0, duration: performance.now() - start, childPeakMemory: 0, childPrivateMemory: 0,
       };
       this.#finish();

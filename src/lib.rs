@@ -19,9 +19,9 @@ mod v8;
 
 use js::{
     Ask, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor, JsMonitorEvent,
-    JsNearLimit, JsOptions, JsPermission, Loaded, Open, Question, Started, Status,
+    JsNearLimit, JsNewFile, JsOptions, JsPermission, Loaded, Open, Question, Started, Status,
 };
-use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, FnArgs, Function};
+use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, Either, FnArgs, Function};
 use napi_derive::napi;
 use std::sync::Arc;
 
@@ -254,6 +254,52 @@ impl Monitor {
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.monitor.stop();
+    }
+}
+
+/// A file for JavaScript to write, for `lib/new-file.js`. It appears whole or not at all.
+#[napi]
+pub struct NewFile(JsNewFile);
+
+#[napi]
+impl NewFile {
+    /// What JavaScript writes to; on Windows -1.
+    #[napi(catch_unwind)]
+    pub fn descriptor(&self) -> Option<i32> {
+        self.0.descriptor()
+    }
+
+    /// The temporary name, where it has one.
+    #[napi(catch_unwind)]
+    pub fn temporary(&self) -> Option<Buffer> {
+        self.0.temporary()
+    }
+
+    /// Sets its time of last change, in milliseconds since 1970.
+    #[napi(catch_unwind)]
+    pub fn set_modified(&self, time: f64) {
+        self.0.set_modified(time);
+    }
+
+    /// Gives it its name, in the place of what has it, or only if nothing has. Returns why that cannot be done.
+    #[napi(catch_unwind)]
+    pub fn publish(&self, replace: bool) -> Option<JsError> {
+        self.0.publish(replace)
+    }
+
+    /// Closes it; without a name it is gone.
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Opens a file that is to be `path`; `named`: under a temporary name in any case.
+#[napi(catch_unwind)]
+pub fn open_new_file(path: Buffer, mode: u32, named: bool) -> Either<NewFile, JsError> {
+    match JsNewFile::open(&path, mode, named) {
+        Ok(file) => Either::A(NewFile(file)),
+        Err(error) => Either::B(error.into()),
     }
 }
 

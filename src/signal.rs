@@ -6,11 +6,11 @@ use crate::facts::{self, Cause, Entry};
 use crate::options::{EnvironmentOptions, SignalChoice};
 use crate::snapshot::{
     Destination, Listener, QUEUE, Report, Request, RequestOptions, announce_request,
-    open_destination,
+    clear_in_background, open_destination,
 };
 use crate::v8::SnapshotOptions;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -56,6 +56,10 @@ pub(crate) fn attach(
         outstanding: Arc::default(),
     });
     if SETTINGS.set(options.clone()).is_ok() {
+        // The one that was named for dumps; what is current may be anything.
+        if let Some(directory) = &options.directory {
+            clear_in_background(Path::new(directory));
+        }
         watch(options.signal)?;
         facts::watched(options);
     }

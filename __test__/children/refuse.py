@@ -1,7 +1,7 @@
 """Runs a command under a seccomp filter that refuses system calls, as some containers do: refuse.py WHAT ERRNO COMMAND...
 
-WHAT is `fork` (threads can still be made: the filter looks for clone(2) without CLONE_THREAD, fork(2) and vfork(2)) or
-`memfd` (memfd_create(2)).
+WHAT is `fork` (threads can still be made: the filter looks for clone(2) without CLONE_THREAD, fork(2) and vfork(2)),
+`memfd` (memfd_create(2)) or `nameless` (open(2) and openat(2) with O_TMPFILE, which NFS, vfat and old kernels do not know).
 """
 
 import ctypes
@@ -12,8 +12,9 @@ import sys
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
-CLONE, FORK, VFORK, MEMFD_CREATE = 56, 57, 58, 319  # x86_64
+OPEN, CLONE, FORK, VFORK, OPENAT, MEMFD_CREATE = 2, 56, 57, 58, 257, 319  # x86_64
 CLONE_THREAD = 0x00010000
+O_TMPFILE = 0x00400000
 
 refuse = ERRNO | int(sys.argv[2])
 program = {
@@ -30,6 +31,17 @@ program = {
     "memfd": [
         (LOAD, 0, 0, 0),
         (JUMP_EQUAL, 0, 1, MEMFD_CREATE),
+        (RETURN, 0, 0, refuse),
+        (RETURN, 0, 0, ALLOW),
+    ],
+    "nameless": [
+        (LOAD, 0, 0, 0),
+        (JUMP_EQUAL, 1, 0, OPEN),
+        (JUMP_EQUAL, 2, 5, OPENAT),
+        (LOAD, 0, 0, 24),  # open(2): seccomp_data.args[1], low half
+        (JUMP_SET, 2, 3, O_TMPFILE),
+        (LOAD, 0, 0, 32),  # openat(2): seccomp_data.args[2]
+        (JUMP_SET, 0, 1, O_TMPFILE),
         (RETURN, 0, 0, refuse),
         (RETURN, 0, 0, ALLOW),
     ],

@@ -3,6 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { atEndOf, makeTemporaryDirectory } from './files.mjs';
 import { isRoot, processInfo, waitFor } from './processes.mjs';
@@ -57,6 +58,27 @@ export function makeImmutable(t, file) {
 export const refusingForks = (error) => [
   'strace', '-f', '-qq', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=clone', '-e', `inject=clone:error=${error}`,
 ];
+
+const REFUSE = fileURLToPath(new URL('../children/refuse.py', import.meta.url));
+
+/** `via` of a program under a seccomp filter (see children/refuse.py); undefined, with a word in the report of `t`, where there is none. */
+export function refusing(t, what, errno) {
+  const via = ['python3', REFUSE, what, `${errno}`];
+  if (process.arch !== 'x64' || !needsTool(t, 'python3')) return void t.diagnostic('not run: the filter is for x86_64 and in Python');
+  const { stderr } = spawnSync(via[0], [...via.slice(1), 'true'], { encoding: 'utf8' });
+  return /prctl/.test(stderr) ? void t.diagnostic(`not run: ${stderr}`) : via;
+}
+
+const EOPNOTSUPP = 95;
+
+/** `via` of a program whose files need a name from the start, as on NFS, vfat and with old kernels: O_TMPFILE is refused. */
+export const needingNames = (t) => refusing(t, 'nameless', EOPNOTSUPP);
+
+/** The two ways in which a file is made: `[how, via]`. */
+export function waysToMakeFiles(t) {
+  const named = needingNames(t);
+  return [['without a name', []], ...(named ? [['under a temporary name', named]] : [])];
+}
 
 /** `via` of a program that runs as a user without rights. */
 export const WITHOUT_RIGHTS = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];

@@ -90,4 +90,10 @@ export function descriptorsOf(pid) {
   return descriptors;
 }
 
+/** The file in `directory` that a child writes, with a temporary name or without one, as strace names it. */
+export function outputOf(child, directory) {
+  const files = [...descriptorsOf(child.pid).values()];
+  return files.find((file) => file.startsWith(fs.realpathSync(directory.path)))?.replace(/ \(deleted\)$/, '');
+}
+
 export const isRoot = process.getuid?.() === 0;

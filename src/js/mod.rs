@@ -5,6 +5,7 @@ mod calls;
 mod last;
 mod listener;
 mod monitor;
+mod new_file;
 mod values;
 
 pub(crate) use analyze::{Ask, Loaded, Open, Question};
@@ -17,6 +18,7 @@ pub(crate) use listener::{Cancellations, EventListener, connect};
 pub(crate) use monitor::{
     JsFigures, JsMonitor, JsMonitorEvent, arm_at_limit, figures, start_monitor,
 };
+pub(crate) use new_file::JsNewFile;
 pub(crate) use values::{
     Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, Started, Status,
 };

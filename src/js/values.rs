@@ -60,6 +60,7 @@ pub struct JsProgress {
 pub struct JsReport {
     pub path: Option<Buffer>,
     pub bytes: f64,
+    pub sha256: String,
     pub nodes: f64,
     pub edges: f64,
     pub mode: String,
@@ -211,6 +212,7 @@ impl From<Report> for JsReport {
         JsReport {
             path: report.path.as_deref().map(buffer_of),
             bytes: number(report.bytes),
+            sha256: report.sha256.into(),
             nodes: number(report.nodes),
             edges: number(report.edges),
             mode: report.mode.name().to_owned(),

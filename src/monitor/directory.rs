@@ -5,6 +5,7 @@ mod named;
 
 use super::rules::Reason;
 use crate::filename::NamePattern;
+use crate::snapshot::{clear, made_for};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,8 +41,10 @@ pub(super) fn newest_scheduled(directory: &Path, name: Option<&NamePattern>) -> 
     records.filter(|record| record.reason == Reason::Schedule).map(|record| record.time).max()
 }
 
-/// Removes the oldest until what is left may stay.
+/// Removes what no living process writes any more, then the oldest until what is left may stay. At a monitor's start too: processes
+/// that were killed did not get to it.
 pub(super) fn prune(directory: &Path, name: Option<&NamePattern>, keep: Keep) {
+    clear(directory);
     let (mut whole, mut records): (Vec<_>, Vec<_>) =
         read(directory, name).into_iter().partition(|record| record.has_snapshot);
     whole.sort_by_key(|record| std::cmp::Reverse(record.begun()));
@@ -91,7 +94,10 @@ fn read(directory: &Path, name: Option<&NamePattern>) -> Vec<Record> {
     }
     let mut records: BTreeMap<(u64, &'static str), Record> = BTreeMap::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let Some((reason, time, kind)) = entry.file_name().to_str().and_then(parse) else {
+        let name = entry.file_name();
+        // One that is being written, or cannot be removed, takes room as others do.
+        let unfinished = made_for(&name).and_then(|name| std::str::from_utf8(name).ok());
+        let Some((reason, time, kind)) = unfinished.or(name.to_str()).and_then(parse) else {
             continue;
         };
         // Of the entry itself: a link is not ours.
@@ -108,7 +114,9 @@ fn read(directory: &Path, name: Option<&NamePattern>) -> Vec<Record> {
             modified: 0,
         });
         let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        record.files.push(entry.path());
+        if unfinished.is_none() {
+            record.files.push(entry.path());
+        }
         record.has_snapshot |= kind == Kind::Snapshot;
         record.bytes = record.bytes.saturating_add(metadata.len());
         record.modified = record.modified.max(modified.map_or(0, millis));
@@ -217,6 +225,26 @@ mod tests {
         prune(&directory.0, None, Keep { files: 2, bytes: 5 });
         assert!(directory.names().contains(&"heap-rss-4.heapsnapshot".to_owned()));
         assert!(!directory.names().contains(&"heap-rss-3.json".to_owned()));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_a_living_ones_counts() {
+        let directory = Scratch::new("killed");
+        let held = ".heap-rss-9.heapsnapshot.gz.heapdump-1-0.tmp";
+        directory.file(".heap-rss-1.heapsnapshot.heapdump-1-0.tmp", 10);
+        directory.file(held, 10);
+        for time in 2..=4 {
+            directory.file(&format!("heap-rss-{time}.heapsnapshot"), 10);
+        }
+        let writer = fs::OpenOptions::new().write(true).open(directory.0.join(held));
+        let writer = writer.expect("opens");
+        if crate::process::hold(&writer) != crate::process::Held::ByUs {
+            return;
+        }
+        prune(&directory.0, None, Keep { files: 2, bytes: u64::MAX });
+        assert_eq!(directory.names(), [held, "heap-rss-4.heapsnapshot"]);
+        prune(&directory.0, None, Keep { files: 2, bytes: 15 });
+        assert_eq!(directory.names(), [held]);
     }
 
     #[test]

@@ -166,7 +166,8 @@ impl Monitor {
         (self.announce)(Told::Ended(Reason::Oom, result, sidecar));
     }
 
-    fn prune(&self) {
+    /// What is in the directory beyond what may stay goes.
+    pub(super) fn prune(&self) {
         let Settings { directory, name, keep, .. } = &self.settings;
         directory::prune(directory, name.as_ref(), *keep);
     }

@@ -304,6 +304,7 @@ impl Watcher {
     }
 
     fn run(&mut self, monitor: &Arc<Monitor>) {
+        monitor.prune();
         loop {
             match self.wait(monitor) {
                 Turn::Stopped => return,

@@ -15,11 +15,15 @@ pub(crate) use uv_signal::watch_signal;
 
 mod clock;
 mod disk;
+mod file;
 mod identity;
 mod progress;
 mod say;
 pub(crate) use clock::monotonic;
 pub(crate) use disk::{free_space, no_space};
+pub(crate) use file::{Held, hold};
+#[cfg(target_os = "linux")]
+pub(crate) use file::{link_open_file, open_file_path};
 pub(crate) use identity::{host_name, title};
 pub(crate) use progress::{Failure, Progress, Stage};
 pub(crate) use say::say;

@@ -26,6 +26,8 @@ pub(crate) struct Progress {
     pub(crate) edges: AtomicU64,
     /// Memory that the child held alone when it was done, in bytes.
     pub(crate) private_bytes: AtomicU64,
+    /// SHA-256 of the output, once it is complete.
+    digest: [AtomicU64; 4],
 }
 
 /// How far a child has come.
@@ -56,6 +58,8 @@ pub(crate) enum Failure {
     Sync = 4,
     /// rename failed.
     Rename = 5,
+    /// link failed.
+    Link = 8,
     /// The compressing thread could not be started.
     Thread = 7,
     /// The child's own code failed.
@@ -83,6 +87,18 @@ impl Progress {
         }
     }
 
+    pub(crate) fn set_digest(&self, digest: [u8; 32]) {
+        for (word, bytes) in self.digest.iter().zip(digest.as_chunks().0) {
+            word.store(u64::from_be_bytes(*bytes), Relaxed);
+        }
+    }
+
+    /// SHA-256 of the output in hexadecimal digits.
+    pub(crate) fn digest(&self) -> Box<str> {
+        let digits = self.digest.iter().map(|word| format!("{:016x}", word.load(Relaxed)));
+        digits.collect::<String>().into()
+    }
+
     /// What went wrong, with the errno where there is one.
     pub(crate) fn failure(&self) -> Option<(Failure, i32)> {
         let failure = match self.failure.load(Relaxed) {
@@ -93,6 +109,7 @@ impl Progress {
             4 => Failure::Sync,
             5 => Failure::Rename,
             7 => Failure::Thread,
+            8 => Failure::Link,
             _ => Failure::Internal,
         };
         Some((failure, self.errno.load(Relaxed)))

@@ -76,6 +76,8 @@ fn take_with(
         // From here on the snapshot no longer depends on this process.
         request.pending = None;
         request.listener.forked();
+        // While V8 is at work and before anything is written: what is left there may take the room.
+        request.output.clear_directory();
         let mut supervisor = Supervisor::new(request, memory);
         let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
         let stopped_for = supervisor.stopped_for;
@@ -127,6 +129,7 @@ impl Cost {
         Report {
             path: request.output.path().map(Path::to_owned),
             bytes: progress.bytes.load(Relaxed),
+            sha256: progress.digest(),
             nodes: progress.nodes.load(Relaxed),
             edges: progress.edges.load(Relaxed),
             mode: Mode::Fork,

@@ -1,6 +1,6 @@
 //! Snapshots in process, on the JavaScript thread, with the same guarantees for the file.
 
-use super::target::{PublishError, PublishStep};
+use super::unfinished::{PublishError, PublishStep};
 use super::writer::{Writer, local_progress, write_snapshot};
 use super::{Compression, Mode, Output, Report};
 use crate::error::SnapshotError;
@@ -90,6 +90,7 @@ pub(super) fn error_of(failure: Failure, errno: i32, path: Option<&Path>) -> Sna
         }
         Failure::Write => SnapshotError::Io { syscall: "write", path, source: source() },
         Failure::Sync => SnapshotError::Io { syscall: "fsync", path, source: source() },
+        Failure::Link => SnapshotError::Io { syscall: "link", path, source: source() },
         Failure::Rename => SnapshotError::Io { syscall: "rename", path, source: source() },
         Failure::Thread => SnapshotError::Io { syscall: "pthread_create", path, source: source() },
         Failure::Internal => SnapshotError::Internal("the writer panicked".to_owned()),
@@ -100,6 +101,7 @@ pub(super) fn error_of(failure: Failure, errno: i32, path: Option<&Path>) -> Sna
 pub(super) fn record_publish_failure(progress: &Progress, error: &PublishError) {
     let failure = match error.step {
         PublishStep::Sync => Failure::Sync,
+        PublishStep::Link => Failure::Link,
         PublishStep::Rename => Failure::Rename,
     };
     progress.fail(failure, error.source.raw_os_error().unwrap_or(0));
@@ -113,7 +115,10 @@ fn write_to(
     let written = write(output.file());
     if written.is_ok() {
         match output.publish() {
-            Ok(()) => output.sync_directory(),
+            Ok(()) => {
+                output.sync_directory();
+                output.clear_directory();
+            }
             Err(error) => record_publish_failure(progress, &error),
         }
     }
@@ -134,6 +139,7 @@ fn report(
     Report {
         path: output.path().map(Path::to_owned),
         bytes: progress.bytes.load(Relaxed),
+        sha256: progress.digest(),
         nodes: progress.nodes.load(Relaxed),
         edges: progress.edges.load(Relaxed),
         mode: Mode::Inline,

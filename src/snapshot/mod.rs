@@ -13,6 +13,7 @@ mod child;
 #[cfg(target_os = "linux")]
 mod fork;
 mod inline;
+mod leftovers;
 mod near_limit;
 mod queue;
 mod record;
@@ -22,6 +23,7 @@ mod start;
 #[cfg(target_os = "linux")]
 mod supervise;
 mod target;
+mod unfinished;
 mod writer;
 
 pub(crate) use announce::{
@@ -29,6 +31,7 @@ pub(crate) use announce::{
     say_end,
 };
 pub(crate) use inline::{import_file, take_in_process};
+pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
 pub(crate) use record::{Record, record_path, remember_threshold};
@@ -36,8 +39,9 @@ pub(crate) use report::{Mode, ProgressReport, Report};
 pub(crate) use sidecar::{Origin, Sidecar, float, sidecar_of};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;
+pub(crate) use unfinished::Unfinished;
 #[cfg(unix)]
-pub(crate) use target::above_standard;
+pub(crate) use unfinished::above_standard;
 
 use crate::environment::{Environment, NotRun, Pending, When};
 use crate::error::SnapshotError;

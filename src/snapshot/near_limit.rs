@@ -89,6 +89,9 @@ pub(crate) fn arm(
     }
     #[cfg(target_os = "linux")]
     super::child::look_up(environment);
+    if let Some(directory) = settings.first.parent() {
+        super::leftovers::clear_in_background(directory);
+    }
     let near_limit = NearLimit {
         environment: Arc::clone(environment),
         settings,

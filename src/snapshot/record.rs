@@ -155,11 +155,9 @@ fn profile_value(top: &[Sampled]) -> Value {
 
 /// `a.heapsnapshot` → `a.heapsnapshot.json`, cut where that would be too long a name.
 pub(crate) fn record_path(snapshot: &Path) -> PathBuf {
-    const LONGEST: usize = 255;
-    // With room for the temporary file's own ending.
-    const ROOM: usize = "..json.4194304.tmp".len();
+    const LONGEST: usize = 255 - ".json".len();
     let name = snapshot.file_name().unwrap_or_default().to_string_lossy();
-    let mut end = name.len().min(LONGEST - ROOM);
+    let mut end = name.len().min(LONGEST);
     while !name.is_char_boundary(end) {
         end -= 1;
     }
@@ -185,7 +183,7 @@ mod tests {
         );
         let long = format!("/d/{}", "ä".repeat(127));
         let name = record_path(Path::new(&long)).file_name().map(std::ffi::OsStr::len);
-        assert!(name.is_some_and(|length| length <= 243), "{name:?}");
+        assert!(name.is_some_and(|length| length <= 255), "{name:?}");
     }
 
     #[test]

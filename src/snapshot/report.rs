@@ -29,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) path: Option<PathBuf>,
     /// Bytes of the output, as compressed.
     pub(crate) bytes: u64,
+    /// SHA-256 of the output, as compressed, in hexadecimal digits.
+    pub(crate) sha256: Box<str>,
     pub(crate) nodes: u64,
     pub(crate) edges: u64,
     pub(crate) mode: Mode,

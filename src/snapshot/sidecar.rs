@@ -1,12 +1,12 @@
 //! What is known of an automatic snapshot beside the snapshot itself, as JSON: the first thing to read after an exit.
 
+use super::unfinished::Unfinished;
 use super::{Mode, Report};
 use crate::error::SnapshotError;
 use crate::process::{self, Progress};
 use crate::v8::HeapFigures;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -87,6 +87,7 @@ struct Memory {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Made {
     bytes: u64,
+    sha256: Box<str>,
     nodes: u64,
     edges: u64,
     mode: &'static str,
@@ -164,10 +165,7 @@ impl Sidecar {
     ///
     /// `AlreadyExists` when another process took the name.
     pub(crate) fn reserve(&self) -> io::Result<()> {
-        let mut file = create(&self.path)?;
-        self.write_to(&mut file).inspect_err(|_| {
-            let _ = fs::remove_file(&self.path);
-        })
+        Ok(self.write()?.place(&self.path)?)
     }
 
     /// Writes it anew, as a whole or not at all, now that the end is known.
@@ -199,24 +197,18 @@ impl Sidecar {
 
     /// Writes it whole or not at all, over what it said before.
     pub(super) fn replace(&self) -> io::Result<()> {
-        let temporary = self.path.with_file_name(format!(
-            ".{}.{}.tmp",
-            file_name(&self.path),
-            std::process::id()
-        ));
-        let written = create(&temporary)
-            .and_then(|mut file| self.write_to(&mut file))
-            .and_then(|()| fs::rename(&temporary, &self.path));
-        written.inspect_err(|_| {
-            let _ = fs::remove_file(&temporary);
-        })
+        Ok(self.write()?.replace(&self.path)?)
     }
 
-    fn write_to(&self, file: &mut File) -> io::Result<()> {
+    /// For its owner alone, as the snapshot.
+    fn write(&self) -> io::Result<Unfinished> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
+        let unfinished = Unfinished::create(&self.path, 0o600)?;
+        let mut file = unfinished.file();
         file.write_all(text.as_bytes())?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(unfinished)
     }
 }
 
@@ -225,6 +217,7 @@ impl Made {
     pub(super) fn in_child(progress: &Progress) -> Made {
         Made {
             bytes: progress.bytes.load(Relaxed),
+            sha256: progress.digest(),
             nodes: progress.nodes.load(Relaxed),
             edges: progress.edges.load(Relaxed),
             mode: Mode::Fork.name(),
@@ -239,6 +232,7 @@ impl From<&Report> for Made {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         Made {
             bytes: report.bytes,
+            sha256: report.sha256.clone(),
             nodes: report.nodes,
             edges: report.edges,
             mode: report.mode.name(),
@@ -272,18 +266,10 @@ fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// For its owner alone, as the snapshot.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn lies_beside_its_snapshot() {

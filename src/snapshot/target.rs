@@ -1,12 +1,13 @@
 //! Where a snapshot goes: a file that appears whole or not at all, a character device, or a pipe.
 
+use super::unfinished::{PublishError, Unfinished};
 use crate::error::SnapshotError;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Mutex, PoisonError};
 
 /// An output that is open.
 #[derive(Debug)]
@@ -20,9 +21,10 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// Where it will be, and then where it is: a default name may be taken by another process meanwhile.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
-            Output::File(target) => Some(&target.path),
+            Output::File(target) => Some(target.path()),
             Output::Device(_, path) => Some(path),
             Output::Pipe(_) => None,
         }
@@ -31,7 +33,7 @@ impl Output {
     /// The open file behind it.
     pub(crate) fn file(&self) -> &File {
         match self {
-            Output::File(target) => &target.file,
+            Output::File(target) => target.unfinished.file(),
             Output::Device(file, _) | Output::Pipe(file) => file,
         }
     }
@@ -41,16 +43,21 @@ impl Output {
         #[cfg(unix)]
         if let Output::File(target) = self {
             use std::os::unix::fs::MetadataExt;
-            return target.file.metadata().ok().map(|found| (found.dev(), found.ino()));
+            return target
+                .unfinished
+                .file()
+                .metadata()
+                .ok()
+                .map(|found| (found.dev(), found.ino()));
         }
         None
     }
 
     /// Back to the beginning, for another attempt.
     pub(crate) fn rewind(&self) -> io::Result<()> {
-        if let Output::File(FileTarget { file, .. }) = self {
+        if let Output::File(target) = self {
+            let mut file = target.unfinished.file();
             file.set_len(0)?;
-            let mut file = file;
             file.rewind()?;
         }
         Ok(())
@@ -67,32 +74,37 @@ impl Output {
     /// Makes the new name durable.
     pub(crate) fn sync_directory(&self) {
         if let Output::File(target) = self {
-            sync_directory(target.path.parent().unwrap_or(Path::new(".")));
+            sync_directory(target.directory());
         }
     }
 
     /// Whether the file stands under its name already.
-    #[cfg(unix)]
     pub(crate) fn is_published(&self) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let Output::File(target) = self else { return false };
-        let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let open = target.file.metadata().map(identity).ok();
-        open.is_some() && open == fs::symlink_metadata(&target.path).map(identity).ok()
+        matches!(self, Output::File(target) if target.find_published().is_some())
     }
 
-    /// The file is complete under its name; there is nothing left to remove.
+    /// The file is complete under its name, perhaps by another process; there is nothing left to remove.
     pub(crate) fn keep(&self) {
         if let Output::File(target) = self {
-            target.kept.store(true, Relaxed);
+            if let Some(index) = target.find_published() {
+                target.taken.store(index, Relaxed);
+            }
+            target.unfinished.keep();
         }
     }
 
     /// The temporary file's path, where there is one.
     pub(crate) fn temporary(&self) -> Option<&Path> {
         match self {
-            Output::File(target) => Some(&target.temporary),
+            Output::File(target) => target.unfinished.temporary(),
             Output::Device(..) | Output::Pipe(_) => None,
+        }
+    }
+
+    /// Removes what earlier processes left in its directory. For threads that nobody waits for.
+    pub(crate) fn clear_directory(&self) {
+        if let Output::File(target) = self {
+            super::leftovers::clear_once(target.directory());
         }
     }
 
@@ -103,107 +115,114 @@ impl Output {
             Existing::Device => {
                 let file = OpenOptions::new().write(true).open(path).map_err(open_error)?;
                 #[cfg(unix)]
-                let file = above_standard(file).map_err(open_error)?;
+                let file = super::unfinished::above_standard(file).map_err(open_error)?;
                 Ok(Output::Device(file, path.to_owned()))
             }
             Existing::NoneOrFile => {
-                let name =
-                    path.file_name().ok_or_else(|| open_error(io::ErrorKind::NotFound.into()))?;
-                FileTarget::create(path, mode, |attempt| temporary_name(name, Some(attempt)))
-                    .map(Output::File)
+                path.file_name().ok_or_else(|| open_error(io::ErrorKind::NotFound.into()))?;
+                let unfinished = Unfinished::create(path, mode)
+                    .and_then(Unfinished::above_standard)
+                    .map_err(open_error)?;
+                Ok(Output::File(FileTarget {
+                    names: vec![path.to_owned()],
+                    taken: AtomicUsize::new(0),
+                    unfinished,
+                    reserved: false,
+                }))
             }
         }
     }
 }
 
-/// Which step of publishing failed.
-#[derive(Debug)]
-pub(crate) struct PublishError {
-    pub(crate) step: PublishStep,
-    pub(crate) source: io::Error,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PublishStep {
-    Sync,
-    Rename,
-}
-
-/// A file under a temporary name beside the one it is for. Removed when dropped, unless it was kept.
+/// A file that is not there until it is complete.
 #[derive(Debug)]
 pub(crate) struct FileTarget {
-    path: PathBuf,
-    temporary: PathBuf,
-    file: File,
-    kept: AtomicBool,
+    /// The name that it will have; a default one has others behind it.
+    names: Vec<PathBuf>,
+    taken: AtomicUsize,
+    unfinished: Unfinished,
+    /// It replaces nothing.
+    reserved: bool,
 }
 
+/// Names that one dump may try at its end, when other processes have taken the ones before.
+const SPARE_NAMES: usize = 64;
+
+/// Default names of this process whose files are not complete.
+static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
 impl FileTarget {
-    /// Reserves the first of `names` that is free in `directory`, for default names: two processes never agree on one,
-    /// because its temporary file is the reservation.
+    /// Reserves the first of `names` that is free in `directory`, for default names. Two dumps never share one: in this process
+    /// it is on a list, and of two processes the later one takes its next name at the end.
     pub(crate) fn reserve(
         directory: &Path,
         mode: u32,
         mut names: impl Iterator<Item = String>,
     ) -> Result<(FileTarget, String), SnapshotError> {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let Some(name) = names.next() else {
                 return Err(SnapshotError::Internal("there is no free name left".to_owned()));
             };
             let path = directory.join(&name);
-            if fs::symlink_metadata(&path).is_ok() {
+            if reserved.contains(&path) || fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
-            match FileTarget::create(&path, mode, |_| temporary_name(name.as_ref(), None)) {
-                // Another process may have completed it since it was looked for; from here on nobody can.
-                Ok(_) if fs::symlink_metadata(&path).is_ok() => {}
-                Ok(target) => return Ok((target, name)),
-                Err(SnapshotError::Io { source, .. })
-                    if source.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn create(
-        path: &Path,
-        mode: u32,
-        temporary_name: impl Fn(u32) -> OsString,
-    ) -> Result<FileTarget, SnapshotError> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let directory = path.parent().unwrap_or(Path::new("."));
-        for _ in 0..64 {
-            let temporary = directory.join(temporary_name(NEXT.fetch_add(1, Relaxed)));
-            match open_exclusive(&temporary, mode) {
-                Ok(file) => {
-                    return Ok(FileTarget {
-                        path: path.to_owned(),
-                        temporary,
-                        file,
-                        kept: AtomicBool::new(false),
-                    });
+            match Unfinished::reserve(&path, mode).and_then(Unfinished::above_standard) {
+                Ok(unfinished) => {
+                    reserved.push(path.clone());
+                    let spare = names.map(|name| directory.join(name)).take(SPARE_NAMES);
+                    let names = std::iter::once(path).chain(spare).collect();
+                    let taken = AtomicUsize::new(0);
+                    return Ok((FileTarget { names, taken, unfinished, reserved: true }, name));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(SnapshotError::io("open", path, error)),
+                Err(error) => return Err(SnapshotError::io("open", &path, error)),
             }
         }
-        Err(SnapshotError::io("open", path, io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// fsync, rename, fsync of the directory (PostgreSQL's `durable_rename`).
+    fn path(&self) -> &Path {
+        self.names.get(self.taken.load(Relaxed)).map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    fn directory(&self) -> &Path {
+        self.path().parent().unwrap_or(Path::new("."))
+    }
+
+    /// fsync and the name; fsync of the directory is a step of its own (PostgreSQL's `durable_rename`).
     fn publish(&self) -> Result<(), PublishError> {
-        self.file.sync_all().map_err(|source| PublishError { step: PublishStep::Sync, source })?;
-        fs::rename(&self.temporary, &self.path)
-            .map_err(|source| PublishError { step: PublishStep::Rename, source })?;
-        Ok(())
+        self.unfinished.sync()?;
+        if !self.reserved {
+            return self.unfinished.replace(self.path());
+        }
+        let mut placed = Ok(());
+        for (index, name) in self.names.iter().enumerate() {
+            placed = self.unfinished.place(name);
+            let is_taken =
+                |error: &PublishError| error.source.kind() == io::ErrorKind::AlreadyExists;
+            if !placed.as_ref().is_err_and(is_taken) {
+                self.taken.store(index, Relaxed);
+                break;
+            }
+        }
+        placed
+    }
+
+    /// Which of its names the file has.
+    fn find_published(&self) -> Option<usize> {
+        let open = self.unfinished.file().metadata().ok()?;
+        self.names.iter().position(|name| {
+            fs::symlink_metadata(name).is_ok_and(|found| super::leftovers::same_file(&found, &open))
+        })
     }
 }
 
 impl Drop for FileTarget {
     fn drop(&mut self) {
-        if !self.kept.load(Relaxed) {
-            // Nothing more can be done when that fails.
-            let _ = fs::remove_file(&self.temporary);
+        if self.reserved {
+            let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+            reserved.retain(|path| Some(path) != self.names.first());
         }
     }
 }
@@ -286,34 +305,6 @@ fn effective_user() -> u32 {
     crate::process::effective_user()
 }
 
-fn open_exclusive(path: &Path, mode: u32) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        let file = options.mode(mode & 0o600).open(path)?;
-        // open(2) subtracts the umask; what was asked for is what the file gets, where the file system knows modes.
-        let _ = file.set_permissions(fs::Permissions::from_mode(mode));
-        above_standard(file).inspect_err(|_| {
-            let _ = fs::remove_file(path);
-        })
-    }
-    #[cfg(windows)]
-    {
-        let _ = mode;
-        options.open(path)
-    }
-}
-
-/// Not in the place of a closed standard descriptor, where anybody's text would land in it.
-#[cfg(unix)]
-pub(crate) fn above_standard(file: File) -> io::Result<File> {
-    use std::os::fd::AsRawFd;
-    // try_clone gives the lowest free descriptor from 3 on (F_DUPFD_CLOEXEC).
-    if file.as_raw_fd() > 2 { Ok(file) } else { file.try_clone() }
-}
-
 fn sync_directory(directory: &Path) {
     // Some file systems cannot; the file's own fsync has succeeded and the name is there.
     if let Ok(directory) = File::open(directory) {
@@ -321,42 +312,16 @@ fn sync_directory(directory: &Path) {
     }
 }
 
-/// `.NAME.tmp`, or unique in the machine with `attempt`; cut so that it fits wherever NAME fits.
-fn temporary_name(name: &std::ffi::OsStr, attempt: Option<u32>) -> OsString {
-    let suffix = match attempt {
-        Some(attempt) => format!(".{}-{attempt}.tmp", std::process::id()),
-        None => ".tmp".to_owned(),
-    };
-    let room = 254_usize.saturating_sub(suffix.len());
-    let mut temporary = OsString::from(".");
-    if name.len() <= room {
-        temporary.push(name);
-    } else {
-        temporary.push("heapdump");
-    }
-    temporary.push(suffix);
-    temporary
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_temporary_name_fits_where_the_name_fits() {
-        let long = "x".repeat(255);
-        assert!(temporary_name(long.as_ref(), Some(7)).len() <= 255);
-        assert_eq!(temporary_name("a.heapsnapshot".as_ref(), None), ".a.heapsnapshot.tmp");
-    }
 
     #[test]
     fn a_dropped_target_leaves_nothing() {
         let directory =
             std::env::temp_dir().join(format!("heapdump-target-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
-        let output = Output::open(&directory.join("a"), 0o600).expect("opens");
-        assert_eq!(fs::read_dir(&directory).expect("readable").count(), 1);
-        drop(output);
+        drop(Output::open(&directory.join("a"), 0o600).expect("opens"));
         assert_eq!(fs::read_dir(&directory).expect("readable").count(), 0);
         fs::remove_dir(&directory).expect("empty");
     }
@@ -372,7 +337,14 @@ mod tests {
         let (second, second_name) =
             FileTarget::reserve(&directory, 0o600, names()).expect("reserves");
         assert_eq!((first_name.as_str(), second_name.as_str()), ("a", "b"));
+        // Another process, which knows nothing of this one's list, was faster.
+        fs::write(directory.join("a"), "another's").expect("a file");
+        first.publish().expect("takes its next name");
+        assert_eq!(first.path(), directory.join("b"));
+        assert!(second.publish().is_err(), "no name is left, and none is replaced");
+        assert_eq!(fs::read(directory.join("a")).expect("readable"), b"another's");
         drop((first, second));
-        fs::remove_dir(&directory).expect("empty");
+        assert_eq!(fs::read_dir(&directory).expect("readable").count(), 2);
+        fs::remove_dir_all(&directory).expect("removable");
     }
 }

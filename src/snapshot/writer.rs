@@ -3,6 +3,7 @@
 use super::Compression;
 use crate::process::{Failure, Progress, Stage};
 use crate::v8::{ChunkSink, HeapSnapshot};
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -60,7 +61,7 @@ impl<P: SharedProgress> Writer<P> {
         progress: &P,
     ) -> Result<Writer<P>, ()> {
         let file = output.try_clone().map_err(|error| fail(progress, &error))?;
-        let file = CountingFile { file, progress: progress.clone() };
+        let file = CountingFile { file, progress: progress.clone(), hash: Sha256::new() };
         let encoder = match compression {
             None => Encoder::Plain(file),
             Some(compression) => {
@@ -79,12 +80,15 @@ impl<P: SharedProgress> Writer<P> {
 
     /// Waits for the compressing thread, if there is one.
     pub(super) fn finish(self) -> Result<(), ()> {
-        if let Encoder::Threaded(sender, thread) = self.encoder {
-            drop(sender);
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => fail(&self.progress, &error),
-                Err(_) => self.progress.fail(Failure::Internal, 0),
+        match self.encoder {
+            Encoder::Plain(file) => file.finish(),
+            Encoder::Threaded(sender, thread) => {
+                drop(sender);
+                match thread.join() {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => fail(&self.progress, &error),
+                    Err(_) => self.progress.fail(Failure::Internal, 0),
+                }
             }
         }
         if self.progress.failure().is_some() { Err(()) } else { Ok(()) }
@@ -132,7 +136,7 @@ fn compress<P: SharedProgress>(
             for chunk in chunks {
                 encoder.write_all(&chunk)?;
             }
-            encoder.finish()?;
+            encoder.finish()?.finish();
         }
         Compression::Zstd => {
             let mut encoder = zstd::Encoder::new(file, 1)?;
@@ -140,7 +144,7 @@ fn compress<P: SharedProgress>(
             for chunk in chunks {
                 encoder.write_all(&chunk)?;
             }
-            encoder.finish()?;
+            encoder.finish()?.finish();
         }
     }
     Ok(())
@@ -154,10 +158,19 @@ fn fail(progress: &Progress, error: &io::Error) {
     }
 }
 
-/// Counts bytes and says when a write is under way. Repeats after EINTR: not every encoder above does.
+/// Counts and hashes bytes and says when a write is under way. Repeats after EINTR: not every encoder above does.
 struct CountingFile<P> {
     file: File,
     progress: P,
+    /// Of what is in the file, so that a copy of it can be compared.
+    hash: Sha256,
+}
+
+impl<P: SharedProgress> CountingFile<P> {
+    /// Everything is written.
+    fn finish(self) {
+        self.progress.set_digest(self.hash.finalize().into());
+    }
 }
 
 impl<P: SharedProgress> Write for CountingFile<P> {
@@ -171,6 +184,7 @@ impl<P: SharedProgress> Write for CountingFile<P> {
         };
         self.progress.writing.store(false, Relaxed);
         if let Ok(written) = written {
+            self.hash.update(bytes.get(..written).unwrap_or_default());
             self.progress.bytes.fetch_add(written as u64, Relaxed);
         }
         written

@@ -1,0 +1,68 @@
+//! Files that JavaScript writes, with the guarantees of a snapshot's.
+
+use super::values::{JsError, buffer_of, path_of};
+use crate::error::SnapshotError;
+use crate::snapshot::{Unfinished, clear_in_background};
+use napi::bindgen_prelude::Buffer;
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// See [`crate::NewFile`].
+pub(crate) struct JsNewFile {
+    path: PathBuf,
+    unfinished: Option<Unfinished>,
+}
+
+impl JsNewFile {
+    pub(crate) fn open(path: &[u8], mode: u32, named: bool) -> Result<JsNewFile, SnapshotError> {
+        let path = path_of(path);
+        let open = if named { Unfinished::create_named } else { Unfinished::create };
+        let unfinished = open(&path, mode)
+            .and_then(Unfinished::above_standard)
+            .map_err(|error| SnapshotError::io("open", &path, error))?;
+        if let Some(directory) = path.parent() {
+            clear_in_background(directory);
+        }
+        Ok(JsNewFile { path, unfinished: Some(unfinished) })
+    }
+
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        self.unfinished.as_ref().map(|unfinished| descriptor(unfinished.file()))
+    }
+
+    pub(crate) fn temporary(&self) -> Option<Buffer> {
+        self.unfinished.as_ref().and_then(Unfinished::temporary).map(buffer_of)
+    }
+
+    /// Where the file system cannot, it keeps the time that it has.
+    pub(crate) fn set_modified(&self, milliseconds: f64) {
+        let since = Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
+        let time = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+        if let (Some(unfinished), Some(time)) = (&self.unfinished, time) {
+            let _ = unfinished.file().set_modified(time);
+        }
+    }
+
+    pub(crate) fn publish(&self, replace: bool) -> Option<JsError> {
+        let unfinished = self.unfinished.as_ref()?;
+        let published =
+            if replace { unfinished.replace(&self.path) } else { unfinished.place(&self.path) };
+        let error = published.err()?;
+        Some(SnapshotError::io(error.step.syscall(), &self.path, error.source).into())
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.unfinished = None;
+    }
+}
+
+#[cfg(unix)]
+fn descriptor(file: &std::fs::File) -> i32 {
+    std::os::fd::AsRawFd::as_raw_fd(file)
+}
+
+/// Windows has handles, which Node.js cannot write to: it opens the temporary name.
+#[cfg(windows)]
+fn descriptor(_file: &std::fs::File) -> i32 {
+    -1
+}
