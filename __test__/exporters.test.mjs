@@ -12,6 +12,7 @@ import { test } from 'node:test';
 
 import { validateSnapshot, validateStream } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
+import { needingNames } from './support/faults.mjs';
 import { atEndOf, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChildOf, waitFor } from './support/processes.mjs';
 
@@ -117,15 +118,41 @@ test('retention: the newest stay, and only what exporters write is ever removed'
   past('2.heapsnapshot.gz', 400);
   past('3.cpuprofile', 300);
   past('notes.txt', 9000);
-  past('.heapdump-export-1-1.tmp', 9000);
-  past('.heapdump-export-1-2.tmp', 10);
   fs.mkdirSync(directory.at('a.heapsnapshot'));
   fs.symlinkSync('notes.txt', directory.at('link.heapsnapshot'));
-  const spared = ['.heapdump-export-1-2.tmp', 'a.heapsnapshot', 'link.heapsnapshot', 'notes.txt'];
+  const spared = ['a.heapsnapshot', 'link.heapsnapshot', 'notes.txt'];
   await new FileExporter({ directory: directory.path, keep: 3 }).export(source, { name: '4.heapsnapshot' });
   assert.deepEqual(directory.names(), ['2.heapsnapshot.gz', '3.cpuprofile', '4.heapsnapshot', ...spared].sort());
   await new FileExporter({ directory: directory.path, maxAge: 350_000 }).export(source, { name: '5.heapsnapshot' });
   assert.deepEqual(directory.names(), ['3.cpuprofile', '4.heapsnapshot', '5.heapsnapshot', ...spared].sort());
+});
+
+test('what a killed export left goes, and one that is under way stays', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ args, say }) => {
+    const { Readable } = require('node:stream');
+    const { FileExporter } = require('../../lib/exporters.js');
+    const source = Readable.from(async function* () {
+      yield Buffer.from('the beginning');
+      say('begun');
+      await new Promise((resolve) => setTimeout(resolve, 60_000));
+    }());
+    await new FileExporter({ directory: args.directory }).export(source, { name: 'never' });
+  }, { args: { directory: directory.path }, via: needingNames(t) ?? [] });
+  await app.says(/begun/);
+  const before = directory.names();
+  const other = { directory: directory.path };
+  await new FileExporter(other).export(source, { name: '1.heapsnapshot' });
+  assert.deepEqual(directory.names(), [...before, '1.heapsnapshot'].sort());
+  app.kill('SIGKILL');
+  await app.ended();
+  // Once in a process.
+  startApp(t, ({ args, stayAlive }) => {
+    stayAlive();
+    const { FileExporter } = require('../../lib/exporters.js');
+    new FileExporter({ directory: args.directory }).export(args.file, { name: '2.heapsnapshot' });
+  }, { args: { ...other, file: directory.at('1.heapsnapshot') } });
+  await waitFor('it is gone', () => directory.names().join() === '1.heapsnapshot,2.heapsnapshot');
 });
 
 test('a snapshot goes to an exporter piece by piece, with its report', async (t) => {

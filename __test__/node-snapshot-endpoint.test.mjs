@@ -9,6 +9,7 @@ import v8 from 'node:v8';
 import zlib from 'node:zlib';
 
 import { validateSnapshot } from '../harness/validate.mjs';
+import { isBeingWritten } from '../harness/writers.mjs';
 import { startApp } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
 import { atEndOf, makeTemporaryDirectory, modeOf } from './support/files.mjs';
@@ -217,7 +218,7 @@ test('nobody there, and arguments that make no sense', async (t) => {
 test('an interrupted download leaves nothing', async (t) => {
   const served = await serve(t, (request, response) => response.writeHead(200).write('{"snapshot":'));
   const command = startCommand(t, served.args());
-  await waitFor('its temporary file', () => served.directory.names().length === 1 && served.requests.length === 1);
+  await waitFor('its file', () => isBeingWritten(served.directory.path) && served.requests.length === 1);
   command.kill('SIGINT');
   assert.equal((await command.ended()).code, 130);
   assert.deepEqual(served.directory.names(), []);

@@ -8,6 +8,7 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { threadId } = require('node:worker_threads');
 
+const { writeWhole } = require('./new-file.js');
 const { writeSnapshot } = require('./promises.js');
 
 /** Takes a snapshot for a threshold; resolves with its path. The JSON is written before, and again at the end. */
@@ -27,7 +28,7 @@ async function takeWithSidecar(file, threshold) {
     complete: null,
     snapshot: path.basename(file),
   };
-  const write = (end) => fs.writeFile(`${file}.json`, `${JSON.stringify({ ...sidecar, ...end }, null, 2)}\n`, { mode: 0o600 });
+  const write = (end) => writeWhole(`${file}.json`, `${JSON.stringify({ ...sidecar, ...end }, null, 2)}\n`);
   await write().catch(() => {});
   try {
     const { path: written, ...report } = await writeSnapshot(file, { fallback: 'error' });
@@ -51,17 +52,8 @@ async function readSidecar(file) {
 /** Adds where its snapshot has gone to what it says. Its time stays: the cooldown goes by it. */
 async function noteExport(file, said, { location, bytes, sha256 }) {
   const exported = { time: new Date().toISOString(), location, bytes, sha256 };
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.exported.tmp`);
-  try {
-    const { mode, atime, mtime } = await fs.stat(file);
-    const text = `${JSON.stringify({ ...said, exported }, undefined, 2)}\n`;
-    await fs.writeFile(temporary, text, { mode: mode & 0o777, flag: 'wx' });
-    await fs.utimes(temporary, atime, mtime);
-    await fs.rename(temporary, file);
-  } catch (error) {
-    if (error.code !== 'EEXIST') await fs.rm(temporary, { force: true });
-    throw error;
-  }
+  const { mode, mtimeMs } = await fs.stat(file);
+  await writeWhole(file, `${JSON.stringify({ ...said, exported }, undefined, 2)}\n`, { mode: mode & 0o777, modified: mtimeMs });
 }
 
 module.exports = { noteExport, readSidecar, takeWithSidecar };

@@ -3,7 +3,6 @@
 // writeSnapshot in its three shapes: with a callback, synchronous, and (for lib/promises.js) with an end function.
 
 const { AsyncResource } = require('node:async_hooks');
-const fs = require('node:fs');
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 
@@ -106,8 +105,10 @@ function begin(name, options, end) {
   const abort = () => heap.cancel(id);
   const settle = (event, finalName) => {
     signal?.removeEventListener('abort', abort);
-    if (event.error) finish(toError(event.error, signal?.reason));
-    else finish(null, toReport(event.report, Buffer.isBuffer(name)), finalName);
+    if (event.error) return finish(toError(event.error, signal?.reason));
+    const report = toReport(event.report, Buffer.isBuffer(name));
+    // Another process may have taken the default name meanwhile.
+    finish(null, report, name === undefined ? path.join(path.dirname(finalName), path.basename(report.path)) : finalName);
   };
 
   publish('start', { path: target.bytes?.toString(), mode: native.inProcess ? 'inline' : 'fork' });
@@ -181,20 +182,21 @@ function checkPermission(file) {
 /** For a Node whose profiler the addon cannot reach: V8 writes a file by itself, which then gets our guarantees. */
 function writeByV8(bytes, native, reason) {
   const { writeHeapSnapshot } = require('node:v8');
+  const { NewFile } = require('./new-file.js');
   const directory = bytes === undefined ? (native.directory ?? '.') : path.dirname(path.resolve(bytes.toString()));
-  const raw = path.join(directory, `.heapdump-${process.pid}-${process.hrtime.bigint()}.tmp`);
+  let raw;
   try {
     // For its owner alone from the first byte, and no link of somebody else's: V8 opens whatever is there.
-    fs.closeSync(fs.openSync(raw, 'wx', 0o600));
+    raw = new NewFile(path.join(directory, 'raw'), { named: true });
     const { exposeInternals, exposeNumericValues } = native;
-    writeHeapSnapshot(raw, { exposeInternals, exposeNumericValues });
-    return heap.importFile(Buffer.from(raw), bytes, { ...native, reason });
+    writeHeapSnapshot(raw.temporary.toString(), { exposeInternals, exposeNumericValues });
+    return heap.importFile(raw.temporary, bytes, { ...native, reason });
   } catch (error) {
     const { errno, syscall = 'open' } = error;
     if (errno === undefined) throw error;
-    return { end: { error: { errno, syscall, path: bytes ?? Buffer.from(raw), message: error.message } } };
+    return { end: { error: { errno, syscall, path: bytes ?? Buffer.from(directory), message: error.message } } };
   } finally {
-    fs.rmSync(raw, { force: true });
+    raw?.close();
   }
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// The file that a command writes: under a temporary name until it is known to be whole, readable by its owner alone.
+// The file that a command writes: without a name until it is known to be whole, readable by its owner alone.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -10,13 +10,12 @@ const zlib = require('node:zlib');
 
 const { Completeness } = require('./completeness.js');
 const { Problem } = require('./command.js');
+const { NewFile } = require('../new-file.js');
 
 class Output {
-  #temporary;
-  #descriptor;
+  #file;
   #encode;
   #force;
-  #settled = false;
   #remove = () => this.close();
 
   /** Opened before anything is asked for, so that a wrong name costs no dump. `force`: an older file is replaced. */
@@ -25,9 +24,8 @@ class Output {
     this.#encode = encoder(this.path);
     this.#force = force;
     this.#checkName();
-    this.#temporary = path.join(path.dirname(this.path), `.heapdump-${process.pid}-${Date.now()}.tmp`);
     try {
-      this.#descriptor = fs.openSync(this.#temporary, 'wx', 0o600);
+      this.#file = new NewFile(this.path);
     } catch (error) {
       throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
     }
@@ -64,16 +62,15 @@ class Output {
     try {
       await pipeline([await decoded(source), checked, ...this.#encode(), (chunks) => this.#write(chunks)], { signal });
       const counts = check.end();
-      fs.fsyncSync(this.#descriptor);
+      await this.#file.sync();
       this.#checkName();
-      fs.renameSync(this.#temporary, this.path);
-      this.#settled = true;
+      this.#file.publish({ replace: this.#force });
       return counts;
     } catch (error) {
       this.close();
       if (error instanceof Problem) throw error;
       if (signal?.aborted) throw new Problem('the time of --timeout is over');
-      if (error.syscall === 'write' || error.syscall === 'rename') {
+      if (['write', 'fsync', 'link', 'rename'].includes(error.syscall)) {
         throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
       }
       const after = check.bytes > 0 ? `after ${check.bytes} bytes ` : '';
@@ -84,20 +81,16 @@ class Output {
   /** Not a WriteStream, which closes the descriptor on an error at a time of its own. */
   async #write(chunks) {
     for await (const chunk of chunks) {
-      for (let at = 0; at < chunk.length;) {
-        if (this.#descriptor === undefined) return;
-        at += fs.writeSync(this.#descriptor, chunk, at);
-      }
+      if (this.#file === undefined) return;
+      this.#file.writeSync(chunk);
     }
   }
 
   /** Gives back what is held; without a whole snapshot there will be no file. */
   close() {
     process.removeListener('exit', this.#remove);
-    if (this.#descriptor === undefined) return;
-    if (!this.#settled) fs.rmSync(this.#temporary, { force: true });
-    fs.closeSync(this.#descriptor);
-    this.#descriptor = undefined;
+    this.#file?.close();
+    this.#file = undefined;
   }
 }
 
@@ -143,6 +136,7 @@ function decoderFor(start) {
 }
 
 const WORDS = {
+  EEXIST: 'there is a file of that name already',
   EACCES: 'not permitted',
   EPERM: 'not permitted',
   ENOENT: 'there is no such directory',

@@ -7,20 +7,17 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { invalidType, invalidValue } = require('../errors.js');
+const { NewFile } = require('../new-file.js');
 const { Exporter } = require('./exporter.js');
 
 /** What retention removes: nothing else in the directory is touched. */
 const OURS = /\.(?:heapsnapshot|heapprofile|cpuprofile)(?:\.gz|\.zst)?$/;
-const TEMPORARY = /^\.heapdump-export-\d+-\d+\.tmp$/;
-/** Nothing is written so slowly: whoever wrote it has died. */
-const ABANDONED_MS = 3_600_000;
 
 class FileExporter extends Exporter {
   #directory;
   #keep;
   #maxAge;
   #fileMode;
-  #written = 0;
 
   constructor({ directory, path: alias, keep, maxAge, fileMode = 0o600 } = {}) {
     super();
@@ -43,29 +40,17 @@ class FileExporter extends Exporter {
   async store(input, { name }) {
     await fs.mkdir(this.#directory, { recursive: true, mode: 0o700 });
     const target = path.join(this.#directory, name);
-    this.#written += 1;
-    const temporary = path.join(this.#directory, `.heapdump-export-${process.pid}-${Date.now()}${this.#written}.tmp`);
+    const file = new NewFile(target, { mode: this.#fileMode });
     try {
-      await this.#write(input, temporary);
-      await fs.rename(temporary, target);
-    } catch (error) {
-      await fs.rm(temporary, { force: true });
-      throw error;
+      await file.writeFrom(input.open());
+      await file.sync();
+      file.publish();
+    } finally {
+      file.close();
     }
     await syncDirectory(this.#directory);
     await this.#makeRoom(name);
     return target;
-  }
-
-  async #write(input, file) {
-    const handle = await fs.open(file, 'wx', this.#fileMode);
-    try {
-      await handle.chmod(this.#fileMode);
-      await handle.writeFile(input.open());
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
   }
 
   /** The file just written stays in any case. What cannot be removed now is tried again next time. */
@@ -75,11 +60,9 @@ class FileExporter extends Exporter {
     const found = [];
     for (const name of await fs.readdir(this.#directory)) {
       const file = path.join(this.#directory, name);
-      if (name === newest || !(OURS.test(name) || TEMPORARY.test(name))) continue;
+      if (name === newest || !OURS.test(name)) continue;
       const stats = await fs.lstat(file).catch(() => undefined);
-      if (!stats?.isFile()) continue;
-      if (!TEMPORARY.test(name)) found.push({ file, time: stats.mtimeMs });
-      else if (now - stats.mtimeMs > ABANDONED_MS) await fs.rm(file, { force: true }).catch(() => {});
+      if (stats?.isFile()) found.push({ file, time: stats.mtimeMs });
     }
     found.sort((a, b) => b.time - a.time || (a.file < b.file ? 1 : -1));
     for (const [index, { file, time }] of found.entries()) {
