@@ -2,27 +2,15 @@
 // which are not the child's to run. A small library takes the part of another addon.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
-import { needsTool } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
+import { buildLibrary } from './support/library.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
 import { nextRequest } from './support/signals.mjs';
-
-/** The library that one of children/ is the source of; undefined without a compiler. */
-function buildLibrary(t, name) {
-  if (!needsTool(t, 'cc')) return undefined;
-  const source = fileURLToPath(new URL(`children/${name}.c`, import.meta.url));
-  const library = makeTemporaryDirectory(t).at(`${name}.so`);
-  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-Wl,-z,nodelete', '-o', library, source, '-lpthread'], { encoding: 'utf8' });
-  assert.equal(status, 0, stderr);
-  return library;
-}
 
 /** A library that is loaded by process.dlopen, and the log of what it does; undefined without a compiler. */
 function buildNeighbour(t) {

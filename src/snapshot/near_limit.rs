@@ -17,8 +17,8 @@ use crate::error::SnapshotError;
 use crate::facts::{self, Cause, Entry};
 use crate::process;
 use crate::v8::{
-    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, heap_figures,
-    heap_statistics,
+    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, ask_others,
+    heap_figures, heap_statistics,
 };
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -167,16 +167,16 @@ impl NearLimit {
     fn take_next(&self, heap: &AtHeapLimit) -> bool {
         let number = self.taken.fetch_add(1, SeqCst) + 1;
         self.raised.store(1, SeqCst);
-        let gave_up = self.start(heap, number) && self.lend(PARKING_PATIENCE);
-        self.is_asked_again(gave_up)
+        let gave_up = self.start(heap, number) && self.lend(heap, PARKING_PATIENCE);
+        self.is_asked_again(heap, gave_up)
     }
 
     /// Whether V8 is to ask again after the thread has lent itself.
-    fn is_asked_again(&self, gave_up: bool) -> bool {
+    fn is_asked_again(&self, heap: &AtHeapLimit, gave_up: bool) -> bool {
         match self.settings.at_limit {
             AtLimit::Continue | AtLimit::Wait => true,
             AtLimit::Exit if gave_up => true,
-            AtLimit::Exit if self.environment.is_main => process::exit_now(1),
+            AtLimit::Exit if self.environment.is_main => exit_after_others(heap.current, heap.initial),
             AtLimit::Exit => false,
         }
     }
@@ -263,7 +263,7 @@ impl NearLimit {
 
     /// Lends this thread to the snapshot. Gives up where a worker thread may wait for the collection to end: then it is lent
     /// again after it.
-    fn lend(&self, parking_patience: Duration) -> bool {
+    fn lend(&self, heap: &AtHeapLimit, parking_patience: Duration) -> bool {
         let (environment, at_work) = (Arc::clone(&self.environment), Arc::clone(&self.at_work));
         let at_limit = self.settings.at_limit;
         let given_up_at = Instant::now() + parking_patience;
@@ -278,6 +278,7 @@ impl NearLimit {
             return gave_up.get();
         }
         let standing = Arc::clone(&environment);
+        let (current, initial) = (heap.current, heap.initial);
         // What is closed cannot be forked either.
         let _ = environment.interrupt(move || {
             if standing.is_inside_collection() {
@@ -286,7 +287,7 @@ impl NearLimit {
             }
             standing.run_interrupting_jobs_until(FILE_PATIENCE, || at_work.lets_go(at_limit));
             if at_limit == AtLimit::Exit && standing.is_main {
-                process::exit_now(1);
+                exit_after_others(current, initial);
             }
         });
         true
@@ -314,14 +315,22 @@ impl NearHeapLimit for NearLimit {
                 return leave;
             }
             let stands = !self.at_work.lets_go(self.settings.at_limit);
-            let gave_up = stands && self.lend(LAST_PARKING_PATIENCE);
-            return if self.is_asked_again(gave_up) { go_on } else { leave };
+            let gave_up = stands && self.lend(heap, LAST_PARKING_PATIENCE);
+            return if self.is_asked_again(heap, gave_up) { go_on } else { leave };
         }
         if self.taken.load(SeqCst) >= self.settings.most {
             return leave;
         }
         if self.take_next(heap) { go_on } else { leave }
     }
+}
+
+/// Ends the process; who else waits for V8 to ask leaves what it knows first.
+fn exit_after_others(current: usize, initial: usize) -> ! {
+    if let Ok(isolate) = Isolate::current() {
+        ask_others(isolate, current, initial);
+    }
+    process::exit_now(1)
 }
 
 struct NearLimitListener {

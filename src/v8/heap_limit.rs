@@ -1,14 +1,14 @@
 //! V8's heap limit: who is asked when the heap comes near it.
 
-use super::symbols::{self, NearHeapLimitCallback};
 #[cfg(target_os = "linux")]
-use super::worker_limit::WorkerLimit;
+use super::limit_list::{LimitList, entry};
+use super::symbols::{self, GcCallback, NearHeapLimitCallback};
 use super::{Isolate, MissingSymbol};
-#[cfg(target_os = "linux")]
-use std::cell::OnceCell;
-use std::cell::RefCell;
-use std::ffi::c_void;
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What runs when the heap is near its limit.
 pub(crate) trait NearHeapLimit: Send + Sync + 'static {
@@ -31,12 +31,13 @@ pub(crate) struct AtHeapLimit {
 pub(crate) struct HeapLimitAnswer {
     /// The limit in bytes from now on. Below what the heap takes already, V8 ends the process.
     pub(crate) limit: usize,
-    /// Not to be asked again: from now on it is whom V8 asked before. Node's own callback of a worker is asked at once.
+    /// Not to be asked again: from now on it is whom V8 would ask without us. They are asked at once.
     pub(crate) leave: bool,
 }
 
-/// Lets V8 ask `target` for as long as the isolate lives. The one that was added last is asked; when it leaves, the one
-/// before it is asked at once. V8 restores the initial limit by itself once the heap is well below it again.
+/// Lets V8 ask `target` for as long as the isolate lives, before all others that V8 asks, whenever those come. Of several
+/// targets the one that was added last is asked; when it leaves, the one before it is asked at once. V8 restores the initial
+/// limit by itself once the heap is well below it again.
 ///
 /// Must be called on the thread that has entered `isolate`.
 ///
@@ -48,24 +49,24 @@ pub(crate) fn ask_near_heap_limit<T: NearHeapLimit>(
     target: Arc<T>,
 ) -> Result<(), MissingSymbol> {
     let table = symbols::profiler()?;
-    let add = table
-        .add_near_heap_limit_callback
-        .ok_or(MissingSymbol("v8::Isolate::AddNearHeapLimitCallback"))?;
+    if table.add_near_heap_limit_callback.is_none() {
+        return Err(MissingSymbol("v8::Isolate::AddNearHeapLimitCallback"));
+    }
     // Kept for ever: it may leave inside a call of V8's, which is no place to drop what JavaScript holds too.
     let target: &'static Arc<T> = Box::leak(Box::new(target));
     let asked = Asked::of(isolate);
-    let is_first = asked.targets.borrow().is_empty();
     asked.targets.borrow_mut().push(&**target);
-    if is_first {
-        let data = std::ptr::from_ref(asked).cast_mut().cast::<c_void>();
-        // SAFETY: the isolate is alive and entered by this thread (documented above), and does not have this callback;
-        // it reads `data` as the `Asked` that it is, on this thread, and that is never freed.
-        unsafe { add(isolate.as_ptr(), near_heap_limit, data) };
-        #[cfg(target_os = "linux")]
-        asked.worker.get_or_init(|| WorkerLimit::find(isolate, near_heap_limit, data));
-    }
+    asked.add();
     restore_limit_below(isolate, RESTORED_BELOW);
     Ok(())
+}
+
+/// Asks at once whom V8 would ask without us: the one that was added last, and where it leaves, the next. The highest limit
+/// that they answer, or `limit`. V8 asks here no more.
+///
+/// Must be called on the thread that has entered `isolate`.
+pub(crate) fn ask_others(isolate: Isolate, limit: usize, initial: usize) -> usize {
+    Asked::of(isolate).leave(limit, initial)
 }
 
 /// V8 restores the initial limit when the heap's live objects are below this part of it. Not 0.95, as Node has it for its own
@@ -88,9 +89,8 @@ fn restore_limit_below(isolate: Isolate, part: f64) {
 struct Asked {
     isolate: Isolate,
     targets: RefCell<Vec<&'static dyn NearHeapLimit>>,
-    /// Whom V8 would ask without us.
-    #[cfg(target_os = "linux")]
-    worker: OnceCell<Option<WorkerLimit>>,
+    /// Our callback is on V8's list.
+    is_listed: Cell<bool>,
 }
 
 thread_local! {
@@ -108,16 +108,55 @@ impl Asked {
             let asked: &'static Asked = Box::leak(Box::new(Asked {
                 isolate,
                 targets: RefCell::default(),
-                #[cfg(target_os = "linux")]
-                worker: OnceCell::new(),
+                is_listed: Cell::new(false),
             }));
+            asked.stay_first();
             all.push(asked);
             asked
         })
     }
 
+    /// What V8 hands back to our callbacks.
+    fn data(&'static self) -> *mut c_void {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// V8 asks the callback that was added last; so ours is added again before each garbage collection, which is where V8 asks.
+    fn stay_first(&'static self) {
+        let table = symbols::profiler().ok();
+        if let Some(add) = table.and_then(|table| table.add_gc_prologue_callback) {
+            // SAFETY: the isolate is alive and entered by this thread; `before_collection` reads `data` as the `Asked` that
+            // it is, on this thread, and that is never freed.
+            unsafe { add(self.isolate.as_ptr(), before_collection, self.data(), ALL_COLLECTIONS) };
+        }
+    }
+
+    /// V8 asks here from now on.
+    fn add(&'static self) {
+        let table = symbols::profiler().ok();
+        if let Some(add) = table.and_then(|table| table.add_near_heap_limit_callback)
+            && !self.is_listed.replace(true)
+        {
+            // SAFETY: the isolate is alive and entered by this thread, and does not have this callback; it reads `data` as the
+            // `Asked` that it is, on this thread, and that is never freed.
+            unsafe { add(self.isolate.as_ptr(), near_heap_limit, self.data()) };
+        }
+    }
+
+    /// V8 asks here no more; whom it asked before is asked again.
+    fn remove(&self) {
+        let table = symbols::profiler().ok();
+        if let Some(remove) = table.and_then(|table| table.remove_near_heap_limit_callback)
+            && self.is_listed.replace(false)
+        {
+            // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit` is on its list, and may go inside
+            // its own call, as Node's does (env.cc). 0 leaves the limit alone.
+            unsafe { remove(self.isolate.as_ptr(), near_heap_limit, 0) };
+        }
+    }
+
     /// The limit that V8 gets.
-    fn ask(&self, current: usize, initial: usize) -> usize {
+    fn ask(&'static self, current: usize, initial: usize) -> usize {
         let heap = AtHeapLimit { isolate: self.isolate, current, initial };
         let mut limit = current;
         // Not borrowed while a target answers: V8 may ask inside of that.
@@ -129,13 +168,36 @@ impl Asked {
             }
             self.targets.borrow_mut().retain(|&other| !std::ptr::addr_eq(other, target));
         }
-        stop_asking(self.isolate);
-        #[cfg(target_os = "linux")]
-        if let Some(Some(worker)) = self.worker.get() {
-            // This collection may have to be followed by others before JavaScript goes on, to its end.
-            restore_limit_below(self.isolate, 0.0);
-            return worker.ask(limit, initial).max(limit);
+        self.leave(limit, initial)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn leave(&'static self, limit: usize, initial: usize) -> usize {
+        let ours = entry(near_heap_limit, self.data());
+        let list = LimitList::find(self.isolate, ours);
+        let mut expected = list.as_ref().and_then(LimitList::entries).unwrap_or_default();
+        self.remove();
+        expected.retain(|other| *other != ours);
+        // It is V8's list if V8 has just taken ours off it.
+        let Some(list) = list.filter(|list| list.entries().as_ref() == Some(&expected)) else {
+            return limit;
+        };
+        let mut limit = limit;
+        // Each is asked once, and V8 asks those that stay.
+        while let Some(next) = expected.pop() {
+            limit = limit.max(ask_other(self.isolate, next, limit, initial));
+            match list.entries() {
+                Some(now) if !now.contains(&next) => expected.retain(|other| now.contains(other)),
+                _ => break,
+            }
         }
+        limit
+    }
+
+    /// Others are asked by V8 alone.
+    #[cfg(not(target_os = "linux"))]
+    fn leave(&self, limit: usize, _initial: usize) -> usize {
+        self.remove();
         limit
     }
 
@@ -147,6 +209,7 @@ impl Asked {
 /// In a forked child: V8's heap may grow beyond its limit. A heap that is nearly full is the one that most wants a
 /// snapshot, and taking it allocates a little on it; what bounds the child is its own memory limit.
 pub(crate) fn lift_heap_limit(isolate: Isolate) {
+    IS_LIFTED.store(true, Relaxed);
     if let Some(add) = symbols::profiler().ok().and_then(|table| table.add_near_heap_limit_callback)
     {
         // SAFETY: the isolate is alive and entered by this thread; V8 calls the callback added last, so no other one
@@ -154,6 +217,9 @@ pub(crate) fn lift_heap_limit(isolate: Isolate) {
         unsafe { add(isolate.as_ptr(), lift, std::ptr::null_mut()) };
     }
 }
+
+/// In a forked child ours does not come back to the front.
+static IS_LIFTED: AtomicBool = AtomicBool::new(false);
 
 const _: NearHeapLimitCallback = lift;
 
@@ -167,19 +233,48 @@ const _: NearHeapLimitCallback = near_heap_limit;
 
 unsafe extern "C" fn near_heap_limit(data: *mut c_void, current: usize, initial: usize) -> usize {
     // SAFETY: `data` is what `ask_near_heap_limit` gave V8.
-    let asked = unsafe { &*data.cast::<Asked>() };
+    let asked: &'static Asked = unsafe { &*data.cast::<Asked>() };
     // A panic must not unwind into V8's C++ frames.
     let answer = std::panic::AssertUnwindSafe(|| asked.ask(current, initial));
     std::panic::catch_unwind(answer).unwrap_or(current)
 }
 
-/// V8 asks here no more; whoever asked before is asked again. Called while V8 asks.
-fn stop_asking(isolate: Isolate) {
-    if let Some(remove) =
-        symbols::profiler().ok().and_then(|table| table.remove_near_heap_limit_callback)
-    {
-        // SAFETY: the isolate is alive and entered by this thread; `near_heap_limit` is on its list, because V8 asks it,
-        // and may go inside its own call, as Node's does (env.cc). 0 leaves the limit alone.
-        unsafe { remove(isolate.as_ptr(), near_heap_limit, 0) };
+/// `v8::GCType` (v8-callbacks.h), all of them: after scavenges alone V8 may ask too (`Heap::CollectAllAvailableGarbage`).
+const ALL_COLLECTIONS: c_int = 0b1_1111;
+
+const _: GcCallback = before_collection;
+
+unsafe extern "C" fn before_collection(
+    _isolate: *mut c_void,
+    _type: c_int,
+    _flags: c_int,
+    data: *mut c_void,
+) {
+    // SAFETY: `data` is what `Asked::stay_first` gave V8, an `Asked` that is never freed.
+    let asked: &'static Asked = unsafe { &*data.cast::<Asked>() };
+    if asked.is_listed.get() && !IS_LIFTED.load(Relaxed) {
+        asked.remove();
+        asked.add();
+    }
+}
+
+/// What a callback of somebody else answers.
+#[cfg(target_os = "linux")]
+fn ask_other(
+    isolate: Isolate,
+    [callback, data]: [usize; 2],
+    limit: usize,
+    initial: usize,
+) -> usize {
+    let of_worker = symbols::worker_near_heap_limit();
+    if of_worker.is_some_and(|of_worker| of_worker as usize == callback) {
+        // This collection may have to be followed by others before JavaScript goes on, to its end.
+        restore_limit_below(isolate, 0.0);
+    }
+    // SAFETY: V8 has it on its list, where such functions are, with the data that V8 would call it with; on the isolate's
+    // thread and inside V8's call of ours, as V8 does.
+    unsafe {
+        let callback = std::mem::transmute::<usize, NearHeapLimitCallback>(callback);
+        callback(data as *mut c_void, limit, initial)
     }
 }

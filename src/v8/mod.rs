@@ -4,7 +4,7 @@
 //! `v8::Isolate`, `v8::HeapProfiler`, `v8::HeapSnapshot` and `node::NodePlatform` are found by their mangled names
 //! ([`symbols`]) and the few C++ objects that V8 calls back into are laid out by hand ([`abi`]).
 //! Deliberately absent: functions of `v8::internal`, which Node hides from version 24 on. (`PersistentRegionLock` is cppgc's,
-//! of its public headers.) One list of V8's own is found by what is on it ([`worker_limit`]).
+//! of its public headers.) One list of V8's own is found by what is on it ([`limit_list`]).
 #![allow(unsafe_code)]
 
 mod abi;
@@ -15,14 +15,14 @@ mod gc_watch;
 mod heap_limit;
 mod heap_statistics;
 mod isolate;
+#[cfg(target_os = "linux")]
+mod limit_list;
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]
 mod names;
 mod platform;
 mod profiler;
 mod sampling;
 mod symbols;
-#[cfg(target_os = "linux")]
-mod worker_limit;
 #[cfg(target_os = "linux")]
 mod workerless;
 
@@ -33,7 +33,9 @@ pub(crate) use collection_lock::CollectionLock;
 pub(crate) use gc_watch::{GcWatch, OnFullGc};
 #[cfg(target_os = "linux")]
 pub(crate) use heap_limit::lift_heap_limit;
-pub(crate) use heap_limit::{AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit};
+pub(crate) use heap_limit::{
+    AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, ask_others,
+};
 pub(crate) use heap_statistics::{HeapFigures, HeapSpace, heap_figures, heap_statistics};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};
 #[cfg(all(target_os = "linux", target_env = "gnu", target_arch = "x86_64"))]

@@ -36,6 +36,8 @@ pub(super) struct ProfilerSymbols {
         Option<unsafe extern "C" fn(*mut c_void, NearHeapLimitCallback, usize)>,
     pub(super) automatically_restore_initial_heap_limit:
         Option<unsafe extern "C" fn(*mut c_void, f64)>,
+    pub(super) add_gc_prologue_callback:
+        Option<unsafe extern "C" fn(*mut c_void, GcCallback, *mut c_void, c_int)>,
     pub(super) heap_statistics: Option<unsafe extern "C" fn(*mut c_void, *mut c_void)>,
     pub(super) number_of_heap_spaces: Option<unsafe extern "C" fn(*mut c_void) -> usize>,
     pub(super) heap_space_statistics:
@@ -154,6 +156,7 @@ fn load_profiler() -> Result<ProfilerSymbols, MissingSymbol> {
             add_near_heap_limit_callback: find(names::ADD_NEAR_HEAP_LIMIT_CALLBACK),
             remove_near_heap_limit_callback: find(names::REMOVE_NEAR_HEAP_LIMIT_CALLBACK),
             automatically_restore_initial_heap_limit: find(names::RESTORE_HEAP_LIMIT),
+            add_gc_prologue_callback: find(names::ADD_GC_PROLOGUE_CALLBACK),
             heap_statistics: find(names::HEAP_STATISTICS),
             number_of_heap_spaces: find(names::NUMBER_OF_HEAP_SPACES),
             heap_space_statistics: find(names::HEAP_SPACE_STATISTICS),
@@ -276,6 +279,9 @@ mod names {
     #[cfg(target_os = "linux")]
     pub(super) const WORKER_NEAR_HEAP_LIMIT: Names =
         &[c"_ZN4node6worker6Worker13NearHeapLimitEPvmm"];
+    pub(super) const ADD_GC_PROLOGUE_CALLBACK: Names = &[
+        c"_ZN2v87Isolate21AddGCPrologueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
+    ];
     pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[
         c"_ZN2v87Isolate21AddGCEpilogueCallbackEPFvPS0_NS_6GCTypeENS_15GCCallbackFlagsEPvES4_S2_",
     ];
@@ -329,6 +335,7 @@ mod names {
     pub(super) const ALLOCATION_PROFILE: Names = &[];
     pub(super) const UTF8_VALUE: Names = &[];
     pub(super) const SET_NEW_HANDLER: Names = &[];
+    pub(super) const ADD_GC_PROLOGUE_CALLBACK: Names = &[];
     pub(super) const ADD_GC_EPILOGUE_CALLBACK: Names = &[];
     pub(super) const REMOVE_GC_EPILOGUE_CALLBACK: Names = &[];
 

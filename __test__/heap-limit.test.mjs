@@ -1,0 +1,99 @@
+// Others that V8 asks when its heap is near the limit, registered before and after ours: ours is asked first all the same, and
+// they are asked then. Every leak runs into a limit of 32 MB.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { test } from 'node:test';
+
+import { startApp } from './support/app.mjs';
+import { makeTemporaryDirectory } from './support/files.mjs';
+import { buildLibrary } from './support/library.mjs';
+import { validateSnapshot } from './support/validate.mjs';
+
+const SMALL = ['--max-old-space-size=32'];
+
+// V8's flag would win over the worker's own limit.
+const OWN = ['--max-old-space-size=0'];
+
+/** Arms what `args.order` names, in that order, and leaks for ever: in this thread, or in a worker of it. */
+const leak = ({ args, worker, once }) => {
+  const body = ({ args }) => {
+    const arm = {
+      ours: () => require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit }),
+      node: () => require('node:v8').setHeapSnapshotNearHeapLimit(1),
+      addon() {
+        try {
+          process.dlopen({ exports: {} }, args.library);
+        } catch {
+          // It is no addon, and stays loaded all the same (nodelete).
+        }
+      },
+    };
+    for (const who of args.order.split(' ')) arm[who]();
+    const kept = (globalThis.kept = []);
+    // Node.js 26 does not end a worker that allocates nothing but arrays of numbers.
+    const one = args.inWorker ? (n) => ({ a: n, b: { c: n } }) : (n) => new Array(1000).fill(n + 0.5);
+    for (;;) kept.push(one(kept.length));
+  };
+  if (!args.inWorker) return body({ args });
+  const { Worker } = require('node:worker_threads');
+  const thread = new Worker(process.argv[1], { workerData: { source: body.toString(), args }, resourceLimits: { maxOldGenerationSizeMb: 32 } });
+  return once(thread, 'error').then(({ code }) => code);
+};
+
+function startLeak(t, directory, args, options = {}) {
+  return startApp(t, leak, { cwd: directory.path, args, nodeOptions: args.inWorker ? OWN : SMALL, ...options });
+}
+
+const isOfNode = (name) => /^Heap\..*\.heapsnapshot$/.test(name);
+
+for (const order of ['addon ours', 'ours addon']) {
+  test(`another addon's callback is asked after ours: ${order}`, async (t) => {
+    const library = buildLibrary(t, 'limit-callback');
+    if (library === undefined) return;
+    const directory = makeTemporaryDirectory(t);
+    const env = { LIMIT_CALLBACK_AFTER: directory.at('evidence.heapsnapshot'), LIMIT_CALLBACK_LOG: directory.at('log') };
+    const { signal, stderr } = await startLeak(t, directory, { order, library, atLimit: 'wait' }, { env }).ended();
+    assert.match(stderr, /JavaScript heap out of memory/);
+    assert.equal(signal, 'SIGABRT');
+    assert.match(fs.readFileSync(directory.at('log'), 'utf8'), /^(after\n)+$/);
+    await validateSnapshot(directory.at('evidence.heapsnapshot'));
+  });
+
+  test(`in a worker too, which ends alone: ${order}`, async (t) => {
+    const library = buildLibrary(t, 'limit-callback');
+    if (library === undefined) return;
+    const directory = makeTemporaryDirectory(t);
+    const log = { LIMIT_CALLBACK_AFTER: directory.at('evidence.heapsnapshot'), LIMIT_CALLBACK_LOG: directory.at('log') };
+    const env = { ...log, LIMIT_CALLBACK_LEAVES: '1' };
+    const app = startLeak(t, directory, { order, library, atLimit: 'wait', inWorker: true }, { env });
+    assert.equal(await app.result(), 'ERR_WORKER_OUT_OF_MEMORY');
+    assert.equal(fs.readFileSync(directory.at('log'), 'utf8'), 'after\n');
+    await validateSnapshot(directory.at('evidence.heapsnapshot'));
+  });
+}
+
+test('exit: the others are asked before the process ends', async (t) => {
+  const library = buildLibrary(t, 'limit-callback');
+  if (library === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const env = { LIMIT_CALLBACK_AFTER: directory.at('evidence.heapsnapshot'), LIMIT_CALLBACK_LOG: directory.at('log') };
+  const { code } = await startLeak(t, directory, { order: 'ours addon', library, atLimit: 'exit' }, { env }).ended();
+  assert.equal(code, 1);
+  assert.equal(fs.readFileSync(directory.at('log'), 'utf8'), 'after\n');
+  await validateSnapshot(directory.at('evidence.heapsnapshot'));
+});
+
+for (const [order, nodeOptions] of [['node ours', []], ['ours node', []], ['ours', ['--heapsnapshot-near-heap-limit=1']]]) {
+  test(`Node's own snapshot at the limit comes after ours: ${[order, ...nodeOptions].join(' ')}`, async (t) => {
+    const directory = makeTemporaryDirectory(t);
+    const app = startLeak(t, directory, { order, atLimit: 'exit' }, { nodeOptions: [...SMALL, ...nodeOptions] });
+    const { code, stderr } = await app.ended();
+    assert.match(stderr, /Generating Heapdump to[^]*Wrote snapshot to/);
+    assert.equal(code, 1);
+    const names = directory.names();
+    assert.deepEqual(names.filter((name) => !isOfNode(name)), ['evidence.heapsnapshot', 'evidence.heapsnapshot.json']);
+    await validateSnapshot(directory.at('evidence.heapsnapshot'));
+    await validateSnapshot(directory.at(names.find(isOfNode)));
+  });
+}
