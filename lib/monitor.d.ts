@@ -64,7 +64,7 @@ export interface MonitorOptions {
   cooldown?: Time | undefined;
   /** How far a figure has to fall below its limit to be told again. Default 10 %. */
   hysteresis?: Percentage | number | undefined;
-  /** How often resident memory and the control group are looked at. Default 1 s. */
+  /** How often resident memory and the control group are looked at, at least. Default 1 s. */
   interval?: Time | undefined;
   compress?: 'gzip' | 'zstd' | undefined;
   /** Permission bits of the snapshots. Default `0o600`. */

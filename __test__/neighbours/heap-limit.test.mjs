@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import { startApp } from '../support/app.mjs';
 import { makeTemporaryDirectory } from '../support/files.mjs';
-import { validateSnapshot } from '../support/validate.mjs';
+import { validateSnapshot } from '../../harness/validate.mjs';
 
 const PPROF = `${process.env.NEIGHBOURS}/node_modules/@datadog/pprof`;
 

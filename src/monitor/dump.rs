@@ -1,5 +1,6 @@
 //! From a crossing to a request, and from its end to the sidecar.
 
+use super::hold::Hold;
 use super::{Crossing, Monitor, Reason, Settings, Told, Why, directory, lock};
 use crate::error::SnapshotError;
 use crate::facts::{Cause, Entry};
@@ -24,16 +25,23 @@ impl Monitor {
         (self.announce)(Told::Skipped(reason, why, message));
     }
 
-    /// Begins a dump; whether it was begun. Its failure is told in any case.
-    pub(super) fn dump(self: &Arc<Self>, reason: Reason, crossing: Option<Crossing>) -> bool {
+    /// Begins a dump while memory grows by `speed` bytes a second; whether it was begun. Its failure is told in any case.
+    pub(super) fn dump(
+        self: &Arc<Self>,
+        reason: Reason,
+        crossing: Option<Crossing>,
+        speed: f64,
+    ) -> bool {
+        let hold = self.hold_if_urgent(speed);
         let heap = self.current_heap();
         if let Err(error) = self.check_disk(heap) {
             (self.announce)(Told::Ended(reason, Err(error), None));
             return false;
         }
         // An exiting process forks nothing any more.
-        let begun =
-            signal::while_accepting(|| !self.is_stopped() && self.begin(reason, crossing, heap));
+        let begun = signal::while_accepting(|| {
+            !self.is_stopped() && self.begin(reason, crossing, heap, hold)
+        });
         begun.unwrap_or(false)
     }
 
@@ -42,12 +50,13 @@ impl Monitor {
         reason: Reason,
         crossing: Option<Crossing>,
         heap: Option<HeapFigures>,
+        hold: Option<Hold>,
     ) -> bool {
         let (opened, sidecar) = match &self.settings.name {
             None => self.open(reason, crossing, heap),
             Some(name) => self.open_named(name, reason, crossing, heap),
         };
-        let listener = Dump { monitor: Arc::clone(self), reason, sidecar };
+        let listener = Dump { monitor: Arc::clone(self), reason, sidecar, hold };
         self.busy.store(true, SeqCst);
         let settings = &self.settings;
         let output = match opened {
@@ -185,6 +194,8 @@ struct Dump {
     monitor: Arc<Monitor>,
     reason: Reason,
     sidecar: Sidecar,
+    /// Until the end.
+    hold: Option<Hold>,
 }
 
 impl Listener for Dump {
@@ -192,7 +203,10 @@ impl Listener for Dump {
         announce_request(self.reason.name(), request);
     }
 
-    fn done(mut self: Box<Self>, result: Result<Report, SnapshotError>) {
+    fn done(mut self: Box<Self>, mut result: Result<Report, SnapshotError>) {
+        if let (Ok(report), Some(hold)) = (&mut result, &self.hold) {
+            report.pause = report.pause.max(hold.time());
+        }
         let written = self.sidecar.finish(&result).is_ok();
         let sidecar = written.then(|| self.sidecar.path().to_owned());
         // The schedule has a clock of its own.

@@ -4,9 +4,12 @@
 //! clock. What [`rules`] find over its limit becomes an ordinary request of the queue, unless the [`directory`] shows that the
 //! last one is too recent. The JavaScript thread is needed for the fork alone.
 
+mod clock;
 mod directory;
 mod dump;
+mod hold;
 mod rules;
+mod watcher;
 
 pub(crate) use directory::{Keep, snapshot_name, wall_clock};
 pub(crate) use rules::{Crossing, Limit, Reason};
@@ -15,18 +18,14 @@ use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::facts;
 use crate::filename::{EXTENSION, NamePattern};
-use crate::process;
-use crate::snapshot::{
-    AtLimit, NearLimitSettings, Origin, Report, RequestOptions, float, sidecar_of,
-};
+use crate::process::{self, Bell};
+use crate::snapshot::{AtLimit, NearLimitSettings, Origin, Report, RequestOptions, sidecar_of};
 use crate::v8::{GcWatch, HeapFigures, Isolate, OnFullGc, heap_figures};
-use rules::{Growth, Threshold};
-use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use watcher::Watcher;
 
 /// What is watched, and what may be done.
 pub(crate) struct Settings {
@@ -38,7 +37,7 @@ pub(crate) struct Settings {
     /// In percent, and bytes at least.
     pub(crate) growth: Option<(f64, f64)>,
     pub(crate) every: Option<Duration>,
-    /// How often resident memory and the control group are looked at.
+    /// How often resident memory and the control group are looked at, at least.
     pub(crate) interval: Duration,
     /// The part of a limit.
     pub(crate) hysteresis: f64,
@@ -50,6 +49,12 @@ pub(crate) struct Settings {
     pub(crate) options: RequestOptions,
     pub(crate) file_mode: u32,
     pub(crate) origin: Origin,
+}
+
+impl Settings {
+    fn watches_by_the_clock(&self) -> bool {
+        self.limits.iter().any(|&(reason, _)| matches!(reason, Reason::Rss | Reason::Cgroup))
+    }
 }
 
 /// What JavaScript hears of.
@@ -88,7 +93,7 @@ pub(crate) struct Monitor {
     settings: Settings,
     announce: Announce,
     inbox: Mutex<Inbox>,
-    arrived: Condvar,
+    bell: Bell,
     /// A dump of this monitor is not done.
     busy: AtomicBool,
     /// The limit that a dump was for that was begun and failed.
@@ -122,12 +127,16 @@ impl Monitor {
     ) -> std::io::Result<(Arc<Monitor>, Vec<String>)> {
         // So that a thread that never returns to its event loop can be dumped: this needs JavaScript's context.
         let _ = environment.platform();
+        let mut bell = Bell::new()?;
+        if settings.watches_by_the_clock() {
+            bell.listen_to_groups();
+        }
         let monitor = Arc::new(Monitor {
             environment: Arc::clone(environment),
             settings,
             announce,
             inbox: Mutex::default(),
-            arrived: Condvar::new(),
+            bell,
             busy: AtomicBool::new(false),
             failed: Mutex::default(),
             gc_watch: Mutex::default(),
@@ -155,7 +164,7 @@ impl Monitor {
         if !std::mem::replace(&mut self.lock_inbox().stopped, true) {
             facts::monitor_stopped();
         }
-        self.arrived.notify_all();
+        self.bell.ring();
         if let (Some(watch), Ok(isolate)) = (lock(&self.gc_watch).take(), Isolate::current()) {
             watch.stop(isolate);
         }
@@ -255,193 +264,8 @@ impl OnFullGc for Monitor {
         inbox.collected = Some(figures);
         inbox.last = Some(figures);
         drop(inbox);
-        self.arrived.notify_all();
+        self.bell.ring();
     }
-}
-
-/// What the monitor's thread keeps.
-struct Watcher {
-    thresholds: Vec<Threshold>,
-    growth: Option<Growth>,
-    next_look: Option<Instant>,
-    next_scheduled: Option<Instant>,
-    /// When the last dump for a threshold was begun, and when the next one may be.
-    not_before: Option<Instant>,
-}
-
-/// A failed dump is not tried again sooner, whatever the cooldown.
-const AFTER_FAILURE: Duration = Duration::from_secs(60);
-
-/// Why the thread woke up.
-enum Turn {
-    Stopped,
-    Collected(HeapFigures),
-    Time,
-}
-
-impl Watcher {
-    fn new(settings: &Settings, figures: HeapFigures) -> Watcher {
-        let now = Instant::now();
-        let by_the_clock =
-            |&(reason, _): &(Reason, _)| matches!(reason, Reason::Rss | Reason::Cgroup);
-        Watcher {
-            thresholds: settings
-                .limits
-                .iter()
-                .map(|&(reason, limit)| Threshold::new(reason, limit, settings.hysteresis))
-                .collect(),
-            growth: settings
-                .growth
-                .map(|(percent, at_least)| Growth::new(percent, at_least, float(figures.used))),
-            next_look: settings.limits.iter().any(by_the_clock).then_some(now),
-            next_scheduled: settings.every.map(|every| {
-                let newest =
-                    directory::newest_scheduled(&settings.directory, settings.name.as_ref());
-                now + newest.map_or(every, |at| every.saturating_sub(age(at)))
-            }),
-            not_before: None,
-        }
-    }
-
-    fn run(&mut self, monitor: &Arc<Monitor>) {
-        monitor.prune();
-        loop {
-            match self.wait(monitor) {
-                Turn::Stopped => return,
-                Turn::Collected(figures) => self.judge_heap(monitor, figures),
-                Turn::Time => self.judge_by_the_clock(monitor),
-            }
-        }
-    }
-
-    fn wait(&self, monitor: &Monitor) -> Turn {
-        let deadline = [self.next_look, self.next_scheduled].into_iter().flatten().min();
-        let mut inbox = monitor.lock_inbox();
-        loop {
-            if inbox.stopped {
-                return Turn::Stopped;
-            }
-            if let Some(figures) = inbox.collected.take() {
-                return Turn::Collected(figures);
-            }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            inbox = match left {
-                Some(Duration::ZERO) => return Turn::Time,
-                Some(left) => {
-                    let waited = monitor.arrived.wait_timeout(inbox, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => monitor.arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-
-    fn judge_heap(&mut self, monitor: &Arc<Monitor>, figures: HeapFigures) {
-        let whole = float(figures.limit);
-        self.judge(monitor, |reason| match reason {
-            Reason::Used => Some((float(figures.used), whole)),
-            Reason::External => Some((float(figures.external), 0.0)),
-            _ => None,
-        });
-        if let Some(crossing) = self.growth.as_mut().and_then(|it| it.judge(float(figures.used))) {
-            self.answer(monitor, crossing);
-        }
-    }
-
-    fn judge_by_the_clock(&mut self, monitor: &Arc<Monitor>) {
-        let now = Instant::now();
-        if self.next_look.is_some_and(|at| at <= now) {
-            self.next_look = Some(now + monitor.settings.interval);
-            self.judge(monitor, |reason| match reason {
-                Reason::Rss => Some((float(process::resident()?), 0.0)),
-                Reason::Cgroup => {
-                    process::group_use().map(|group| (float(group.used), float(group.limit)))
-                }
-                _ => None,
-            });
-        }
-        if let (Some(at), Some(every)) = (self.next_scheduled, monitor.settings.every)
-            && at <= now
-        {
-            self.next_scheduled = Some(now + every);
-            if monitor.busy.load(SeqCst) {
-                monitor.skip(
-                    Reason::Schedule,
-                    Why::Busy,
-                    "the last snapshot is not done".to_owned(),
-                );
-            } else {
-                monitor.dump(Reason::Schedule, None);
-            }
-        }
-    }
-
-    /// `figure`: the value of a reason, and what its limit in percent is of.
-    fn judge(&mut self, monitor: &Arc<Monitor>, figure: impl Fn(Reason) -> Option<(f64, f64)>) {
-        if let Some(failed) = lock(&monitor.failed).take() {
-            self.try_again(failed, monitor.settings.cooldown);
-        }
-        for index in 0..self.thresholds.len() {
-            let Some(threshold) = self.thresholds.get_mut(index) else { return };
-            let Some((value, whole)) = figure(threshold.reason) else { continue };
-            let Some(crossing) = threshold.judge(value, whole) else { continue };
-            if self.answer(monitor, crossing)
-                && let Some(threshold) = self.thresholds.get_mut(index)
-            {
-                threshold.answered();
-            }
-        }
-    }
-
-    fn try_again(&mut self, failed: Reason, cooldown: Duration) {
-        for threshold in self.thresholds.iter_mut().filter(|it| it.reason == failed) {
-            threshold.unanswered();
-        }
-        self.not_before = Some(Instant::now() + AFTER_FAILURE.max(cooldown));
-    }
-
-    /// Whether a snapshot was begun.
-    fn answer(&mut self, monitor: &Arc<Monitor>, crossing: Crossing) -> bool {
-        if crossing.is_new {
-            crate::snapshot::remember_threshold(json!({
-                "time": format!("{:?}", chrono::Utc::now()),
-                "reason": crossing.reason.name(),
-                "value": crossing.value,
-                "limit": crossing.limit,
-            }));
-            (monitor.announce)(Told::Threshold(crossing));
-        }
-        let Settings { directory, name, cooldown, .. } = &monitor.settings;
-        let skip = |why, message: String| {
-            if crossing.is_new {
-                monitor.skip(crossing.reason, why, message);
-            }
-            false
-        };
-        if monitor.busy.load(SeqCst) {
-            return skip(Why::Busy, "the last snapshot is not done".to_owned());
-        }
-        let own = self.not_before.map(|at| at.saturating_duration_since(Instant::now()));
-        if let Some(left) = own.filter(|left| !left.is_zero()) {
-            return skip(Why::Cooldown, message_of(left));
-        }
-        // What an earlier process left behind, or another one of the same directory.
-        let newest = directory::newest_for_a_threshold(directory, name.as_ref());
-        let left = newest.map_or(Duration::ZERO, |at| cooldown.saturating_sub(age(at)));
-        if !left.is_zero() {
-            // Not looked at again before: a directory may be large.
-            self.not_before = Some(Instant::now() + left);
-            return skip(Why::Cooldown, message_of(left));
-        }
-        let begun = monitor.dump(crossing.reason, Some(crossing));
-        let wait = if begun { *cooldown } else { AFTER_FAILURE.max(*cooldown) };
-        self.not_before = Some(Instant::now() + wait);
-        begun
-    }
-}
-
-fn message_of(left: Duration) -> String {
-    format!("the cooldown ends in {:.0} s", left.as_secs_f64().ceil())
 }
 
 /// A time in the future, of another clock, is as far away as one in the past.

@@ -86,12 +86,21 @@ impl Threshold {
         Threshold { reason, limit, hysteresis, state: State::Below }
     }
 
-    /// `whole` is what a limit in percent is of.
-    pub(super) fn judge(&mut self, value: f64, whole: f64) -> Option<Crossing> {
-        let limit = match self.limit {
+    fn limit_of(&self, whole: f64) -> f64 {
+        match self.limit {
             Limit::Bytes(bytes) => bytes,
             Limit::Percent(percent) => whole * percent / 100.0,
-        };
+        }
+    }
+
+    /// What is left below the limit of a figure that has not crossed it; below 0 it is about to be judged.
+    pub(super) fn room(&self, value: f64, whole: f64) -> Option<f64> {
+        (self.state == State::Below).then(|| self.limit_of(whole) - value)
+    }
+
+    /// `whole` is what a limit in percent is of.
+    pub(super) fn judge(&mut self, value: f64, whole: f64) -> Option<Crossing> {
+        let limit = self.limit_of(whole);
         if value < limit {
             if value < limit * (1.0 - self.hysteresis) {
                 self.state = State::Below;

@@ -7,6 +7,10 @@
 mod linux;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{Bell, Gauges, Woken};
 
 #[cfg(unix)]
 mod uv_signal;

@@ -176,7 +176,9 @@ impl NearLimit {
         match self.settings.at_limit {
             AtLimit::Continue | AtLimit::Wait => true,
             AtLimit::Exit if gave_up => true,
-            AtLimit::Exit if self.environment.is_main => exit_after_others(heap.current, heap.initial),
+            AtLimit::Exit if self.environment.is_main => {
+                exit_after_others(heap.current, heap.initial)
+            }
             AtLimit::Exit => false,
         }
     }

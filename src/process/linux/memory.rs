@@ -88,15 +88,34 @@ pub(crate) struct MemorySources {
 
 /// One directory of a memory control group hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Group {
-    directory: PathBuf,
-    version: Version,
+pub(super) struct Group {
+    pub(super) directory: PathBuf,
+    pub(super) version: Version,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     V1,
     V2,
+}
+
+impl Version {
+    /// The file that says what a group uses, and those that say its limit: the smallest of them. No limit is a number near 2^63
+    /// (version 1) or the word "max". Above `memory.high` the kernel slows every member down.
+    pub(super) fn files(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Version::V1 => ("memory.usage_in_bytes", &["memory.limit_in_bytes"]),
+            Version::V2 => ("memory.current", &["memory.max", "memory.high"]),
+        }
+    }
+
+    /// The line of `memory.stat` that says what counts as used but goes first: clean file pages.
+    pub(super) fn reclaimable(self) -> &'static str {
+        match self {
+            Version::V1 => "total_inactive_file",
+            Version::V2 => "inactive_file",
+        }
+    }
 }
 
 impl MemorySources {
@@ -144,14 +163,11 @@ impl MemorySources {
 
     /// What the group that is nearest to its limit uses of it.
     pub(crate) fn group_use(&self) -> Option<GroupUse> {
-        // Without a limit, version 1 shows a number near 2^63.
-        const NO_LIMIT: u64 = 1 << 60;
-        let limited = self.groups.iter().filter_map(Group::usage);
-        // By what is used of the limit, compared without a division.
-        limited.filter(|group| group.limit > 0 && group.limit < NO_LIMIT).max_by(|a, b| {
-            let product = |x: u64, y: u64| u128::from(x) * u128::from(y);
-            product(a.used, b.limit).cmp(&product(b.used, a.limit))
-        })
+        most_used(self.groups.iter().filter_map(Group::usage))
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
     /// How often the kernel has killed a process of these groups or of the machine for lack of memory.
@@ -180,25 +196,10 @@ impl Group {
 
     fn usage(&self) -> Option<GroupUse> {
         let read = |file: &str| number(&self.directory.join(file));
-        let (limit, used, reclaimable) = match self.version {
-            // No limit is a number near 2^63 here, which never is the nearest.
-            Version::V1 => (
-                read("memory.limit_in_bytes")?,
-                read("memory.usage_in_bytes")?,
-                self.stat("total_inactive_file"),
-            ),
-            // No limit is the word "max". Above memory.high the kernel slows every member down.
-            Version::V2 => {
-                let limits = [read("memory.max"), read("memory.high")];
-                (
-                    limits.into_iter().flatten().min()?,
-                    read("memory.current")?,
-                    self.stat("inactive_file"),
-                )
-            }
-        };
-        // Clean file pages count as used but go first.
-        Some(GroupUse { used: used.saturating_sub(reclaimable), limit })
+        let (usage, limits) = self.version.files();
+        let limit = limits.iter().filter_map(|file| read(file)).min()?;
+        let reclaimable = self.stat(self.version.reclaimable());
+        Some(GroupUse { used: read(usage)?.saturating_sub(reclaimable), limit })
     }
 
     fn stat(&self, name: &str) -> u64 {
@@ -211,6 +212,16 @@ impl Group {
     fn kills_as_one(&self) -> bool {
         self.version == Version::V2 && number(&self.directory.join("memory.oom.group")) == Some(1)
     }
+}
+
+/// By what is used of the limit, compared without a division; without a limit a group does not count.
+pub(super) fn most_used(groups: impl Iterator<Item = GroupUse>) -> Option<GroupUse> {
+    // Without a limit, version 1 shows a number near 2^63.
+    const NO_LIMIT: u64 = 1 << 60;
+    groups.filter(|group| group.limit > 0 && group.limit < NO_LIMIT).max_by(|a, b| {
+        let product = |x: u64, y: u64| u128::from(x) * u128::from(y);
+        product(a.used, b.limit).cmp(&product(b.used, a.limit))
+    })
 }
 
 struct Mount {
@@ -267,7 +278,7 @@ fn soft_limit(limits: &str, name: &str) -> Option<u64> {
 }
 
 /// A `name number` line.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(super) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
 }
 

@@ -1,7 +1,9 @@
 //! Linux: the forked child, from the pages it needs to its end.
 
+mod bell;
 mod child;
 mod fork;
+mod gauges;
 mod memory;
 #[cfg(all(target_env = "gnu", target_arch = "x86_64"))]
 mod name_buffers;
@@ -15,8 +17,10 @@ mod shared;
 mod thread_number;
 mod watch;
 
+pub(crate) use bell::{Bell, Woken};
 pub(crate) use child::{ChildSetup, private_memory};
 pub(crate) use fork::{Child, fork_child};
+pub(crate) use gauges::Gauges;
 #[cfg(test)]
 pub(crate) use memory::Bound;
 pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, resident};

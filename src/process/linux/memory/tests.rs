@@ -149,3 +149,27 @@ fn without_a_limit_there_is_no_use_of_it() {
 fn this_process_is_resident() {
     assert!(resident().is_some_and(|bytes| bytes > MIB / 4));
 }
+
+#[test]
+fn gauges_say_the_same_of_version_2_as_often_as_they_are_asked() {
+    use super::super::gauges::Gauges;
+    let fixture = Fixture::new("gauges", V2_MOUNT, "0::/pod/app\n");
+    fixture
+        .file("sys/fs/cgroup/pod/app/memory.max", "max\n")
+        .file("sys/fs/cgroup/pod/app/memory.current", "1")
+        .file("sys/fs/cgroup/pod/app/memory.stat", "inactive_file 0\n")
+        .file("sys/fs/cgroup/pod/memory.max", &format!("{}\n", 512 * MIB))
+        .file("sys/fs/cgroup/pod/memory.high", &format!("{}\n", 500 * MIB))
+        .file("sys/fs/cgroup/pod/memory.current", &format!("{}\n", 300 * MIB))
+        .file("sys/fs/cgroup/pod/memory.stat", &format!("inactive_file {}\n", 100 * MIB));
+    let sources = MemorySources::find(&fixture.0);
+    let gauges = Gauges::of(&sources);
+    let use_of = |used| Some(GroupUse { used: used * MIB, limit: 500 * MIB });
+    assert_eq!(gauges.group_use_with_cache(), use_of(300));
+    assert_eq!(gauges.group_use(), use_of(200));
+    assert_eq!(gauges.group_use(), sources.group_use());
+    fixture.file("sys/fs/cgroup/pod/memory.current", &format!("{}\n", 450 * MIB));
+    assert_eq!(gauges.group_use_with_cache(), use_of(450));
+    assert_eq!(gauges.group_use(), use_of(350));
+    assert!(gauges.resident().is_some_and(|bytes| bytes > MIB));
+}
