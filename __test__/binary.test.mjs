@@ -24,7 +24,7 @@ function makeInstallation(t, binaries) {
 }
 
 /** Loads it as on that platform: what it threw, or the addon's `name`. */
-async function load(t, directory, { platform, arch, versions = {} }) {
+async function load(t, directory, { platform, arch, versions = {}, flags = [] }) {
   const source = `
     Object.defineProperty(process, 'platform', { value: ${JSON.stringify(platform)} });
     Object.defineProperty(process, 'arch', { value: ${JSON.stringify(arch)} });
@@ -35,8 +35,8 @@ async function load(t, directory, { platform, arch, versions = {} }) {
     } catch ({ code, message }) {
       console.log(JSON.stringify({ code, message }));
     }`;
-  const { stdout, stderr } = await startProgram(t, [process.execPath, '-e', source], { cwd: directory.path }).ended();
-  assert.equal(stderr, '');
+  const { stdout, stderr } = await startProgram(t, [process.execPath, ...flags, '-e', source], { cwd: directory.path }).ended();
+  if (flags.length === 0) assert.equal(stderr, '');
   return JSON.parse(stdout);
 }
 
@@ -53,33 +53,62 @@ test('gnu or musl is what loads', async (t) => {
   assert.equal(await name({ [musl]: working('musl') }), 'musl');
 });
 
-test('one for each other platform', async (t) => {
-  for (const [name, platform, arch] of [
-    ['heapdump-rs-darwin-x64', 'darwin', 'x64'],
-    ['heapdump-rs-darwin-arm64', 'darwin', 'arm64'],
-    ['heapdump-rs-win32-x64-msvc', 'win32', 'x64'],
-    ['heapdump-rs-win32-arm64-msvc', 'win32', 'arm64'],
-  ]) {
+test('the package of each platform', async (t) => {
+  for (const name of Object.keys(readJson('package.json').optionalDependencies)) {
+    const [platform, arch] = name.slice('heapdump-rs-'.length).split('-');
     const loaded = await load(t, makeInstallation(t, { [name]: working(name) }), { platform, arch });
     assert.deepEqual(loaded, { name });
   }
+});
+
+test('a binary that was built here comes before the installed one', async (t) => {
+  const target = fs.readdirSync(ROOT).find((name) => name.endsWith('.node')).split('.')[1];
+  const directory = makeInstallation(t, { [`heapdump-rs-${target}`]: working('installed') });
+  fs.copyFileSync(path.join(ROOT, `heapdump-rs.${target}.node`), directory.at(`heapdump-rs.${target}.node`));
+  assert.deepEqual(await load(t, directory, process), {});
+  fs.writeFileSync(directory.at(`heapdump-rs.${target}.node`), 'no binary');
+  assert.deepEqual(await load(t, directory, process), { name: 'installed' });
 });
 
 test('without the package: the platform, what was tried, how to install it', async (t) => {
   const { code, message } = await load(t, makeInstallation(t, {}), { platform: 'linux', arch: 'x64' });
   assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
   assert.match(message, new RegExp(`no binary that loads on linux-x64 with Node\\.js ${process.versions.node}\\.`));
-  for (const name of [
-    '../heapdump-rs.linux-x64-gnu.node',
-    'heapdump-rs-linux-x64-gnu',
-    '../heapdump-rs.linux-x64-musl.node',
-    'heapdump-rs-linux-x64-musl',
-  ]) {
+  for (const name of ['heapdump-rs-linux-x64-gnu', 'heapdump-rs-linux-x64-musl']) {
     assert.ok(message.includes(`  ${name}: Cannot find module '${name}'`), message);
   }
   assert.match(message, /--omit=optional/);
   assert.doesNotMatch(message, /does not load/);
 });
+
+const PERMISSION = Number(process.versions.node.split('.')[0]) < 22 ? '--experimental-permission' : '--permission';
+
+for (const [flags, advice] of [
+  [[PERMISSION, '--allow-fs-read=*'], /\nNode's permission model \(--permission\) allows no addons: start Node\.js with --allow-addons as well$/],
+  [['--no-addons'], /\nAddons are turned off: take --no-addons out of Node\.js' command line, NODE_OPTIONS or the worker's execArgv$/],
+  [[PERMISSION, '--allow-fs-read=*', '--allow-addons', '--no-addons'], /\nAddons are turned off: take --no-addons out/],
+]) {
+  test(`with ${flags.join(' ')}: which flag is in the way`, async (t) => {
+    const [target] = fs.readdirSync(ROOT).filter((name) => name.endsWith('.node'));
+    const directory = makeInstallation(t, {});
+    fs.copyFileSync(path.join(ROOT, target), directory.at(target));
+    const { code, message } = await load(t, directory, { platform: process.platform, arch: process.arch, flags });
+    assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
+    assert.match(message, advice);
+    assert.doesNotMatch(message, /Install again|does not load/);
+  });
+}
+
+for (const [how, source] of [
+  ['as an ES module', "throw new ReferenceError('require is not defined in ES module scope, you can use import instead')"],
+  ['by esbuild, as an ES module', "throw new Error('Dynamic require of \"heapdump-rs-linux-x64-gnu\" is not supported')"],
+  ['into a single executable', "throw Object.assign(new Error('No such built-in module'), { code: 'ERR_UNKNOWN_BUILTIN_MODULE' })"],
+]) {
+  test(`bundled ${how}: leave it outside`, async (t) => {
+    const { message } = await load(t, makeInstallation(t, { 'heapdump-rs-linux-x64-gnu': source }), { platform: 'linux', arch: 'x64' });
+    assert.match(message, /\nA bundler has made this program.*outside of the bundle.*docs\/bundlers\.md says how$/);
+  });
+}
 
 test('a binary that does not load: the reason', async (t) => {
   const directory = makeInstallation(t, { 'heapdump-rs-linux-x64-gnu': BROKEN });
