@@ -9,7 +9,7 @@ import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startProgram } from './support/app.mjs';
 import { evidenceAtTheLimit } from './support/evidence.mjs';
-import { makeTemporaryDirectory } from './support/files.mjs';
+import { atEndOf, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
 
 const REGISTER = path.join(ROOT, 'lib/register.js');
@@ -120,4 +120,77 @@ test('a worker has its own heap watched, the process once', async (t) => {
     return found.length > 0 && found;
   });
   assert.ok(JSON.parse(fs.readFileSync(directory.at(name), 'utf8')).thread > 0);
+});
+
+const WATCHED = 'rss=10MB,interval=20ms';
+
+test('in a package manager it does nothing, and the application that it starts is watched', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.writeFileSync(directory.at('package.json'), JSON.stringify({ scripts: { start: 'node app.js' } }));
+  fs.writeFileSync(directory.at('app.js'), IDLE);
+  const env = { NODE_OPTIONS: `--require ${REGISTER}`, NODE_HEAPDUMP_OPTIONS: `${WATCHED},dir=${directory.at('dumps')},bogus` };
+  // A group of its own: npm, its shell and the application end together.
+  const npm = startProgram(t, ['npm', 'start', '--no-update-notifier'], { cwd: directory.path, env, spawn: { detached: true } });
+  atEndOf(t, () => process.kill(-npm.pid, 'SIGKILL'));
+  await npm.says(/^heapdump-rs: rss: .* is complete/m, { on: 'stderr' });
+  assert.equal(npm.stderr.match(/unrecognized option/g).length, 1);
+  const [name, ...others] = directory.names('dumps').filter((name) => name.endsWith('.json'));
+  assert.deepEqual(others, []);
+  assert.equal(JSON.parse(fs.readFileSync(directory.at('dumps', name), 'utf8')).program, fs.realpathSync(directory.at('app.js')));
+});
+
+for (const [manager, script, files] of [
+  ['npm', 'npm/bin/npm-cli.js', { 'npm/package.json': '{"name":"npm"}' }],
+  ['pnpm', 'pnpm/bin/pnpm.cjs', { 'pnpm/package.json': '{"name":"pnpm"}', 'pnpm/bin/package.json': '{"type":"commonjs"}' }],
+  ['Yarn 1', 'yarn-v1.22.22/bin/yarn.js', { 'yarn-v1.22.22/package.json': '{"name":"yarn"}' }],
+  ['Yarn 4, committed', 'app/.yarn/releases/yarn-4.18.1.cjs', { 'app/package.json': '{"name":"app"}' }],
+  ['corepack', 'corepack/dist/yarn.js', { 'corepack/package.json': '{"name":"corepack"}' }],
+  ['what corepack has fetched', 'corepack/v1/yarn/4.18.1/yarn.js', { 'corepack/v1/yarn/4.18.1/.corepack': '{}' }],
+]) {
+  test(`a package manager by what it runs: ${manager}, also by a link and in its worker threads`, async (t) => {
+    const directory = makeTemporaryDirectory(t);
+    for (const [name, text] of Object.entries({ ...files, [script]: '' })) {
+      fs.mkdirSync(path.dirname(directory.at(name)), { recursive: true });
+      fs.writeFileSync(directory.at(name), text);
+    }
+    const loaded = `process.stdout.write(String(Object.keys(require.cache).some((file) => file.endsWith('native.js'))) + '\\n');`;
+    fs.writeFileSync(directory.at(script), `${loaded} new (require('node:worker_threads').Worker)(${JSON.stringify(loaded)}, { eval: true });`);
+    fs.symlinkSync(directory.at(script), directory.at('link'));
+    const env = { NODE_HEAPDUMP_OPTIONS: `${WATCHED},dir=${directory.at('dumps')}` };
+    for (const started of [directory.at(script), directory.at('link')]) {
+      const node = [process.execPath, '--require', REGISTER, started];
+      assert.deepEqual(await startProgram(t, node, { cwd: directory.path, env }).ended(), {
+        code: 0, signal: null, stdout: 'false\nfalse\n', stderr: '',
+      });
+    }
+    assert.ok(!directory.names().includes('dumps'));
+  });
+}
+
+test('a script of a project with such a dependency, or with words of such a name, is an application', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('npm/bin'), { recursive: true });
+  fs.writeFileSync(directory.at('package.json'), '{"name":"app","dependencies":{"npm":"11"}}');
+  fs.writeFileSync(directory.at('npm/bin/npm-cli.js'), IDLE);
+  const env = { NODE_HEAPDUMP_OPTIONS: `${WATCHED},dir=${directory.at('dumps')}` };
+  const node = [process.execPath, '--require', REGISTER, directory.at('npm/bin/npm-cli.js')];
+  await startProgram(t, node, { cwd: directory.path, env }).says(/^heapdump-rs: rss: .* is complete/m, { on: 'stderr' });
+});
+
+test('a cooldown is of one program: another one in the same directory is not silenced, a second start is', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  for (const name of ['job.js', 'app.js']) fs.writeFileSync(directory.at(name), IDLE);
+  const env = { NODE_HEAPDUMP_OPTIONS: `${WATCHED},dir=${directory.at('dumps')}` };
+  const run = (name, node = []) => startProgram(t, [process.execPath, ...node, '--require', REGISTER, directory.at(name)], { cwd: directory.path, env });
+  const programs = () => directory.names('dumps').filter((name) => name.endsWith('.json'))
+    .map((name) => path.basename(JSON.parse(fs.readFileSync(directory.at('dumps', name), 'utf8')).program));
+  for (const name of ['job.js', 'app.js']) {
+    await run(name).says(/^heapdump-rs: rss: .* is complete/m, { on: 'stderr' });
+  }
+  assert.deepEqual(programs().sort(), ['app.js', 'job.js']);
+  // It says why it takes none.
+  const again = directory.at('again.cjs');
+  fs.writeFileSync(again, `require('node:diagnostics_channel').subscribe('heapdump-rs:monitor', ({ type, why }) => console.log(type, why));`);
+  await run('app.js', ['--require', again]).says(/^skipped cooldown$/m);
+  assert.equal(programs().length, 2);
 });

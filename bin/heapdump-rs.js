@@ -4,9 +4,12 @@
 // The command line: commands that deal with processes are lib/cli/, all others are the addon's.
 
 const OWN = {
-  ps: ['../lib/cli/ps.js', 'Lists the Node.js processes of this machine, and how each would be asked'],
-  'node-snapshot': ['../lib/cli/node-snapshot.js', "Fetches a process' snapshot: from an HTTP endpoint, or by its pid"],
-  doctor: ['../lib/cli/doctor.js', 'What a dump would meet here, or in another process'],
+  ps: [() => require('../lib/cli/ps.js'), 'Lists the Node.js processes of this machine, and how each would be asked'],
+  'node-snapshot': [
+    () => require('../lib/cli/node-snapshot.js'),
+    "Fetches a process' snapshot: from an HTTP endpoint, or by its pid",
+  ],
+  doctor: [() => require('../lib/cli/doctor.js'), 'What a dump would meet here, or in another process'],
 };
 
 const [first, ...rest] = process.argv.slice(2);
@@ -14,7 +17,7 @@ const asked = first === 'help' ? rest[0] : first;
 
 if (Object.hasOwn(OWN, asked ?? '')) {
   const { run } = require('../lib/cli/command.js');
-  run(require(OWN[asked][0]), first === 'help' ? ['--help'] : rest);
+  run(OWN[asked][0](), first === 'help' ? ['--help'] : rest);
 } else {
   const { addon } = require('../lib/native.js');
   process.exitCode = addon.runCommand(process.argv.slice(2));

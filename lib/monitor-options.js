@@ -10,6 +10,7 @@ const { threadId } = require('node:worker_threads');
 const { monitorDirectory } = require('./directory.js');
 const { invalidType, invalidValue } = require('./errors.js');
 const { readName } = require('./names.js');
+const { program } = require('./program.js');
 const { toBytes, toPercent, toMilliseconds } = require('./quantities.js');
 
 /** Where nothing but a percentage can be meant. */
@@ -48,6 +49,7 @@ function normalizeMonitor(options) {
     host: os.hostname(),
     node: process.version,
     thread: threadId,
+    program: program(),
   };
 }
 

@@ -69,10 +69,10 @@ function flags({ code, resource }) {
     .join('. ');
 }
 
-/** An ES module has no `require` and no `__dirname`; esbuild puts a function in its place, a single executable another one. */
+/** What a bundler made of `require`: an ES module has neither it nor `__dirname`, a single executable's knows only built-in modules. */
 function isBundlers(error) {
   if (error?.code === 'ERR_UNKNOWN_BUILTIN_MODULE') return true;
   return /^(?:require|__dirname|__filename) is not defined|^Dynamic require of /.test(error?.message ?? '');
 }
 
-module.exports = { noBinary };
+module.exports = { noBinary, isBundlers };

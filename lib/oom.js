@@ -16,6 +16,7 @@ const { inDefaultDirectory } = require('./directory.js');
 const { normalize } = require('./options.js');
 const { toError, invalidType, invalidValue } = require('./errors.js');
 const { EXTENSION: SNAPSHOT, expandName, readName } = require('./names.js');
+const { program } = require('./program.js');
 const { toReport, publish } = require('./report.js');
 const { takeWithSidecar } = require('./sidecar.js');
 const { writeSnapshot } = require('./promises.js');
@@ -131,6 +132,7 @@ function armAtLimit({ file, pattern }, atLimit, keepRecord, then) {
     host: os.hostname(),
     node: process.version,
     thread: threadId,
+    program: program(),
   };
   try {
     checkPermission(file);

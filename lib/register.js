@@ -9,9 +9,16 @@ const { isMainThread } = require('node:worker_threads');
 const OF_THE_PROCESS = ['rss', 'cgroup', 'every'];
 
 try {
-  register();
+  if (!inPackageManager()) register();
 } catch (error) {
   say(`nothing is watched: ${error.message.split('\n', 1)[0]}`);
+}
+
+/** `NODE_OPTIONS` of an image reach npm, yarn and corepack too: what they run is the application, they are not. */
+function inPackageManager() {
+  const { program, isPackageManager } = require('./program.js');
+  const script = program();
+  return script !== undefined && isPackageManager(script);
 }
 
 function register() {

@@ -9,6 +9,7 @@ const v8 = require('node:v8');
 const { threadId } = require('node:worker_threads');
 
 const { writeWhole } = require('./new-file.js');
+const { program } = require('./program.js');
 const { writeSnapshot } = require('./promises.js');
 
 /** Takes a snapshot for a threshold; resolves with its path. The JSON is written before, and again at the end. */
@@ -23,6 +24,7 @@ async function takeWithSidecar(file, threshold) {
     host: os.hostname(),
     node: process.version,
     thread: threadId,
+    program: program(),
     threshold,
     memory: { rss, heapUsed, heapTotal, external, heapLimit },
     complete: null,

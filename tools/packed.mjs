@@ -2,7 +2,7 @@
 // them into empty projects from a registry on this machine; CommonJS, ES modules, TypeScript and the command line use them.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -12,19 +12,16 @@ import { build } from '../harness/build.mjs';
 import limits from '../harness/limits.cjs';
 import { Problem, dim, green, main, root, seconds } from '../harness/run.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
-import { pack, platforms } from './pack.mjs';
+import { platforms } from './pack.mjs';
 import { MANAGERS } from './packed/managers.mjs';
 import { filesOf, startRegistry } from './packed/registry.mjs';
+import { here, packHere } from './packed/tarballs.mjs';
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-/** All tarballs; those of other platforms hold a stand-in, which must never get anywhere near this machine. */
 async function packAll(work) {
   const start = performance.now();
-  const standIn = join(work, 'stand-in');
-  writeFileSync(standIn, 'a binary for another platform');
-  const binaries = Object.fromEntries(platforms().map((name) => [name, name === here().name ? here().file : standIn]));
-  const tarballs = await pack(binaries, work);
+  const tarballs = await packHere(work);
   checkFiles(tarballs['heapdump-rs'], expectedFiles());
   for (const name of platforms()) {
     checkFiles(tarballs[`heapdump-rs-${name}`], ['LICENSE', 'README.md', 'package.json', `heapdump-rs.${name}.node`]);
@@ -32,15 +29,6 @@ async function packAll(work) {
   const took = dim(seconds(performance.now() - start));
   console.log(`${green('✓')} ${platforms().length + 1} tarballs hold what they should ${took}`);
   return Object.values(tarballs);
-}
-
-/** This platform's name and the binary that `npm run build` made. */
-function here() {
-  for (const name of platforms()) {
-    const file = join(root, `heapdump-rs.${name}.node`);
-    if (name.startsWith(`${process.platform}-${process.arch}`) && existsSync(file)) return { name, file };
-  }
-  throw new Problem(`there is no package for ${process.platform}-${process.arch}`);
 }
 
 /** What users need: the entries and all that they load, types, the command line, three documents. */

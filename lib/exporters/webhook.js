@@ -47,7 +47,7 @@ class WebhookExporter extends Exporter {
   async #send(input, name, signal) {
     const { method, headers, timeout } = this.#options;
     const more = input.file === undefined ? { Trailer: 'Content-Digest' } : await describe(input.file);
-    const { request: begin } = require(this.#url.protocol === 'https:' ? 'node:https' : 'node:http');
+    const { request: begin } = this.#url.protocol === 'https:' ? require('node:https') : require('node:http');
     const request = begin(this.#url, {
       method,
       headers: { 'Content-Type': contentType(name), 'X-Heapdump-Name': encodeURIComponent(name), ...more, ...headers },

@@ -207,6 +207,7 @@ pub(crate) fn arm_near_heap_limit(
             node: limit.node.clone(),
             thread: limit.thread,
             name: None,
+            program: limit.program.clone(),
         },
         record_path,
         keep_record: limit.keep_record,

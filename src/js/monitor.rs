@@ -35,6 +35,8 @@ pub struct JsMonitor {
     /// Node's version.
     pub node: String,
     pub thread: u32,
+    /// What the process runs: its main script.
+    pub program: Option<String>,
 }
 
 /// One of `bytes` and `percent`.
@@ -141,6 +143,7 @@ impl JsMonitor {
                 node: self.node,
                 thread: self.thread,
                 name: self.name,
+                program: self.program,
             },
         }
     }

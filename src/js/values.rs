@@ -164,6 +164,8 @@ pub struct JsNearLimit {
     /// Node's version.
     pub node: String,
     pub thread: u32,
+    /// What the process runs: its main script.
+    pub program: Option<String>,
 }
 
 impl JsOptions {

@@ -8,6 +8,7 @@ use crate::filename::NamePattern;
 use crate::snapshot::{clear, made_for};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,14 +32,33 @@ pub(crate) fn snapshot_name(reason: Reason, time: u64) -> String {
 }
 
 /// When the last dump for a threshold was begun: whole, failed or cut short by the end of its process.
-pub(super) fn newest_for_a_threshold(directory: &Path, name: Option<&NamePattern>) -> Option<u64> {
-    let records = read(directory, name).into_iter();
-    records.filter(|record| record.reason != Reason::Schedule).map(|record| record.begun()).max()
+/// Other programs' do not count.
+pub(super) fn newest_for_a_threshold(
+    directory: &Path,
+    name: Option<&NamePattern>,
+    program: Option<&str>,
+) -> Option<u64> {
+    newest(directory, name, program, |record| record.reason != Reason::Schedule)
 }
 
-pub(super) fn newest_scheduled(directory: &Path, name: Option<&NamePattern>) -> Option<u64> {
-    let records = read(directory, name).into_iter();
-    records.filter(|record| record.reason == Reason::Schedule).map(|record| record.time).max()
+pub(super) fn newest_scheduled(
+    directory: &Path,
+    name: Option<&NamePattern>,
+    program: Option<&str>,
+) -> Option<u64> {
+    newest(directory, name, program, |record| record.reason == Reason::Schedule)
+}
+
+fn newest(
+    directory: &Path,
+    name: Option<&NamePattern>,
+    program: Option<&str>,
+    counts: impl Fn(&Record) -> bool,
+) -> Option<u64> {
+    let mut records: Vec<_> = read(directory, name).into_iter().filter(|it| counts(it)).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.begun()));
+    // Its JSON is read from the newest on: most often of that alone.
+    records.iter().find(|record| record.may_be_of(program)).map(Record::begun)
 }
 
 /// Removes what no living process writes any more, then the oldest until what is left may stay. At a monitor's start too: processes
@@ -78,6 +98,13 @@ impl Record {
     /// The name of a snapshot at V8's limit is made when the process starts.
     fn begun(&self) -> u64 {
         if self.reason == Reason::Oom { self.time.max(self.modified) } else { self.time }
+    }
+
+    /// A snapshot may be anybody's where nothing says which program took it.
+    fn may_be_of(&self, program: Option<&str>) -> bool {
+        let said = self.files.iter().filter(|file| file.extension().is_some_and(|it| it == "json"));
+        let said = said.filter_map(|file| program_of(file)).next();
+        program.is_none_or(|program| said.is_none_or(|said| said == program))
     }
 
     fn remove(&self) {
@@ -122,6 +149,20 @@ fn read(directory: &Path, name: Option<&NamePattern>) -> Vec<Record> {
         record.modified = record.modified.max(modified.map_or(0, millis));
     }
     records.into_values().collect()
+}
+
+/// Bytes: many times what one has.
+const MOST_OF_A_SIDECAR: u64 = 4 << 20;
+
+/// As a sidecar says it.
+fn program_of(sidecar: &Path) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Said {
+        program: Option<String>,
+    }
+    let mut text = Vec::new();
+    fs::File::open(sidecar).ok()?.take(MOST_OF_A_SIDECAR).read_to_end(&mut text).ok()?;
+    serde_json::from_slice::<Said>(&text).ok()?.program
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +293,25 @@ mod tests {
         let directory = Scratch::new("newest");
         directory.file("heap-schedule-9.heapsnapshot", 1);
         directory.file("heap-growth-7.json", 1);
-        assert_eq!(newest_for_a_threshold(&directory.0, None), Some(7));
-        assert_eq!(newest_scheduled(&directory.0, None), Some(9));
+        assert_eq!(newest_for_a_threshold(&directory.0, None, Some("/app.js")), Some(7));
+        assert_eq!(newest_scheduled(&directory.0, None, Some("/app.js")), Some(9));
+    }
+
+    #[test]
+    fn the_clock_of_a_program_is_its_own() {
+        let directory = Scratch::new("program");
+        let write = |name: &str, text: &str| fs::write(directory.0.join(name), text);
+        let newest = |program| newest_for_a_threshold(&directory.0, None, program);
+        write("heap-rss-1.json", r#"{ "program": "/app.js" }"#).expect("a file");
+        write("heap-oom-2.heapsnapshot.json", r#"{ "program": "/job.js" }"#).expect("a file");
+        let modified = newest(None);
+        assert!(modified > Some(2), "a heap at its limit counts from when it was written");
+        assert_eq!(newest(Some("/job.js")), modified);
+        assert_eq!(newest(Some("/app.js")), Some(1));
+        assert_eq!(newest(Some("/other.js")), None);
+        // Of whom nothing is known.
+        write("heap-rss-3.json", "{}").expect("a file");
+        write("heap-rss-4.json", "cut o").expect("a file");
+        assert_eq!(newest(Some("/other.js")), Some(4));
     }
 }

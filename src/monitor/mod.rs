@@ -202,8 +202,9 @@ impl Monitor {
 
     /// How long a dump at V8's limit is too early: what ended the process a moment ago ends it again.
     pub(crate) fn cooldown_left(&self) -> Duration {
-        let Settings { directory, name, .. } = &self.settings;
-        let newest = directory::newest_for_a_threshold(directory, name.as_ref());
+        let Settings { directory, name, origin, .. } = &self.settings;
+        let program = origin.program.as_deref();
+        let newest = directory::newest_for_a_threshold(directory, name.as_ref(), program);
         newest.map_or(Duration::ZERO, |at| self.settings.cooldown.saturating_sub(age(at)))
     }
 

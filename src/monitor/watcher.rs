@@ -54,8 +54,9 @@ impl Watcher {
             next_look: settings.watches_by_the_clock().then_some(now),
             next_interval: now,
             next_scheduled: settings.every.map(|every| {
-                let newest =
-                    directory::newest_scheduled(&settings.directory, settings.name.as_ref());
+                let Settings { directory, name, origin, .. } = settings;
+                let program = origin.program.as_deref();
+                let newest = directory::newest_scheduled(directory, name.as_ref(), program);
                 now + newest.map_or(every, |at| every.saturating_sub(age(at)))
             }),
             not_before: None,
@@ -214,7 +215,7 @@ impl Watcher {
             }));
             (monitor.announce)(Told::Threshold(crossing));
         }
-        let Settings { directory, name, cooldown, .. } = &monitor.settings;
+        let Settings { directory, name, cooldown, origin, .. } = &monitor.settings;
         let skip = |why, message: String| {
             if crossing.is_new {
                 monitor.skip(crossing.reason, why, message);
@@ -228,8 +229,9 @@ impl Watcher {
         if let Some(left) = own.filter(|left| !left.is_zero()) {
             return skip(Why::Cooldown, message_of(left));
         }
-        // What an earlier process left behind, or another one of the same directory.
-        let newest = directory::newest_for_a_threshold(directory, name.as_ref());
+        // What an earlier process of this program left behind, or another one of the same directory.
+        let program = origin.program.as_deref();
+        let newest = directory::newest_for_a_threshold(directory, name.as_ref(), program);
         let left = newest.map_or(Duration::ZERO, |at| cooldown.saturating_sub(age(at)));
         if !left.is_zero() {
             // Not looked at again before: a directory may be large.

@@ -169,7 +169,8 @@ mod tests {
     use super::*;
 
     fn record(directory: &Path, keep: bool) -> Record {
-        let origin = Origin { host: String::new(), node: String::new(), thread: 0, name: None };
+        let (host, node) = (String::new(), String::new());
+        let origin = Origin { host, node, thread: 0, name: None, program: None };
         let snapshot = directory.join("a.heapsnapshot");
         let path = record_path(&snapshot);
         Record { sidecar: Sidecar::new(path, &snapshot, "oom", origin, None, None), keep }

@@ -27,6 +27,9 @@ pub(crate) struct Origin {
     /// The pattern that names the snapshot: by it a monitor knows its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
+    /// The main script. Snapshots of one program share a cooldown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) program: Option<String>,
 }
 
 /// A sidecar that can be written again when more is known.
@@ -284,8 +287,13 @@ mod tests {
         let directory =
             std::env::temp_dir().join(format!("heapdump-sidecar-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
-        let origin =
-            Origin { host: "h\"ost".to_owned(), node: "v1.2.3".to_owned(), thread: 0, name: None };
+        let origin = Origin {
+            host: "h\"ost".to_owned(),
+            node: "v1.2.3".to_owned(),
+            thread: 0,
+            name: None,
+            program: None,
+        };
         let snapshot = directory.join("heap-rss-1.heapsnapshot");
         let path = sidecar_of(&snapshot);
         let mut sidecar = Sidecar::new(path, &snapshot, "rss", origin, Some((2.0, 1.0)), None);

@@ -8,9 +8,10 @@ import { gunzipSync } from 'node:zlib';
 
 /**
  * @param {string[]} tarballs
+ * @param {string} [upstream] the registry that has all other packages
  * @returns {Promise<{url: string, requested: string[], close: () => Promise<void>}>} `requested`: names of tarballs
  */
-export async function startRegistry(tarballs) {
+export async function startRegistry(tarballs, upstream) {
   const requested = [];
   const packages = new Map();
   const server = createServer((request, response) => {
@@ -18,7 +19,8 @@ export async function startRegistry(tarballs) {
     const tarball = tarballs.find((file) => basename(file) === path);
     const manifest = packages.get(path);
     if (tarball) requested.push(path);
-    if (!tarball && !manifest) response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not found"}');
+    if (!tarball && !manifest && upstream) response.writeHead(307, { location: upstream + request.url.slice(1) }).end();
+    else if (!tarball && !manifest) response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":"not found"}');
     else if (tarball) response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(readFileSync(tarball));
     else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(manifest));
   });

@@ -129,13 +129,13 @@ mod tests {
         directory.file("a-6.heapsnapshot", "the user's");
         directory.file("a-7.json", "{");
         directory.file("heap-rss-9.heapsnapshot", "the default's");
-        assert_eq!(newest_for_a_threshold(&directory.0, Some(&pattern)), Some(3500));
-        assert_eq!(newest_scheduled(&directory.0, Some(&pattern)), Some(2500));
+        assert_eq!(newest_for_a_threshold(&directory.0, Some(&pattern), None), Some(3500));
+        assert_eq!(newest_scheduled(&directory.0, Some(&pattern), None), Some(2500));
         let before = directory.names();
         prune(&directory.0, Some(&pattern), Keep { files: 1, bytes: u64::MAX });
         let gone: Vec<_> =
             before.into_iter().filter(|name| !directory.names().contains(name)).collect();
         assert_eq!(gone, ["a-1.heapsnapshot.gz", "a-1.json", "a-2.heapsnapshot.gz", "a-2.json"]);
-        assert_eq!(newest_for_a_threshold(&directory.0, None), Some(9));
+        assert_eq!(newest_for_a_threshold(&directory.0, None, None), Some(9));
     }
 }

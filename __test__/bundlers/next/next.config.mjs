@@ -1,0 +1,5 @@
+export default {
+  output: 'standalone',
+  serverExternalPackages: ['heapdump-rs'],
+  outputFileTracingRoot: import.meta.dirname,
+};
