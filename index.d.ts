@@ -49,6 +49,13 @@ export function writeSnapshot(
 ): boolean;
 export function writeSnapshot(options: SnapshotOptions, callback?: SnapshotCallback | null): boolean;
 
+export namespace writeSnapshot {
+  /** What `util.promisify(writeSnapshot)` is: resolves with the name. `heapdump-rs/promises` gives the report. */
+  function __promisify__(filename: Buffer, options?: SnapshotOptions): Promise<Buffer>;
+  function __promisify__(filename?: string | URL | null, options?: SnapshotOptions): Promise<string>;
+  function __promisify__(options: SnapshotOptions): Promise<string>;
+}
+
 /**
  * Takes a snapshot in process, now: the event loop stands still until the file is complete.
  *

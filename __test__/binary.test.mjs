@@ -84,9 +84,9 @@ test('without the package: the platform, what was tried, how to install it', asy
 const PERMISSION = Number(process.versions.node.split('.')[0]) < 22 ? '--experimental-permission' : '--permission';
 
 for (const [flags, advice] of [
-  [[PERMISSION, '--allow-fs-read=*'], /\nNode's permission model \(--permission\) allows no addons: start Node\.js with --allow-addons as well$/],
-  [['--no-addons'], /\nAddons are turned off: take --no-addons out of Node\.js' command line, NODE_OPTIONS or the worker's execArgv$/],
-  [[PERMISSION, '--allow-fs-read=*', '--allow-addons', '--no-addons'], /\nAddons are turned off: take --no-addons out/],
+  [[PERMISSION, '--allow-fs-read=*'], / Node's permission model \(--permission\) allows no addons: start Node\.js with --allow-addons as well\n/],
+  [['--no-addons'], /\. Addons are turned off: take --no-addons out of Node\.js' command line, NODE_OPTIONS or the worker's execArgv\n/],
+  [[PERMISSION, '--allow-fs-read=*', '--allow-addons', '--no-addons'], /\. Addons are turned off: take --no-addons out/],
 ]) {
   test(`with ${flags.join(' ')}: which flag is in the way`, async (t) => {
     const [target] = fs.readdirSync(ROOT).filter((name) => name.endsWith('.node'));
@@ -106,7 +106,7 @@ for (const [how, source] of [
 ]) {
   test(`bundled ${how}: leave it outside`, async (t) => {
     const { message } = await load(t, makeInstallation(t, { 'heapdump-rs-linux-x64-gnu': source }), { platform: 'linux', arch: 'x64' });
-    assert.match(message, /\nA bundler has made this program.*outside of the bundle.*docs\/bundlers\.md says how$/);
+    assert.match(message, /\. A bundler has made this program.*outside of the bundle.*docs\/bundlers\.md says how\nTried:\n/);
   });
 }
 
@@ -114,7 +114,7 @@ test('a binary that does not load: the reason', async (t) => {
   const directory = makeInstallation(t, { 'heapdump-rs-linux-x64-gnu': BROKEN });
   const { code, message } = await load(t, directory, { platform: 'linux', arch: 'x64' });
   assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
-  assert.match(message, /heapdump-rs-linux-x64-gnu: libc\.so\.6: cannot open shared object file\n/);
+  assert.match(message, /heapdump-rs-linux-x64-gnu: libc\.so\.6: cannot open shared object file$/m);
   assert.match(message, /is there but does not load: it needs glibc 2\.17 or later, or musl 1\.2, and this very/);
   assert.doesNotMatch(message, /--omit=optional/);
 });
@@ -134,6 +134,17 @@ test('a platform that there is no binary for: those that there are', async (t) =
   assert.equal(code, 'ERR_HEAPDUMP_NO_BINARY');
   assert.match(message, /no binary that loads on freebsd-ppc64/);
   for (const [, platform] of platforms()) assert.ok(message.includes(platform), message);
+});
+
+test('register and doctor say what to do, not only that there is none', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  for (const part of ['lib', 'bin']) fs.cpSync(path.join(ROOT, part), directory.at(part), { recursive: true });
+  const run = (...words) => startProgram(t, [process.execPath, ...words], { cwd: directory.path }).ended();
+  const { code, stderr } = await run('--require', directory.at('lib/register.js'), '-e', '');
+  assert.equal(code, 0);
+  assert.match(stderr, /^heapdump-rs: nothing is watched: heapdump-rs has no binary .* is not installed\. Install again .*\n$/);
+  const { stdout } = await run(directory.at('bin/heapdump-rs.js'), 'doctor');
+  assert.match(stdout, /fork .*has no binary .* is not installed\. Install again/);
 });
 
 test('another runtime is called by its name', async (t) => {

@@ -9,14 +9,15 @@ const SOURCE = `build it from source: ${HOME}#from-source`;
 const BUNDLERS = `${HOME}/blob/main/docs/bundlers.md`;
 
 /**
+ * Its first line says what to do.
  * @param {string} platform this one, such as `linux-x64`
  * @param {{name: string, error: Error}[]} tried
  */
 function noBinary(platform, tried) {
   const lines = tried.map(({ name, error }) => `\n  ${name}: ${String(error?.message ?? error).split('\n', 1)[0]}`);
   const error = new Error(
-    `heapdump-rs has no binary that loads on ${platform} with ${runtime()}. Tried:${lines.join('') || ' none'}\n` +
-      `${advice(platform, tried)}`,
+    `heapdump-rs has no binary that loads on ${platform} with ${runtime()}. ${advice(platform, tried)}` +
+      (lines.length > 0 ? `\nTried:${lines.join('')}` : ''),
   );
   return Object.assign(error, { code: 'ERR_HEAPDUMP_NO_BINARY' });
 }

@@ -59,8 +59,7 @@ async function use(name, manager, tarballs, project) {
   const registry = await startRegistry(tarballs);
   try {
     mkdirSync(project);
-    const dependencies = { 'heapdump-rs': manifest.version };
-    writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, dependencies }));
+    writeFileSync(join(project, 'package.json'), JSON.stringify(PROJECT));
     manager.prepare(project, registry.url);
     await run(await manager.install(), project);
     checkInstalled(name, manager, registry.requested, project);
@@ -85,10 +84,34 @@ async function use(name, manager, tarballs, project) {
 function checkInstalled(name, { fetchesAll, ignoresLibc }, requested, project) {
   const there = fetchesAll
     ? readdirSync(join(project, 'node_modules')).filter((file) => file.startsWith('heapdump-rs-'))
-    : requested.map((file) => file.slice(0, -`-${manifest.version}.tgz`.length)).filter((file) => file !== 'heapdump-rs');
+    : requested.map((file) => file.slice(0, -`-${manifest.version}.tgz`.length)).filter((file) => file.startsWith('heapdump-rs-'));
   const wanted = ignoresLibc ? `heapdump-rs-${process.platform}-${process.arch}` : `heapdump-rs-${here().name}`;
   const foreign = there.filter((file) => !file.startsWith(wanted));
   if (there.length === 0 || foreign.length > 0) throw new Problem(`${name} installed ${there.join(', ') || 'no binary'}`);
+}
+
+/**
+ * Under its own name and, instead of node-heapdump, under that one: for the project by an alias, for a dependency that asks
+ * for node-heapdump by what each manager has for that.
+ */
+const ALIAS = `npm:heapdump-rs@${manifest.version}`;
+const PROJECT = {
+  private: true,
+  dependencies: { 'heapdump-rs': manifest.version, heapdump: ALIAS, 'old-service': '1.0.0' },
+  overrides: { heapdump: '$heapdump' },
+  pnpm: { overrides: { heapdump: ALIAS } },
+  resolutions: { heapdump: ALIAS },
+};
+
+/** A package that was written for node-heapdump. */
+async function packOldService(work) {
+  const directory = join(work, 'old-service');
+  mkdirSync(directory);
+  const about = { name: 'old-service', version: '1.0.0', dependencies: { heapdump: '^0.3.15' } };
+  writeFileSync(join(directory, 'package.json'), JSON.stringify(about));
+  writeFileSync(join(directory, 'index.js'), "module.exports = require('heapdump');");
+  await run(['npm', 'pack', '--silent'], directory);
+  return join(directory, 'old-service-1.0.0.tgz');
 }
 
 /** Each writes a snapshot beside itself, named as itself. */
@@ -110,6 +133,22 @@ const PROGRAMS = {
     const { counts } = await analysis.statistics().then((statistics) => ({ counts: statistics }));
     analysis.close?.();
     if (!counts || !(nodes > 0) || getStatus().inProgress || heapdump.getStatus !== getStatus) throw new Error('wrong');`,
+  'alias.cjs': `
+    const heapdump = require('heapdump');
+    require('heapdump/promises');
+    require('old-service').writeSnapshot('alias.cjs.old', (error) => {
+      if (error) throw error;
+    });
+    require('node:util').promisify(heapdump.writeSnapshot)('alias.cjs.heapsnapshot').then((filename) => {
+      if (filename !== 'alias.cjs.heapsnapshot' || !require('node:fs').existsSync('alias.cjs.old')) throw new Error(filename);
+    });`,
+  'alias.mjs': `
+    import { promisify } from 'node:util';
+    import heapdump, { writeSnapshot } from 'heapdump';
+    import * as all from 'heapdump';
+    if (heapdump.writeSnapshot !== writeSnapshot || all.writeSnapshot !== writeSnapshot) throw new Error('wrong');
+    const filename = await promisify(all.writeSnapshot)('alias.mjs.heapsnapshot');
+    if (filename !== 'alias.mjs.heapsnapshot') throw new Error(filename);`,
 };
 
 /** Strict TypeScript, as an ES module and as CommonJS, compiled and run. */
@@ -123,6 +162,16 @@ async function useTypes(project) {
       if (Number.isNaN(both[0])) throw new Error('wrong');
     });`;
   for (const file of ['c.mts', 'd.cts']) writeFileSync(join(project, file), source(file));
+  for (const [file, imported] of Object.entries(ALIASED)) {
+    writeFileSync(
+      join(project, file),
+      `import { promisify } from 'node:util';
+       ${imported}
+       const done: Promise<string> = promisify(heapdump.writeSnapshot)('${file}.heapsnapshot');
+       void done;
+       export {};`,
+    );
+  }
   const compilerOptions = {
     target: 'es2022',
     module: 'nodenext',
@@ -131,14 +180,23 @@ async function useTypes(project) {
     types: ['node'],
     typeRoots: [join(root, 'node_modules/@types')],
   };
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['c.mts', 'd.cts'] }));
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['c.mts', 'd.cts', ...Object.keys(ALIASED)] }));
   const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
   await run([process.execPath, tsc, '-p', 'tsconfig.json'], project);
-  for (const [source, compiled] of [['c.mts', 'c.mjs'], ['d.cts', 'd.cjs']]) {
-    await run([process.execPath, compiled], project);
+  for (const source of ['c.mts', 'd.cts', ...Object.keys(ALIASED)]) {
+    await run([process.execPath, source.replace(/ts$/, 'js')], project);
     await validateSnapshot(join(project, `${source}.heapsnapshot`));
   }
 }
+
+/** The ways to import it that code for node-heapdump has. */
+const ALIASED = {
+  'default.mts': "import heapdump from 'heapdump';",
+  'namespace.mts': "import * as heapdump from 'heapdump';",
+  'default.cts': "import heapdump from 'heapdump';",
+  'namespace.cts': "import * as heapdump from 'heapdump';",
+  'require.cts': "import heapdump = require('heapdump');",
+};
 
 /** Runs a command in a project; its environment has nothing of the npm that started us. */
 function run([command, ...args], cwd) {
@@ -160,7 +218,7 @@ await main(async () => {
   await build();
   const work = mkdtempSync(join(tmpdir(), 'heapdump-packed-'));
   try {
-    const tarballs = await packAll(work);
+    const tarballs = [...(await packAll(work)), await packOldService(work)];
     const projects = Object.entries(MANAGERS).map(([name, manager]) => [name, manager, tarballs, join(work, name.replace(' ', ''))]);
     // All are waited for, so that none works in a directory that is being removed.
     const results = await Promise.allSettled(projects.map((project) => use(...project)));

@@ -40,10 +40,7 @@ async function tryFork() {
     addon = require('../promises.js');
   } catch (error) {
     return {
-      finding: bad(
-        'fork',
-        `${printable(error.message.split('\n', 1)[0])}: install it for this platform, or build it from source`,
-      ),
+      finding: bad('fork', printable(error.message.split('\n', 1)[0])),
     };
   }
   const options = require('../native.js').heap.options();
