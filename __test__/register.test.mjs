@@ -139,6 +139,21 @@ test('in a package manager it does nothing, and the application that it starts i
   assert.equal(JSON.parse(fs.readFileSync(directory.at('dumps', name), 'utf8')).program, fs.realpathSync(directory.at('app.js')));
 });
 
+test('NODE_OPTIONS as the documents write them: npm and node start in any directory', async (t) => {
+  const documents = ['README.md', ...fs.readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`)];
+  const found = documents.flatMap((name) => [
+    ...fs.readFileSync(path.join(ROOT, name), 'utf8').matchAll(/NODE_OPTIONS\W[^\n]*?(--(?:require|import)[ =]\S*heapdump\S*?)(?=["'\s}]|$)/gm),
+  ]);
+  assert.ok(found.length > 0);
+  for (const [, options] of found) {
+    const NODE_OPTIONS = options.replace('/app/node_modules/heapdump-rs/', `${ROOT}`);
+    for (const command of [[process.execPath, '-e', 'console.log(1)'], ['npm', '--version']]) {
+      const { code, stderr } = await startProgram(t, command, { cwd: path.parse(ROOT).root, env: { NODE_OPTIONS } }).ended();
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: '' }, options);
+    }
+  }
+});
+
 for (const [manager, script, files] of [
   ['npm', 'npm/bin/npm-cli.js', { 'npm/package.json': '{"name":"npm"}' }],
   ['pnpm', 'pnpm/bin/pnpm.cjs', { 'pnpm/package.json': '{"name":"pnpm"}', 'pnpm/bin/package.json': '{"type":"commonjs"}' }],

@@ -2,7 +2,7 @@
 // them into empty projects from a registry on this machine; CommonJS, ES modules, TypeScript and the command line use them.
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -66,6 +66,7 @@ async function use(name, manager, tarballs, project) {
   } finally {
     await registry.close();
   }
+  await checkLeftAlone(name, manager, project);
   const node = await manager.node();
   for (const [file, source] of Object.entries(PROGRAMS)) {
     writeFileSync(join(project, file), source);
@@ -88,6 +89,14 @@ function checkInstalled(name, { fetchesAll, ignoresLibc }, requested, project) {
   const wanted = ignoresLibc ? `heapdump-rs-${process.platform}-${process.arch}` : `heapdump-rs-${here().name}`;
   const foreign = there.filter((file) => !file.startsWith(wanted));
   if (there.length === 0 || foreign.length > 0) throw new Problem(`${name} installed ${there.join(', ') || 'no binary'}`);
+}
+
+/** With the lines of an image's `NODE_OPTIONS` the manager itself is not watched: there would be a directory of its dumps. */
+async function checkLeftAlone(name, manager, project) {
+  const dumps = join(project, 'dumps');
+  const NODE_OPTIONS = `--require ${JSON.stringify(join(root, 'lib/register.js'))}`;
+  await run([...(await manager.install()), '--version'], project, { NODE_OPTIONS, NODE_HEAPDUMP_OPTIONS: `every=1d,dir=${dumps}` });
+  if (existsSync(dumps)) throw new Problem(`${name} itself is watched by heapdump-rs/register`);
 }
 
 /**
@@ -199,8 +208,9 @@ const ALIASED = {
 };
 
 /** Runs a command in a project; its environment has nothing of the npm that started us. */
-function run([command, ...args], cwd) {
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|COREPACK)/i.test(name)));
+function run([command, ...args], cwd, more) {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_|COREPACK)/i.test(name));
+  const env = { ...Object.fromEntries(inherited), ...more };
   return new Promise((resolve, reject) => {
     const shell = process.platform === 'win32' && command === 'npm';
     const child = spawn(command, args, { cwd, env, shell, stdio: ['ignore', 'pipe', 'pipe'], timeout: limits.FILE });
