@@ -25,6 +25,9 @@ for (const name of ['npm', 'pnpm']) {
     assert.equal(code, 0, stdout + stderr);
     fs.renameSync(project.at('node_modules'), project.at('gone'));
     await serves(t, project);
+    const copy = project.at('.next/standalone/node_modules/heapdump-rs');
+    const { stdout: found } = await execute(project.path, process.execPath, '--require', `${copy}/lib/register.js`, `${copy}/bin/heapdump-rs.js`, 'doctor');
+    assert.match(found, /a child took a snapshot|snapshots are taken in process/);
   });
 }
 
