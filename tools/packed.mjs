@@ -10,12 +10,11 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { build } from '../harness/build.mjs';
 import limits from '../harness/limits.cjs';
+import { MANAGERS } from '../harness/packed/managers.mjs';
+import { filesOf, startRegistry } from '../harness/packed/registry.mjs';
+import { here, packHere, platforms } from '../harness/packed/tarballs.mjs';
 import { Problem, dim, green, main, root, seconds } from '../harness/run.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
-import { platforms } from './pack.mjs';
-import { MANAGERS } from './packed/managers.mjs';
-import { filesOf, startRegistry } from './packed/registry.mjs';
-import { here, packHere } from './packed/tarballs.mjs';
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 

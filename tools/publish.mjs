@@ -6,7 +6,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { Problem, green, main, run } from '../harness/run.mjs';
-import { filesOf } from './packed/registry.mjs';
+import { filesOf } from '../harness/packed/registry.mjs';
 
 await main(async () => {
   const directory = resolve(process.argv[2] ?? 'packed');

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 
 import { makeTemporaryDirectory } from '../support/files.mjs';
-import { validateSnapshot } from '../support/validate.mjs';
+import { validateSnapshot } from '../../harness/validate.mjs';
 
 /** Installed, with its node_modules. */
 export const APP = path.join(process.env.BUNDLERS_WORK, 'app');

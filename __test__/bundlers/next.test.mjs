@@ -8,11 +8,11 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { MANAGERS } from '../../harness/packed/managers.mjs';
+import { startRegistry } from '../../harness/packed/registry.mjs';
+import { validateSnapshot } from '../../harness/validate.mjs';
 import { ROOT, startProgram } from '../support/app.mjs';
 import { makeTemporaryDirectory } from '../support/files.mjs';
-import { validateSnapshot } from '../support/validate.mjs';
-import { MANAGERS } from '../../tools/packed/managers.mjs';
-import { startRegistry } from '../../tools/packed/registry.mjs';
 import { execute } from './application.mjs';
 
 const { version } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8'));

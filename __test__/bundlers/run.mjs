@@ -6,10 +6,10 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { build } from '../../tools/build.mjs';
-import { startRegistry } from '../../tools/packed/registry.mjs';
-import { packHere } from '../../tools/packed/tarballs.mjs';
-import { main, must, root, run } from '../../tools/run.mjs';
+import { build } from '../../harness/build.mjs';
+import { startRegistry } from '../../harness/packed/registry.mjs';
+import { packHere } from '../../harness/packed/tarballs.mjs';
+import { main, must, root, run } from '../../harness/run.mjs';
 
 const here = join(root, '__test__/bundlers');
 const cache = join(root, '.cache/bundlers');

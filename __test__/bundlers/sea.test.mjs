@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { NODES, fetchNode } from '../../harness/nodes.mjs';
 import { makeTemporaryDirectory } from '../support/files.mjs';
-import { NODES, fetchNode } from '../../tools/nodes.mjs';
 import { APP, MODULES, execute, load, takesASnapshot } from './application.mjs';
 
 const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { fetchPackage } from '../../harness/packages.mjs';
+import { fetchPackage } from '../packages.mjs';
 
 /**
  * Of each: `prepare` makes the settings in a project's directory, `install` is its command line, and `node` what starts a
