@@ -71,7 +71,7 @@ test('what it says: version, signal, directory, mode, threads; nothing of its su
   const members = new Set(texts.flatMap(Object.keys));
   assert.deepEqual(
     [...members].sort(),
-    ['compression', 'directory', 'directoryFrom', 'heapLimit', 'loadedAt', 'mode', 'monitors', 'nearHeapLimit', 'pid', 'signal']
+    ['compression', 'directory', 'heapLimit', 'loadedAt', 'mode', 'monitors', 'nearHeapLimit', 'pid', 'signal']
       .concat(['signals', 'snapshots', 'threads', 'version'])
       .sort(),
   );

@@ -6,8 +6,9 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-import { makeTemporaryDirectory } from '../support/files.mjs';
+import limits from '../../harness/limits.cjs';
 import { validateSnapshot } from '../../harness/validate.mjs';
+import { makeTemporaryDirectory } from '../support/files.mjs';
 
 /** Installed, with its node_modules. */
 export const APP = path.join(process.env.BUNDLERS_WORK, 'app');
@@ -21,7 +22,7 @@ const MODE = process.platform === 'linux' ? 'fork' : 'inline';
 /** Runs a program to its end: nothing here takes so long unless it hangs. */
 export function execute(cwd, file, ...words) {
   return new Promise((resolve) => {
-    execFile(file, words, { cwd, timeout: 300_000, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
+    execFile(file, words, { cwd, timeout: limits.WAIT, maxBuffer: 2 ** 26 }, (error, stdout, stderr) => {
       resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr });
     });
   });

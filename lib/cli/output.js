@@ -10,7 +10,6 @@ const zlib = require('node:zlib');
 
 const { Completeness } = require('./completeness.js');
 const { Problem } = require('./command.js');
-const { NewFile } = require('../new-file.js');
 
 class Output {
   #file;
@@ -25,6 +24,8 @@ class Output {
     this.#force = force;
     this.#checkName();
     try {
+      // Only here: doctor says what is wrong where no binary loads.
+      const { NewFile } = require('../new-file.js');
       this.#file = new NewFile(this.path);
     } catch (error) {
       throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
