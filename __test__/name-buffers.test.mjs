@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
-import { signalChild, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
+import { bytesWrittenBy, signalChild, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
 import { nextRequest } from './support/signals.mjs';
 
 const PLAIN = { NODE_HEAPDUMP_OPTIONS: 'plain' };
@@ -147,7 +147,7 @@ test('the file is the same as a plain child’s', async (t) => {
   app.kill('SIGUSR2');
   // The second dump's first child crashes while it writes, and a plain one takes its place.
   const child = await snapshotChildOf(app);
-  await waitFor('bytes of the second file', () => directory.names().some((name) => name !== first && sizeOf(directory.at(name)) > 0));
+  await waitFor('bytes of the second file', () => bytesWrittenBy(child, directory) > 0);
   signalChild(child, 'SIGSEGV');
   const second = (await whole(2)).find((name) => name !== first);
   fs.writeFileSync(stop, '');
@@ -164,7 +164,6 @@ test('the file is the same as a plain child’s', async (t) => {
   else assert.equal(differences(cut, plain, { ids: false }), '');
 });
 
-const sizeOf = (file) => fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
 /** In which sections two snapshots differ, and how. Before Node 22 ids of native objects come of their addresses. */
 function differences(...files) {

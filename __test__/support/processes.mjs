@@ -92,8 +92,18 @@ export function descriptorsOf(pid) {
 
 /** The file in `directory` that a child writes, with a temporary name or without one, as strace names it. */
 export function outputOf(child, directory) {
-  const files = [...descriptorsOf(child.pid).values()];
-  return files.find((file) => file.startsWith(fs.realpathSync(directory.path)))?.replace(/ \(deleted\)$/, '');
+  return outputDescriptor(child, directory)?.[1].replace(/ \(deleted\)$/, '');
+}
+
+/** How much a child has written into its file in `directory`. */
+export function bytesWrittenBy(child, directory) {
+  const [number] = outputDescriptor(child, directory) ?? [];
+  return number === undefined ? 0 : fs.statSync(`/proc/${child.pid}/fd/${number}`).size;
+}
+
+function outputDescriptor(child, directory) {
+  const start = fs.realpathSync(directory.path);
+  return [...descriptorsOf(child.pid)].find(([, file]) => file.startsWith(start));
 }
 
 export const isRoot = process.getuid?.() === 0;
