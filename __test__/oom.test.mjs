@@ -152,7 +152,7 @@ test('continue: the child of a process that dies completes the file', async (t) 
     const { heap } = require('../../lib/native.js');
     const options = require('../../lib/options.js').normalize({ fallback: 'error' });
     const about = { host: 'h', node: process.version, thread: 0, keepRecord: true };
-    const limit = { path: Buffer.from('evidence.heapsnapshot'), atLimit: 'continue', most: 1, announce: false, ...about };
+    const limit = { path: Buffer.from('evidence.heapsnapshot'), atLimit: 'continue', most: 1, announce: false, neverOverAnother: false, ...about };
     heap.armNearHeapLimit(limit, options, () => {});
     const kept = (globalThis.kept = []);
     for (;;) kept.push({ a: kept.length });

@@ -8,7 +8,7 @@ import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { childrenOf, goneAfter, snapshotChild, snapshotChildOf, waitFor } from './support/processes.mjs';
-import { nextRequest, wholeSnapshots as snapshots } from './support/signals.mjs';
+import { accepted, nextRequest, wholeSnapshots as snapshots } from './support/signals.mjs';
 
 const idle = ({ heapdump, say, stayAlive }) => {
   stayAlive();
@@ -57,7 +57,7 @@ test('signals within a second are one request', async (t) => {
   const app = await startIdle(t, directory);
   app.kill('SIGUSR2');
   // The kernel keeps one pending signal of a kind: the second counts once the first was taken.
-  await waitFor('the first was accepted', () => directory.names().length > 0);
+  await waitFor('the first was accepted', () => accepted(app) > 0);
   app.kill('SIGUSR2');
   // Of those that came too soon nothing is left that a later one would meet.
   await snapshots(app, directory, 1);
@@ -79,7 +79,7 @@ test('a signal a second after another gives a second file, also while the first 
   process.kill(child.pid, 'SIGSTOP');
   await nextRequest();
   app.kill('SIGUSR2');
-  await waitFor('the second was accepted', () => directory.names().length === 2);
+  await waitFor('the second was accepted', () => accepted(app) === 2);
   process.kill(child.pid, 'SIGCONT');
   await snapshots(app, directory, 2);
 });

@@ -18,6 +18,9 @@ const ANSWER_LIMIT_MS = 30_000;
 const ORPHAN_LIMIT_MS = 60_000;
 /** A signal is answered by the snapshot of the one before it, if that is not older. */
 const RECENT_MS = 2_000;
+/** Longer than signals are one request (`ONE_REQUEST` of src/signal.rs). */
+const ASK_AGAIN_MS = 1_200;
+const TRIES = 5;
 const LOOK_MS = 2;
 const WATCH_MS = 25;
 
@@ -42,8 +45,22 @@ async function bySignal(target, name, output, progress, signal) {
   }
 }
 
-/** Sends the signal. The dump that answers it is opened by us too: from here on it cannot be missed. */
-async function begun({ target, page, inside, name, signal }) {
+/** The dump that answers the signal, opened by us too: from here on it cannot be missed. */
+async function begun(asking) {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const dump = await answered(asking);
+    if (dump !== undefined) return dump;
+    // Whoever asked for it a moment before us has taken it already. Later, ours is a request of its own.
+    await delay(ASK_AGAIN_MS, undefined, { signal: asking.signal }).catch(() => {
+      throw new Problem('the time of --timeout is over');
+    });
+  }
+  const { pid } = asking.target;
+  throw new Problem(`process ${pid} is asked for dumps by others all the time, who take them away: try again later`);
+}
+
+/** Sends the signal, and gives what answers it; undefined where that is over and gone. */
+async function answered({ target, page, inside, name, signal }) {
   const before = page?.read();
   if (before === undefined) throw new Problem(`process ${target.pid} has ended, or no longer says how it is asked`);
   const newest = before.snapshots.at(-1)?.number ?? 0;
@@ -65,6 +82,7 @@ async function begun({ target, page, inside, name, signal }) {
       }
       const fd = open(target, inside, answer);
       if (fd !== undefined) return { ...answer, fd };
+      if (answer.state === 'complete') return undefined;
     } else if (performance.now() > deadline) {
       throw new Problem(silence(target, name));
     }
@@ -86,20 +104,21 @@ function answerOf(facts, newest, sent) {
   return joined && { ...joined, joined: true, further: 0 };
 }
 
-/** A descriptor of the dump's file; undefined where it is between two places. */
-function open(target, inside, { state, file, path: name, message, code }) {
+/** A descriptor of the dump's file; undefined where it is between two places, or was another's and is gone. */
+function open(target, inside, { state, file, path: name, message, code, joined }) {
   if (state === 'failed') throw gaveUp(target, { message, code });
+  const isComplete = state === 'complete';
   let fd;
   try {
-    fd = state === 'complete' ? inside.open(name) : openByIdentity(target, file);
+    fd = isComplete ? inside.open(name) : openByIdentity(target, file);
   } catch (error) {
-    if (state === 'complete' || (error.code !== 'ENOENT' && error.code !== 'ENXIO'))
-      throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
+    const mayBe = error.code === 'ENOENT' || (!isComplete && error.code === 'ENXIO');
+    if (!mayBe || (isComplete && !joined)) throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
   }
   if (fd === undefined) return undefined;
   if (identityOf(fs.fstatSync(fd, { bigint: true })) === file) return fd;
   fs.closeSync(fd);
-  if (state === 'complete') throw new Problem(`the dump of process ${target.pid} is no longer at ${printable(name)}`);
+  if (isComplete && !joined) throw new Problem(`the dump of process ${target.pid} is no longer at ${printable(name)}`);
   return undefined;
 }
 
