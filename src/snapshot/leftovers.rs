@@ -60,21 +60,27 @@ pub(crate) fn clear(directory: &Path) {
 
 /// The same, the first time in this process: what is left comes from processes before it.
 pub(crate) fn clear_once(directory: &Path) {
-    static CLEARED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-    {
-        let mut cleared = CLEARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if cleared.len() >= MOST_DIRECTORIES || cleared.iter().any(|known| known == directory) {
-            return;
-        }
-        cleared.push(directory.to_owned());
+    if is_first_time(directory) {
+        clear(directory);
     }
-    clear(directory);
 }
 
-/// The same, on a thread of its own. Where none can be started it waits for the next time.
+/// The same, on a thread of its own. Where none can be started what is left stays until another process comes.
 pub(crate) fn clear_in_background(directory: &Path) {
-    let directory = directory.to_owned();
-    let _ = spawn_quiet("heapdump-tidy", move || clear_once(&directory));
+    if is_first_time(directory) {
+        let directory = directory.to_owned();
+        let _ = spawn_quiet("heapdump-tidy", move || clear(&directory));
+    }
+}
+
+fn is_first_time(directory: &Path) -> bool {
+    static CLEARED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let mut cleared = CLEARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if cleared.len() >= MOST_DIRECTORIES || cleared.iter().any(|known| known == directory) {
+        return false;
+    }
+    cleared.push(directory.to_owned());
+    true
 }
 
 /// Removes the temporary names that `file` has: its process was ended between its link and its rename.
