@@ -26,7 +26,7 @@ const expandName = (pattern, reason) => heap.expandName(pattern, reason, threadI
 function namesOf(pattern) {
   const stem = pattern.endsWith(EXTENSION) ? pattern.slice(0, -EXTENSION.length) : pattern;
   const parts = stem.split(/\{(\w+)\}/);
-  const values = { pid: '(\\d+)', thread: '\\d+' };
+  const values = { pid: '(\\d+)', thread: '\\d+', time: '\\d{8}T\\d{9}Z' };
   return parts
     .map((part, index) => {
       if (index % 2 === 0) return part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');

@@ -30,8 +30,12 @@ class OomExports {
       const own = namesOf(given ?? path.basename(file));
       const pattern = isDefault && given === undefined ? OWN_NAME : namesLike(own);
       for (const name of await fs.readdir(directory).catch(() => [])) {
-        const [, pid] = pattern.exec(name) ?? [undefined, 'none'];
-        if (pattern.test(name) && !isRunning(pid)) await this.#export(path.join(directory, name));
+        const found = pattern.exec(name);
+        if (found === null || isRunning(found[1])) continue;
+        const snapshot = path.join(directory, name);
+        // A pattern fits others' files too, a monitor's for instance: ours has our JSON beside it.
+        if (given !== undefined && (await readSidecar(`${snapshot}.json`))?.snapshot !== name) continue;
+        await this.#export(snapshot);
       }
     });
   }
@@ -75,7 +79,7 @@ const namesLike = (stem) => new RegExp(`^${stem}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.
 
 /** Its own files are its own to export. In a container the process before this one had the same pid. */
 function isRunning(pid) {
-  if (pid === undefined || pid === 'none' || Number(pid) === process.pid) return false;
+  if (pid === undefined || Number(pid) === process.pid) return false;
   try {
     return process.kill(Number(pid), 0);
   } catch (error) {

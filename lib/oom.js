@@ -48,7 +48,9 @@ class OomHeapdump {
     if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
     const taken = exporter ? exportTo(exporter, options) : () => {};
     const target = snapshotTarget(options);
-    if (heapdumpOnOOM) armAtLimit(target, atLimit, record === 'always', taken);
+    // By its JSON the next process knows what was left under a pattern (oom-exports.js).
+    const keepRecord = record === 'always' || (exporter !== undefined && target.pattern !== undefined);
+    if (heapdumpOnOOM) armAtLimit(target, atLimit, keepRecord, taken);
     if (threshold !== undefined) this.#watchThreshold(threshold, limit, target, taken);
   }
 

@@ -2,7 +2,7 @@
 
 // What this process runs, by its main script: for the record of a snapshot, and to know a package manager.
 
-const { existsSync, readFileSync, realpathSync } = require('node:fs');
+const { readFileSync, realpathSync, statSync } = require('node:fs');
 const path = require('node:path');
 const { getEnvironmentData, isMainThread, setEnvironmentData } = require('node:worker_threads');
 
@@ -38,10 +38,19 @@ function isPackageManager(script) {
   if (YARN_RELEASE.test(file)) return true;
   for (let directory = file; ; directory = path.dirname(directory)) {
     // What corepack has fetched; Yarn's has no package.json.
-    if (existsSync(path.join(directory, '.corepack'))) return true;
+    if (isFile(path.join(directory, '.corepack'))) return true;
     const name = nameOfPackage(directory);
     if (name !== undefined) return PACKAGE_MANAGERS.includes(name);
     if (path.dirname(directory) === directory) return false;
+  }
+}
+
+/** Node's permission model may keep it from being seen. */
+function isFile(file) {
+  try {
+    return statSync(file).isFile();
+  } catch {
+    return false;
   }
 }
 

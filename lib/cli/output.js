@@ -9,7 +9,7 @@ const { pipeline } = require('node:stream/promises');
 const zlib = require('node:zlib');
 
 const { Completeness } = require('./completeness.js');
-const { Problem } = require('./command.js');
+const { Problem, printable } = require('./command.js');
 
 class Output {
   #file;
@@ -152,9 +152,9 @@ const WORDS = {
   Z_DATA_ERROR: 'the compressed data is damaged',
 };
 
-/** An error of the system's in a person's words. */
+/** An error of the system's in a person's words; paths in it may be another process'. */
 function plainly(error) {
-  return WORDS[error.code] ?? error.message;
+  return WORDS[error.code] ?? printable(error.message);
 }
 
 module.exports = { Output, plainly };

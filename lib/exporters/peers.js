@@ -45,7 +45,8 @@ function besideTheProgram(name) {
   }
 }
 
-/** It, and nothing that it needs. */
-const isAbsent = (error, name) => error?.code === 'MODULE_NOT_FOUND' && error.message.includes(`'${name}'`);
+/** It, and nothing that it needs. Yarn's Plug'n'Play says in its own words what was asked for. */
+const isAbsent = (error, name) =>
+  error?.code === 'MODULE_NOT_FOUND' && (error.message.includes(`'${name}'`) || error.data?.request === name);
 
 module.exports = { loadPeers };
