@@ -211,6 +211,9 @@ test('what was left under a pattern is exported by the next process, once: monit
     while (args.leaks) kept.push(new Array(1000).fill(kept.length + 0.5));
   };
   const start = (args) => startApp(t, program, { cwd: directory.path, args: { out: out.path, ...args }, nodeOptions: ['--max-old-space-size=16'] });
+  // The pattern fits it too: a signal's dump for instance, of a process that has ended.
+  const others = [`m-${HOST}-9999999.heapsnapshot`, `o-${HOST}-9999999.heapsnapshot`];
+  for (const name of others) fs.writeFileSync(directory.at(name), 'somebody else’s');
   for (const [monitor, on, line] of [[true, 'stdout', /^exported .*\/m-.*\.heapsnapshot$/m], [false, 'stderr', /'.*\/o-.*' is now at/]]) {
     const dying = start({ monitor, leaks: true });
     assert.equal((await dying.ended()).code, 1);
@@ -218,4 +221,5 @@ test('what was left under a pattern is exported by the next process, once: monit
     const [name] = out.names().filter((each) => each.startsWith(`${monitor ? 'm' : 'o'}-${HOST}-${dying.pid}`));
     await validateSnapshot(out.at(name));
   }
+  for (const name of others) assert.ok(fs.existsSync(directory.at(name)) && !out.names().some((each) => each.startsWith(name.slice(0, -13))), name);
 });

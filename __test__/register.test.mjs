@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
-import { ROOT, startProgram } from './support/app.mjs';
+import { NODE_MAJOR, ROOT, startProgram } from './support/app.mjs';
 import { evidenceAtTheLimit } from './support/evidence.mjs';
 import { atEndOf, makeTemporaryDirectory } from './support/files.mjs';
 import { waitFor } from './support/processes.mjs';
@@ -190,6 +190,18 @@ test('a script of a project with such a dependency, or with words of such a name
   const env = { NODE_HEAPDUMP_OPTIONS: `${WATCHED},dir=${directory.at('dumps')}` };
   const node = [process.execPath, '--require', REGISTER, directory.at('npm/bin/npm-cli.js')];
   await startProgram(t, node, { cwd: directory.path, env }).says(/^heapdump-rs: rss: .* is complete/m, { on: 'stderr' });
+});
+
+test('under the permission model it watches, though the package of the script cannot be told', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  // Without a name the search goes on above, where nothing may be read.
+  fs.writeFileSync(directory.at('package.json'), '{}');
+  fs.writeFileSync(directory.at('app.js'), IDLE);
+  const flag = NODE_MAJOR < 22 ? '--experimental-permission' : '--permission';
+  const flags = [flag, '--allow-addons', '--allow-worker', `--allow-fs-read=${ROOT}/*`, `--allow-fs-read=${directory.path}/*`, `--allow-fs-write=${directory.path}/*`];
+  const env = { NODE_HEAPDUMP_OPTIONS: `${WATCHED},dir=${directory.path}` };
+  const app = startProgram(t, [process.execPath, ...flags, '--require', REGISTER, directory.at('app.js')], { cwd: directory.path, env });
+  await app.says(/^heapdump-rs: rss: .* is complete/m, { on: 'stderr' });
 });
 
 test('a cooldown is of one program: another one in the same directory is not silenced, a second start is', async (t) => {

@@ -119,19 +119,19 @@ test('of two processes with one directory the living one keeps its file, whoever
   assert.ok(!living.hasEnded);
 });
 
-test('where locks tell nothing it stays until nobody has written to it for an hour', async (t) => {
+test('where locks tell nothing it stays until nobody has written to it for a day', async (t) => {
   if (!needsTool(t, 'strace')) return;
   const directory = makeTemporaryDirectory(t);
-  const minutesAgo = (minutes) => Date.now() / 1000 - minutes * 60;
-  for (const minutes of [59, 61]) {
-    const file = directory.at(`.${minutes}.heapdump-1-1.tmp`);
+  const hoursAgo = (hours) => Date.now() / 1000 - hours * 3600;
+  for (const hours of [23, 25]) {
+    const file = directory.at(`.${hours}.heapdump-1-1.tmp`);
     fs.writeFileSync(file, '');
-    fs.utimesSync(file, minutesAgo(minutes), minutesAgo(minutes));
+    fs.utimesSync(file, hoursAgo(hours), hoursAgo(hours));
   }
   // A file system of which nothing is known.
   const via = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fstatfs', '-e', 'inject=fstatfs:error=ENOSYS'];
   await dumpAgain(t, directory, { via });
-  assert.deepEqual(directory.names(), ['.59.heapdump-1-1.tmp', 'again']);
+  assert.deepEqual(directory.names(), ['.23.heapdump-1-1.tmp', 'again']);
 });
 
 test("what others call theirs stays: a stranger's name, a link, a directory, another user's file", async (t) => {

@@ -15,10 +15,13 @@ use crate::v8::HeapFigures;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
+
+/// Names that are tried for one dump.
+const MOST_NAMES: u64 = 1000;
 
 impl Monitor {
     pub(super) fn skip(&self, reason: Reason, why: Why, message: String) {
@@ -32,7 +35,6 @@ impl Monitor {
         crossing: Option<Crossing>,
         speed: f64,
     ) -> bool {
-        let hold = self.hold_if_urgent(speed);
         let heap = self.current_heap();
         if let Err(error) = self.check_disk(heap) {
             (self.announce)(Told::Ended(reason, Err(error), None));
@@ -40,7 +42,7 @@ impl Monitor {
         }
         // An exiting process forks nothing any more.
         let begun = signal::while_accepting(|| {
-            !self.is_stopped() && self.begin(reason, crossing, heap, hold)
+            !self.is_stopped() && self.begin(reason, crossing, heap, speed)
         });
         begun.unwrap_or(false)
     }
@@ -50,13 +52,14 @@ impl Monitor {
         reason: Reason,
         crossing: Option<Crossing>,
         heap: Option<HeapFigures>,
-        hold: Option<Hold>,
+        speed: f64,
     ) -> bool {
         let (opened, sidecar) = match &self.settings.name {
             None => self.open(reason, crossing, heap),
             Some(name) => self.open_named(name, reason, crossing, heap),
         };
-        let listener = Dump { monitor: Arc::clone(self), reason, sidecar, hold };
+        let hold = Mutex::default();
+        let listener = Dump { monitor: Arc::clone(self), reason, sidecar, speed, hold };
         self.busy.store(true, SeqCst);
         let settings = &self.settings;
         let output = match opened {
@@ -97,12 +100,18 @@ impl Monitor {
         heap: Option<HeapFigures>,
     ) -> (Result<Output, SnapshotError>, Sidecar) {
         let Settings { directory, options, file_mode, .. } = &self.settings;
-        let mut time = directory::wall_clock();
+        let start = directory::wall_clock();
+        let mut time = start;
         loop {
             let path = directory.join(directory::snapshot_name(reason, time));
             let sidecar = self.sidecar(&path, reason, crossing, heap);
             match sidecar.reserve() {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => time += 1,
+                Err(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists
+                        && time < start + MOST_NAMES =>
+                {
+                    time += 1;
+                }
                 // Where it cannot be written, the snapshot cannot either, and says why.
                 _ => {
                     let opened = open_destination(Destination::Named(path), options, *file_mode);
@@ -194,17 +203,21 @@ struct Dump {
     monitor: Arc<Monitor>,
     reason: Reason,
     sidecar: Sidecar,
-    /// Until the end.
-    hold: Option<Hold>,
+    /// At which memory grew, in bytes a second.
+    speed: f64,
+    /// From its turn to its end.
+    hold: Mutex<Option<Hold>>,
 }
 
 impl Listener for Dump {
     fn begins(&self, request: &Request) {
+        *lock(&self.hold) = self.monitor.hold_if_urgent(self.speed, &request.options);
         announce_request(self.reason.name(), request);
     }
 
     fn done(mut self: Box<Self>, mut result: Result<Report, SnapshotError>) {
-        if let (Ok(report), Some(hold)) = (&mut result, &self.hold) {
+        let hold = lock(&self.hold).take();
+        if let (Ok(report), Some(hold)) = (&mut result, &hold) {
             report.pause = report.pause.max(hold.time());
         }
         let written = self.sidecar.finish(&result).is_ok();

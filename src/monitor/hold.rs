@@ -6,7 +6,7 @@
 use super::Monitor;
 use crate::environment::Environment;
 use crate::process;
-use crate::snapshot::float;
+use crate::snapshot::{RequestOptions, float};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -36,7 +36,11 @@ struct Held {
 
 impl Monitor {
     /// Holds the JavaScript thread if memory that grows by `speed` bytes a second would be used up before a snapshot is written.
-    pub(super) fn hold_if_urgent(&self, speed: f64) -> Option<Hold> {
+    /// Not where that may be written by this very thread.
+    pub(super) fn hold_if_urgent(&self, speed: f64, options: &RequestOptions) -> Option<Hold> {
+        if options.in_process || options.fallback_inline {
+            return None;
+        }
         let heap = self.last_heap().map_or(0, |heap| heap.used);
         let left = process::memory_left()?.available;
         let is_urgent = speed > 0.0 && float(left) / speed < LEAST + float(heap) / WRITTEN;

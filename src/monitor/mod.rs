@@ -93,7 +93,8 @@ pub(crate) struct Monitor {
     settings: Settings,
     announce: Announce,
     inbox: Mutex<Inbox>,
-    bell: Bell,
+    /// Until it is stopped: a monitor that V8 may ask at its limit is never freed, its descriptors are.
+    bell: Mutex<Option<Arc<Bell>>>,
     /// A dump of this monitor is not done.
     busy: AtomicBool,
     /// The limit that a dump was for that was begun and failed.
@@ -131,12 +132,13 @@ impl Monitor {
         if settings.watches_by_the_clock() {
             bell.listen_to_groups();
         }
+        let bell = Arc::new(bell);
         let monitor = Arc::new(Monitor {
             environment: Arc::clone(environment),
             settings,
             announce,
             inbox: Mutex::default(),
-            bell,
+            bell: Mutex::new(Some(Arc::clone(&bell))),
             busy: AtomicBool::new(false),
             failed: Mutex::default(),
             gc_watch: Mutex::default(),
@@ -149,13 +151,14 @@ impl Monitor {
             let watch = Isolate::current().and_then(|isolate| GcWatch::start(isolate, &monitor));
             *lock(&monitor.gc_watch) = watch.ok();
         }
-        let mut watcher = Watcher::new(&monitor.settings, figures.unwrap_or_default());
+        let mut watcher = Watcher::new(&monitor.settings, bell, figures.unwrap_or_default());
         let watched = Arc::clone(&monitor);
-        process::spawn_quiet("heapdump-watch", move || watcher.run(&watched))?;
+        facts::monitor_started();
+        process::spawn_quiet("heapdump-watch", move || watcher.run(&watched))
+            .inspect_err(|_| monitor.stop())?;
         let mut monitors = lock(&MONITORS);
         monitors.retain(|monitor| monitor.strong_count() > 0);
         monitors.push(Arc::downgrade(&monitor));
-        facts::monitor_started();
         Ok((monitor, missing))
     }
 
@@ -164,7 +167,8 @@ impl Monitor {
         if !std::mem::replace(&mut self.lock_inbox().stopped, true) {
             facts::monitor_stopped();
         }
-        self.bell.ring();
+        self.ring();
+        lock(&self.bell).take();
         if let (Some(watch), Ok(isolate)) = (lock(&self.gc_watch).take(), Isolate::current()) {
             watch.stop(isolate);
         }
@@ -236,6 +240,13 @@ impl Monitor {
         missing
     }
 
+    /// Wakes its thread.
+    fn ring(&self) {
+        if let Some(bell) = &*lock(&self.bell) {
+            bell.ring();
+        }
+    }
+
     fn is_stopped(&self) -> bool {
         self.lock_inbox().stopped
     }
@@ -265,7 +276,7 @@ impl OnFullGc for Monitor {
         inbox.collected = Some(figures);
         inbox.last = Some(figures);
         drop(inbox);
-        self.bell.ring();
+        self.ring();
     }
 }
 

@@ -3,7 +3,7 @@
 use super::clock::{Pace, next_look};
 use super::rules::{Crossing, Growth, Reason, Threshold};
 use super::{Monitor, Settings, Told, Why, age, directory, lock};
-use crate::process::{Gauges, GroupUse, Woken};
+use crate::process::{Bell, Gauges, GroupUse, Woken};
 use crate::snapshot::float;
 use crate::v8::HeapFigures;
 use serde_json::json;
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Watcher {
     thresholds: Vec<Threshold>,
     growth: Option<Growth>,
+    /// The monitor has it too, until it is stopped.
+    bell: Arc<Bell>,
     gauges: Gauges,
     resident: Pace,
     group: Pace,
@@ -37,7 +39,7 @@ enum Turn {
 }
 
 impl Watcher {
-    pub(super) fn new(settings: &Settings, figures: HeapFigures) -> Watcher {
+    pub(super) fn new(settings: &Settings, bell: Arc<Bell>, figures: HeapFigures) -> Watcher {
         let now = Instant::now();
         Watcher {
             thresholds: settings
@@ -48,6 +50,7 @@ impl Watcher {
             growth: settings
                 .growth
                 .map(|(percent, at_least)| Growth::new(percent, at_least, float(figures.used))),
+            bell,
             gauges: Gauges::open(),
             resident: Pace::default(),
             group: Pace::default(),
@@ -85,7 +88,7 @@ impl Watcher {
             }
             drop(inbox);
             let deadline = [self.next_look, self.next_scheduled].into_iter().flatten().min();
-            match monitor.bell.wait(deadline) {
+            match self.bell.wait(deadline) {
                 Woken::Rung => {}
                 Woken::Time => return Turn::Time,
                 #[cfg(target_os = "linux")]
@@ -238,8 +241,8 @@ impl Watcher {
             self.not_before = Some(Instant::now() + left);
             return skip(Why::Cooldown, message_of(left));
         }
-        let speed = self.resident.speed().max(self.group.speed());
-        let begun = monitor.dump(crossing.reason, Some(crossing), speed);
+        // Not the group's: its file cache grows too, and what other processes fill goes on while this one stands still.
+        let begun = monitor.dump(crossing.reason, Some(crossing), self.resident.speed());
         let wait = if begun { *cooldown } else { AFTER_FAILURE.max(*cooldown) };
         self.not_before = Some(Instant::now() + wait);
         begun

@@ -2,7 +2,7 @@
 //!
 //! *Invariant: nothing is removed that does not have such a name, is no regular file of this user's, or is held by a process
 //! that lives.* On the disks of this machine the file's lock tells that. Elsewhere (NFS, FUSE, other systems than Linux) it is left
-//! alone until nobody has written to it for an hour.
+//! alone until nobody has written to it for a day, by whatever clock.
 
 use crate::process::{Held, hold, spawn_quiet};
 use std::ffi::{OsStr, OsString};
@@ -13,8 +13,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Nothing is written so slowly.
-const UNTOUCHED: Duration = Duration::from_secs(3600);
+/// Nothing is written so slowly, and no clock of another machine is so wrong.
+const UNTOUCHED: Duration = Duration::from_secs(24 * 3600);
 
 /// Names of a directory that are looked at.
 const MOST_NAMES: usize = 20_000;
@@ -58,14 +58,8 @@ pub(crate) fn clear(directory: &Path) {
     }
 }
 
-/// The same, the first time in this process: what is left comes from processes before it.
-pub(crate) fn clear_once(directory: &Path) {
-    if is_first_time(directory) {
-        clear(directory);
-    }
-}
-
-/// The same, on a thread of its own. Where none can be started what is left stays until another process comes.
+/// The same, on a thread of its own, the first time in this process: what is left comes from processes before it. Where no thread
+/// can be started it stays until another process comes.
 pub(crate) fn clear_in_background(directory: &Path) {
     if is_first_time(directory) {
         let directory = directory.to_owned();

@@ -101,10 +101,10 @@ impl Output {
         }
     }
 
-    /// Removes what earlier processes left in its directory. For threads that nobody waits for.
+    /// Removes what earlier processes left in its directory, meanwhile.
     pub(crate) fn clear_directory(&self) {
         if let Output::File(target) = self {
-            super::leftovers::clear_once(target.directory());
+            super::leftovers::clear_in_background(target.directory());
         }
     }
 

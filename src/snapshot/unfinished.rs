@@ -4,6 +4,7 @@
 //! Elsewhere it has a temporary one and a lock, by which [`super::leftovers`] sees that nobody holds it any more.
 
 use super::leftovers::{remove_names_of, reserving_name, unique_name};
+use crate::process::Held;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -287,10 +288,11 @@ fn nameless(_directory: &Path, _mode: u32) -> Option<File> {
 fn open_held(path: &Path, mode: u32) -> io::Result<File> {
     let file = open_exclusive(path, mode)?;
     // Before it was held somebody may have taken it for abandoned: it is gone, or about to be.
-    if crate::process::hold(&file) == crate::process::Held::ByAnother || !has_a_name(&file) {
-        return Err(io::ErrorKind::AlreadyExists.into());
+    match crate::process::hold(&file) {
+        Held::ByAnother => Err(io::ErrorKind::AlreadyExists.into()),
+        Held::ByUs if !has_a_name(&file) => Err(io::ErrorKind::AlreadyExists.into()),
+        _ => Ok(file),
     }
-    Ok(file)
 }
 
 fn open_exclusive(path: &Path, mode: u32) -> io::Result<File> {

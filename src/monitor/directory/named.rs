@@ -17,6 +17,9 @@ struct Said {
     name: String,
     reason: String,
     time: String,
+    /// Its name; without compression as long as its end is not known.
+    snapshot: String,
+    complete: Option<bool>,
 }
 
 /// Those of monitors with this very pattern, the other processes' of the directory included.
@@ -52,16 +55,34 @@ fn record(directory: &Path, stem: &str, pattern: &NamePattern) -> Option<Record>
         bytes: metadata.len(),
         modified: modified.map_or(0, millis),
     };
-    for compression in ["", ".gz", ".zst"] {
-        let snapshot = directory.join(format!("{stem}{EXTENSION}{compression}"));
+    // Of a dump that failed there is none: a file of that name is of somebody who came later.
+    let ends: &[&str] = match said.complete {
+        Some(false) => &[],
+        Some(true) => &[""],
+        None => &["", ".gz", ".zst"],
+    };
+    for end in ends.iter().filter(|_| is_name_for(&said.snapshot, stem)) {
+        let snapshot = directory.join(format!("{}{end}", said.snapshot));
         let Ok(metadata) = fs::symlink_metadata(&snapshot) else { continue };
-        if metadata.is_file() {
+        if metadata.is_file() && is_own(&metadata) {
             record.has_snapshot = true;
             record.bytes = record.bytes.saturating_add(metadata.len());
             record.files.push(snapshot);
         }
     }
     Some(record)
+}
+
+/// Whether a snapshot may have the sidecar `stem.json`: its own name, or with the number that it got when another took that.
+fn is_name_for(snapshot: &str, stem: &str) -> bool {
+    let plain = [".gz", ".zst"].iter().find_map(|end| snapshot.strip_suffix(end));
+    let Some(name) = plain.unwrap_or(snapshot).strip_suffix(EXTENSION) else { return false };
+    let number = |rest: &str| {
+        let digits = rest.strip_prefix('-').unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    !snapshot.contains('/')
+        && name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || number(rest))
 }
 
 /// Anybody may write into some directories.
@@ -91,11 +112,29 @@ mod tests {
         }
 
         fn dump(&self, stem: &str, pattern: &str, reason: &str, second: u32) {
-            let json = format!(
-                r#"{{"version":1,"reason":"{reason}","time":"1970-01-01T00:00:{second:02}.5Z","name":"{pattern}"}}"#
-            );
-            self.file(&format!("{stem}.json"), &json);
-            self.file(&format!("{stem}.heapsnapshot.gz"), "snapshot");
+            let snapshot = format!("{stem}.heapsnapshot.gz");
+            self.sidecar(stem, pattern, reason, second, &snapshot, true);
+            self.file(&snapshot, "snapshot");
+        }
+
+        fn sidecar(
+            &self,
+            stem: &str,
+            pattern: &str,
+            reason: &str,
+            second: u32,
+            snapshot: &str,
+            complete: bool,
+        ) {
+            let json = serde_json::json!({
+                "version": 1,
+                "reason": reason,
+                "time": format!("1970-01-01T00:00:{second:02}.5Z"),
+                "name": pattern,
+                "snapshot": snapshot,
+                "complete": complete,
+            });
+            self.file(&format!("{stem}.json"), &json.to_string());
         }
 
         fn file(&self, name: &str, text: &str) {
@@ -137,5 +176,29 @@ mod tests {
             before.into_iter().filter(|name| !directory.names().contains(name)).collect();
         assert_eq!(gone, ["a-1.heapsnapshot.gz", "a-1.json", "a-2.heapsnapshot.gz", "a-2.json"]);
         assert_eq!(newest_for_a_threshold(&directory.0, None, None), Some(9));
+    }
+
+    #[test]
+    fn what_a_json_does_not_speak_of_stays() {
+        let directory = Scratch::new("spoken");
+        let pattern = NamePattern::parse("a-{pid}").expect("a pattern");
+        // A dump that failed; later somebody's own has its name.
+        directory.sidecar("a-1", "a-{pid}", "rss", 1, "a-1.heapsnapshot", false);
+        directory.file("a-1.heapsnapshot", "the operator's");
+        // Beside a compressed one a plain one of somebody else.
+        directory.dump("a-2", "a-{pid}", "rss", 2);
+        directory.file("a-2.heapsnapshot", "the operator's");
+        // Its name was taken meanwhile, so it has a number.
+        directory.sidecar("a-3", "a-{pid}", "rss", 3, "a-3-2.heapsnapshot", true);
+        directory.file("a-3.heapsnapshot", "the operator's");
+        directory.file("a-3-2.heapsnapshot", "snapshot");
+        // No name of its own at all.
+        directory.sidecar("a-4", "a-{pid}", "rss", 4, "a-1.heapsnapshot", true);
+        directory.sidecar("a-5", "a-{pid}", "rss", 5, "../a-5.heapsnapshot", true);
+        directory.dump("a-6", "a-{pid}", "rss", 6);
+        prune(&directory.0, Some(&pattern), Keep { files: 1, bytes: u64::MAX });
+        let kept = ["a-1.heapsnapshot", "a-2.heapsnapshot", "a-3.heapsnapshot", "a-5.json"];
+        let last = ["a-6.heapsnapshot.gz", "a-6.json"];
+        assert_eq!(directory.names(), [&kept[..], &last[..]].concat());
     }
 }

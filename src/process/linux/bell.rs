@@ -11,6 +11,8 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Parts of a limit whose crossing wakes, in either direction.
@@ -39,6 +41,8 @@ struct Source {
     ready: libc::c_short,
     /// A count that is taken by reading (`eventfd`); the others are read from their beginning.
     is_counter: bool,
+    /// Its group has been removed: it would be ready for ever.
+    is_gone: AtomicBool,
 }
 
 /// Why a wait is over.
@@ -92,7 +96,11 @@ impl Bell {
 
     /// The first that is ready: 0 is the bell itself.
     fn poll(&self, limit: Option<Duration>, with_groups: bool) -> Option<usize> {
-        let groups = if with_groups { self.groups.as_slice() } else { &[] };
+        let groups: Vec<_> = if with_groups {
+            self.groups.iter().filter(|group| !group.is_gone.load(Relaxed)).collect()
+        } else {
+            Vec::new()
+        };
         let wanted = |fd, events| libc::pollfd { fd, events, revents: 0 };
         let mut polled = vec![wanted(self.rung.as_raw_fd(), libc::POLLIN)];
         polled.extend(groups.iter().map(|group| wanted(group.file.as_raw_fd(), group.ready)));
@@ -108,7 +116,8 @@ impl Bell {
         if ready <= 0 {
             return None;
         }
-        let found = polled.iter().position(|entry| entry.revents != 0);
+        // A group rather than the bell: whoever rang it is heard at the next wait, and what a group says is said once.
+        let found = polled.iter().rposition(|entry| entry.revents != 0);
         for (index, _) in polled.iter().enumerate().filter(|(_, entry)| entry.revents != 0) {
             match index.checked_sub(1).and_then(|index| groups.get(index)) {
                 Some(group) => group.take(),
@@ -125,7 +134,8 @@ impl Source {
             take_count(&self.file);
         } else {
             // Ready again when it has changed since.
-            let _ = self.file.read_at(&mut [0; 512], 0);
+            let gone = self.file.read_at(&mut [0; 512], 0).is_err();
+            self.is_gone.store(gone, Relaxed);
         }
     }
 }
@@ -166,12 +176,13 @@ fn thresholds(group: &Group) -> Option<Source> {
         let line = format!("{} {} {}", file.as_raw_fd(), usage.as_raw_fd(), limit / 100 * part);
         control.write_all(line.as_bytes()).ok()?;
     }
-    Some(Source { file, ready: libc::POLLIN, is_counter: true })
+    Some(Source { file, ready: libc::POLLIN, is_counter: true, is_gone: AtomicBool::new(false) })
 }
 
 fn changes(group: &Group) -> Option<Source> {
     let file = File::open(group.directory.join("memory.events")).ok()?;
-    let source = Source { file, ready: libc::POLLPRI, is_counter: false };
+    let source =
+        Source { file, ready: libc::POLLPRI, is_counter: false, is_gone: AtomicBool::new(false) };
     // What has been read counts as known.
     source.take();
     Some(source)
@@ -184,6 +195,7 @@ fn pressure(group: &Group) -> Option<Source> {
         file,
         ready: libc::POLLPRI,
         is_counter: false,
+        is_gone: AtomicBool::new(false),
     })
 }
 
