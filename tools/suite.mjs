@@ -9,7 +9,7 @@ import { must, root, run } from '../harness/run.mjs';
 
 /**
  * Runs every `__test__/*.test.mjs` with the given Node and shows the report. In `.ci/run`, which names a list in
- * REPEATED_TESTS, a file that fails runs once more.
+ * REPEATED_TESTS, two files run at a time, and one that fails once more.
  * @returns {Promise<boolean>} whether all passed
  */
 export async function runSuite(node, only = []) {
@@ -21,15 +21,20 @@ export async function runSuite(node, only = []) {
     console.error('no test file matches');
     return false;
   }
-  // One file at a time: many of them measure pauses or load both cores by themselves.
+  // One file at a time, for a person who waits for the first failure.
   const args = ['--test', '--test-reporter=spec', '--test-concurrency=1', `--test-timeout=${limits.FILE}`];
   const env = { ...process.env };
   delete env.NODE_TEST_CONTEXT;
   delete env.NODE_HEAPDUMP_OPTIONS;
   delete env.REPEATED_TESTS;
-  const passes = async (...some) => (await run(node, [...args, ...some], { env })).code === 0;
   const list = process.env.REPEATED_TESTS;
-  if (!list) return passes(...files);
+  if (!list) return (await run(node, [...args, ...files], { env })).code === 0;
   const version = (await must(node, ['--version'])).trim();
+  // In one piece: another file runs beside it.
+  const passes = async (file) => {
+    const { code, output } = await run(node, [...args, file], { env, capture: true });
+    console.log(`${file}\n${output}`);
+    return code === 0;
+  };
   return runAndRepeat(files, passes, list, `Node.js ${version}`);
 }
