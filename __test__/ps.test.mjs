@@ -17,6 +17,7 @@ const { idIn } = require('../lib/cli/container.js');
 const { scriptOf } = require('../lib/cli/command-line.js');
 const { Tree } = require('../lib/cli/tree.js');
 const { nameFor } = require('../lib/cli/all.js');
+const { isNode, isSingleApplication } = require('../lib/cli/executable.js');
 
 /** Programs that start one another, in a directory of their own: each is `[name, source]`. */
 function makePrograms(t, sources) {
@@ -328,4 +329,43 @@ test('the script of a command line', () => {
   ]) {
     assert.equal(scriptOf(words.split(' ')).join(' '), script, words);
   }
+});
+
+test('an executable that says it is endless is given up', (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const { readSync } = fs;
+  let bytes = 0;
+  t.mock.method(fs, 'readSync', (...words) => {
+    const read = readSync(...words);
+    if ((bytes += read) > 2 ** 29) throw new Error('more is read than any Node.js has');
+    return read;
+  });
+  // One part that is loaded, in which are the names, and one that says where they are (elf(5)).
+  const words = (...values) => Buffer.from(BigUint64Array.from(values.map(BigInt)).buffer);
+  const [endless, names] = [2 ** 40, 232];
+  const segment = (type, at, size) => words(type, at, at, at, size, size, 1);
+  const header = Buffer.alloc(64);
+  header.write('\x7fELF\x02\x01', 'latin1');
+  header.writeBigUInt64LE(64n, 32);
+  header.writeUInt16LE(56, 54);
+  header.writeUInt16LE(2, 56);
+  const dynamic = words(5, names, 10, endless - names);
+  const elf = Buffer.concat([header, segment(1, 0, endless), segment(2, 176, dynamic.length)]);
+  assert.equal(elf.length, 176);
+  for (const [name, content, outcome] of [
+    ['names', Buffer.concat([elf, dynamic]), false],
+    ['node', Buffer.concat([elf, dynamic, Buffer.alloc(names - 208), Buffer.from('\0_ZN4node5StartEiPPc\0')]), true],
+    ['another', Buffer.from('#!'), false],
+  ]) {
+    fs.writeFileSync(directory.at(name), content);
+    try {
+      fs.truncateSync(directory.at(name), endless);
+    } catch (error) {
+      if (error.code === 'EFBIG') return t.diagnostic('not run: this file system has no such files');
+      throw error;
+    }
+    bytes = 0;
+    assert.equal(isNode(directory.at(name)), outcome, name);
+  }
+  assert.equal(isSingleApplication(directory.at('node')), true);
 });

@@ -14,6 +14,11 @@ const PT_DYNAMIC = 2;
 const DT_STRTAB = 5n;
 const DT_STRSZ = 10n;
 
+/** In bytes. An executable is anybody's, and may be of any size (a sparse file). Those of Node.js are 100 MB, with 5 MB of names. */
+const MOST_NAMES = 64 << 20;
+const MOST_OF_OTHER_FORMS = 256 << 20;
+const MOST_OF_APPLICATIONS = 1 << 30;
+
 /** By device and inode: many processes run one file. */
 const known = new Map();
 
@@ -27,8 +32,13 @@ function isNode(file) {
   return known.get(id);
 }
 
-/** Whether it has an application, and perhaps options for Node.js, in itself. */
-const isSingleApplication = (file) => within(file, (descriptor) => holds(descriptor, SINGLE));
+/** Whether it has an application, and perhaps options for Node.js, in itself; what is too big to be read may have. */
+const isSingleApplication = (file) =>
+  within(
+    file,
+    (descriptor) =>
+      fs.fstatSync(descriptor).size > MOST_OF_APPLICATIONS || holds(descriptor, SINGLE, { at: 0, size: MOST_OF_APPLICATIONS }),
+  );
 
 function within(file, body) {
   const descriptor = fs.openSync(file, 'r');
@@ -39,11 +49,11 @@ function within(file, body) {
   }
 }
 
-/** `{at, size}` of the names of its dynamic symbols (elf(5)); all of the file where it is of another form. */
+/** `{at, size}` of the names of its dynamic symbols (elf(5)); the file from its beginning where it is of another form. */
 function dynamicStrings(descriptor) {
   const header = read(descriptor, 0, 64);
   // 64 bits, the lower byte first: all that Node.js is published for.
-  if (header.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') return undefined;
+  if (header.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') return { at: 0, size: MOST_OF_OTHER_FORMS };
   const size = header.readUInt16LE(54);
   const segments = read(descriptor, Number(header.readBigUInt64LE(32)), size * header.readUInt16LE(56));
   const loaded = [];
@@ -56,7 +66,7 @@ function dynamicStrings(descriptor) {
     };
     const type = segments.readUInt32LE(at);
     if (type === PT_LOAD) loaded.push(segment);
-    else if (type === PT_DYNAMIC) dynamic = read(descriptor, segment.offset, segment.size);
+    else if (type === PT_DYNAMIC) dynamic ??= read(descriptor, segment.offset, segment.size);
   }
   // Linked statically: no Node.js that could load an addon.
   if (dynamic === undefined) return { at: 0, size: 0 };
@@ -68,7 +78,8 @@ function dynamicStrings(descriptor) {
   };
   const address = value(DT_STRTAB);
   const from = loaded.find((segment) => address >= segment.address && address < segment.address + segment.size);
-  return from && { at: address - from.address + from.offset, size: value(DT_STRSZ) };
+  if (from === undefined) return { at: 0, size: MOST_OF_OTHER_FORMS };
+  return { at: address - from.address + from.offset, size: Math.min(value(DT_STRSZ), MOST_NAMES) };
 }
 
 function read(descriptor, at, size) {
@@ -77,7 +88,7 @@ function read(descriptor, at, size) {
 }
 
 /** Whether `text` is in a part of a file. */
-function holds(descriptor, text, { at, size } = { at: 0, size: Infinity }) {
+function holds(descriptor, text, { at, size }) {
   const wanted = Buffer.from(text);
   const chunk = Buffer.alloc(1 << 20);
   const end = at + size;
