@@ -12,7 +12,7 @@ import { validateSnapshot } from '../harness/validate.mjs';
 import { ROOT, startApp, startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, needsRoot, needsTool } from './support/faults.mjs';
-import { makeTemporaryDirectory } from './support/files.mjs';
+import { makeTemporaryDirectory, watchOpens } from './support/files.mjs';
 import { childrenOf, descriptorsOf, isRunning, processInfo, snapshotChildOf, waitFor } from './support/processes.mjs';
 
 const require = createRequire(import.meta.url);
@@ -20,6 +20,7 @@ const FACTS = path.join(ROOT, 'lib/cli/facts.js');
 const { readFacts } = require(FACTS);
 
 const REFUSE = fileURLToPath(new URL('children/refuse.py', import.meta.url));
+const PAGE = fileURLToPath(new URL('children/page.py', import.meta.url));
 const MEMFD = /^\/memfd:heapdump-rs/;
 
 const loaded = ({ heapdump, say, stayAlive }) => {
@@ -360,29 +361,17 @@ test('where memfd_create is refused there is no page, and no signal is sent', as
 
 test('a page that somebody made up is no page, and is not believed', async (t) => {
   if (!needsTool(t, 'python3')) return;
-  const page = (pid, member) => ({
-    version: '9.9.9', pid, loadedAt: 1, directory: '/', mode: 'fork', nearHeapLimit: false, monitors: 0, signals: 0,
-    snapshots: [], threads: { loaded: 1, dumped: 1, main: true }, signal: 'SIGHUP', ...member,
-  });
-  const program = `
-import json, os, struct, sys, time
-text = json.dumps({**json.loads(sys.argv[1]), **({} if len(sys.argv) > 2 else {"pid": os.getpid()})}).encode()
-fd = os.memfd_create("heapdump-rs")
-os.write(fd, (b"HEAPDUMP" + struct.pack("IIQ", 1, 0, 2)).ljust(64, b"\\0") + struct.pack("I", len(text)) + text)
-os.ftruncate(fd, 64 + 2 * 16384)
-print("ready", flush=True)
-time.sleep(60)
-`;
   const directory = makeTemporaryDirectory(t);
-  for (const [member, more, outcome] of [
-    [{}, [], 'object'],
-    [{}, ['as its parent'], 'undefined'],
-    [{ signal: 'SIGKILL' }, [], 'undefined'],
-    [{ directory: 7 }, [], 'undefined'],
-    [{ snapshots: 'x' }, [], 'undefined'],
-    [{ snapshots: [{ number: 1, cause: 'call', state: 'complete', main: true, askedAt: 1, path: 'relative' }] }, [], 'undefined'],
+  for (const [member, outcome] of [
+    [{}, 'object'],
+    // As its parent has it.
+    [{ pid: 1 }, 'undefined'],
+    [{ signal: 'SIGKILL' }, 'undefined'],
+    [{ directory: 7 }, 'undefined'],
+    [{ snapshots: 'x' }, 'undefined'],
+    [{ snapshots: [{ number: 1, cause: 'call', state: 'complete', main: true, askedAt: 1, path: 'relative' }] }, 'undefined'],
   ]) {
-    const app = startProgram(t, ['python3', '-c', program, JSON.stringify(page(1, member)), ...more]);
+    const app = startProgram(t, ['python3', PAGE, JSON.stringify(member)]);
     await app.says(/ready/);
     assert.equal(typeof readFacts(app.pid), outcome, JSON.stringify(member));
     // SIGHUP would end it.
@@ -390,5 +379,49 @@ time.sleep(60)
     assert.equal(code, 2, stderr);
     assert.ok(isRunning(processInfo(app.pid)));
     await app.stop();
+  }
+});
+
+test('what is called as a page and is no file is not opened', async (t) => {
+  if (!needsRoot(t) || !needsTool(t, 'unshare')) return;
+  const directory = makeTemporaryDirectory(t);
+  // The root of a file system that is mounted nowhere any more, as one that the process has made its root directory.
+  const hold =
+    'mount -t tmpfs none "$0" && mkfifo "$0/memfd:heapdump-rs" && exec 3<>"$0/memfd:heapdump-rs" && umount -l "$0" && echo ready && exec sleep 600';
+  const app = startProgram(t, ['unshare', '--mount', 'sh', '-c', hold, directory.path]);
+  await app.says(/ready/);
+  assert.ok([...descriptorsOf(app.pid).values()].some((file) => MEMFD.test(file)));
+  const opened = watchOpens(t);
+  assert.equal(readFacts(app.pid), undefined);
+  assert.deepEqual(opened, []);
+});
+
+test('a thousand descriptors of one page, or many pages, keep nobody busy', async (t) => {
+  if (!needsTool(t, 'python3')) return;
+  const program = `
+import os, sys, time
+for i in range(int(sys.argv[1])):
+    fd = os.memfd_create("heapdump-rs")
+    os.write(fd, b"no page")
+    os.ftruncate(fd, 64 + 2 * 16384)
+for i in range(int(sys.argv[2])): os.dup(fd)
+print("ready", flush=True)
+time.sleep(600)
+`;
+  const { readSync } = fs;
+  let reads = 0;
+  t.mock.method(fs, 'readSync', (...words) => {
+    reads++;
+    return readSync(...words);
+  });
+  for (const [pages, copies, most] of [
+    [1, 500, 1],
+    [100, 0, 8],
+  ]) {
+    const app = startProgram(t, ['python3', '-c', program, `${pages}`, `${copies}`]);
+    await app.says(/ready/);
+    reads = 0;
+    assert.equal(readFacts(app.pid), undefined);
+    assert.equal(reads, most);
   }
 });

@@ -36,3 +36,19 @@ export function makeTemporaryDirectory(t) {
 export const modeOf = (file) => fs.statSync(file).mode & 0o7777;
 
 export const isSnapshotName = (name) => /^heapdump-\d+\.\d+\.heapsnapshot$/.test(name);
+
+/** open(2) */
+const O_PATH = 0o10000000;
+
+/** What this process opens from here on that is neither a file nor a directory: a growing list. */
+export function watchOpens(t) {
+  const opened = [];
+  const { openSync } = fs;
+  t.mock.method(fs, 'openSync', (file, flags, ...more) => {
+    const descriptor = openSync(file, flags, ...more);
+    const stat = fs.fstatSync(descriptor);
+    if ((flags & O_PATH) === 0 && !stat.isFile() && !stat.isDirectory()) opened.push(file);
+    return descriptor;
+  });
+  return opened;
+}

@@ -9,8 +9,9 @@ const { setTimeout: delay } = require('node:timers/promises');
 
 const { Problem, printable, size } = require('./command.js');
 const { FactsPage } = require('./facts.js');
-const { Inside, identityOf } = require('./inside.js');
+const { Inside, identityOf, openFile } = require('./inside.js');
 const { plainly } = require('./output.js');
+const { userName } = require('./processes.js');
 
 /** The signal is answered by a thread of its own, at once unless the process is stopped. */
 const ANSWER_LIMIT_MS = 30_000;
@@ -108,27 +109,43 @@ function answerOf(facts, newest, sent) {
 function open(target, inside, { state, file, path: name, message, code, joined }) {
   if (state === 'failed') throw gaveUp(target, { message, code });
   const isComplete = state === 'complete';
+  const isDump = (stat) => identityOf(stat) === file && isOwn(target, stat, name);
   let fd;
   try {
-    fd = isComplete ? inside.open(name) : openByIdentity(target, file);
+    fd = isComplete ? inside.open(name, isDump) : openAmongIts(target, isDump);
   } catch (error) {
+    if (error instanceof Problem) throw error;
     const mayBe = error.code === 'ENOENT' || (!isComplete && error.code === 'ENXIO');
     if (!mayBe || (isComplete && !joined)) throw new Problem(`cannot read the dump of process ${target.pid}: ${plainly(error)}`);
   }
-  if (fd === undefined) return undefined;
-  if (identityOf(fs.fstatSync(fd, { bigint: true })) === file) return fd;
-  fs.closeSync(fd);
-  if (isComplete && !joined) throw new Problem(`the dump of process ${target.pid} is no longer at ${printable(name)}`);
+  if (fd === undefined && isComplete && !joined)
+    throw new Problem(`the dump of process ${target.pid} is no longer at ${printable(name)}`);
+  return fd;
+}
+
+function openAmongIts(target, isDump) {
+  for (const [number] of target.openFiles()) {
+    try {
+      const fd = openFile(target.at('fd', number), isDump);
+      if (fd !== undefined) return fd;
+    } catch (error) {
+      // It was closed meanwhile.
+      if (error.code !== 'ENOENT') throw error;
+    }
+  }
   return undefined;
 }
 
-function openByIdentity(target, identity) {
-  for (const [number] of target.openFiles()) {
-    const at = target.at('fd', number);
-    const found = fs.statSync(at, { bigint: true, throwIfNoEntry: false });
-    if (found?.isFile() && identityOf(found) === identity) return fs.openSync(at, 'r');
-  }
-  return undefined;
+/**
+ * A dump belongs to its process. What belongs to somebody else may be named to have root copy and remove it. Nobody asks a process
+ * of their own user for more than they may themselves, and there are file systems that say another owner (NFS with root_squash).
+ */
+function isOwn(target, { uid }, name) {
+  // Real, effective, saved, and of the file system (proc(5)).
+  const its = target.status('Uid').split(/\s+/).map(Number);
+  if (its.includes(Number(uid)) || its.every((each) => each === process.geteuid())) return true;
+  const whose = `belongs to ${userName(Number(uid))}`;
+  throw new Problem(`${printable(name)}, which process ${target.pid} says is its dump, ${whose}, and is left alone`);
 }
 
 const gaveUp = (target, { message = 'it does not say why', code }) =>

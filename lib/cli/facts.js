@@ -9,6 +9,8 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { getSystemErrorName } = require('node:util');
 
+const { identityOf, openFile } = require('./inside.js');
+
 /**
  * @typedef {object} Facts
  * @property {number} pid as we see it
@@ -55,6 +57,8 @@ const SIZE = HEADER_SIZE + 2 * SLOT_SIZE;
 
 /** A page that is written without a pause cannot be read. */
 const PATIENCE_MS = 250;
+/** Copies of the package in one process; what looks like more is there to keep the reader busy. */
+const MOST_PAGES = 8;
 
 /**
  * What process `pid` says of itself; undefined where it has not loaded the package, may not be looked at, or could make no page
@@ -84,9 +88,10 @@ class FactsPage {
   /** Of several copies of the package in a process the one that answers the signal. */
   static of(pid) {
     const found = [];
+    const deadline = performance.now() + PATIENCE_MS;
     for (const descriptor of pagesOf(pid)) {
       const page = new FactsPage(pid, descriptor);
-      const facts = page.read();
+      const facts = page.read(deadline);
       if (facts === undefined) page.close();
       else found.push({ page, facts });
     }
@@ -97,9 +102,9 @@ class FactsPage {
   }
 
   /** @returns {Readonly<Facts> | undefined} undefined when it is none that we know, or the process has ended */
-  read() {
+  read(deadline = performance.now() + PATIENCE_MS) {
     try {
-      const said = readSlot(this.#descriptor);
+      const said = readSlot(this.#descriptor, deadline);
       // A process that was forked without exec has its parent's page.
       return said !== undefined && said.pid === ownPid(this.#pid) ? factsOf(this.#pid, said) : undefined;
     } catch {
@@ -112,7 +117,7 @@ class FactsPage {
   }
 }
 
-/** Descriptors of ours, for what looks like a page by its name. */
+/** Descriptors of ours, for what looks like a page by its name; its files may be called so too, in a root directory of its own. */
 function* pagesOf(pid) {
   const directory = `/proc/${pid}/fd`;
   let numbers = [];
@@ -121,19 +126,18 @@ function* pagesOf(pid) {
   } catch {
     // Not ours to see, gone, or not Linux.
   }
+  const seen = new Set();
+  const isNewPage = (stat) => stat.size === BigInt(SIZE) && seen.size < seen.add(identityOf(stat)).size;
   for (const number of numbers) {
+    if (seen.size === MOST_PAGES) return;
     const at = `${directory}/${number}`;
     let descriptor;
     try {
-      if (!NAME.test(fs.readlinkSync(at))) continue;
-      // It might be a FIFO of that name, in a root directory of its own.
-      descriptor = fs.openSync(at, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+      if (NAME.test(fs.readlinkSync(at))) descriptor = openFile(at, isNewPage);
     } catch {
-      continue;
+      // Closed meanwhile, or not ours to read.
     }
-    const stat = fs.fstatSync(descriptor);
-    if (stat.isFile() && stat.size === SIZE) yield descriptor;
-    else fs.closeSync(descriptor);
+    if (descriptor !== undefined) yield descriptor;
   }
 }
 
@@ -141,10 +145,9 @@ function* pagesOf(pid) {
  * The text of the slot that was written last, which stays as it is until two more have been. The header counts them: when it has
  * not moved, what was read between is of one piece.
  */
-function readSlot(descriptor) {
+function readSlot(descriptor, deadline) {
   const header = Buffer.alloc(HEADER_SIZE);
   const slot = Buffer.alloc(SLOT_SIZE);
-  const deadline = performance.now() + PATIENCE_MS;
   do {
     fs.readSync(descriptor, header, 0, HEADER_SIZE, 0);
     if (header.toString('latin1', 0, 8) !== MAGIC || number32(header, 8) !== FORMAT) return undefined;

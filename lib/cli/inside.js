@@ -5,7 +5,7 @@
 
 const fs = require('node:fs');
 
-/** open(2): a place in the file system, and no right to what is there. */
+/** open(2) of Linux, which fs.constants lack: a place in the file system, and no right to what is there. */
 const O_PATH = 0o10000000;
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants;
 /** As many links as Linux follows (path_resolution(7)). */
@@ -23,9 +23,9 @@ class Inside {
     fs.closeSync(this.#root);
   }
 
-  /** Opens an absolute path for reading; what fs.openSync says of it is thrown. */
-  open(file) {
-    return this.#at(file, (place) => fs.openSync(place, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  /** As `openFile`, of an absolute path; a link that stands there is none. */
+  open(file, isWanted) {
+    return this.#at(file, (place) => openFile(place, isWanted, O_NOFOLLOW));
   }
 
   /** 'device:inode' of what stands there, itself a link or not; undefined where nothing does. */
@@ -82,7 +82,23 @@ class Inside {
   }
 }
 
+/**
+ * Opens for reading what others name, if it is a file and `isWanted(stat)` (its numbers are of 64 bits); undefined otherwise, and
+ * what fs.openSync says of it is thrown. A device or a FIFO is never opened: that alone may start it (/dev/watchdog), or wait for
+ * ever. And what has been looked at is what is opened, whatever stands there meanwhile.
+ */
+function openFile(place, isWanted, flags = 0) {
+  const descriptor = fs.openSync(place, O_PATH | flags);
+  try {
+    const stat = fs.fstatSync(descriptor, { bigint: true });
+    if (!stat.isFile() || !isWanted(stat)) return undefined;
+    return fs.openSync(`/proc/self/fd/${descriptor}`, O_RDONLY | O_NONBLOCK);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
 /** As the page of facts has it: numbers of 64 bits. */
 const identityOf = ({ dev, ino }) => `${dev}:${ino}`;
 
-module.exports = { Inside, identityOf };
+module.exports = { Inside, identityOf, openFile };
