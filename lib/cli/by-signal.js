@@ -66,6 +66,10 @@ async function answered({ target, page, inside, name, signal }) {
   if (before === undefined) throw new Problem(`process ${target.pid} has ended, or no longer says how it is asked`);
   const newest = before.snapshots.at(-1)?.number ?? 0;
   const sent = Date.now();
+  // Its number may be another's by now, and a signal that is not caught ends a process.
+  if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
+  if (before.signal !== name || !target.catches(name))
+    throw new Problem(`process ${target.pid} no longer answers ${name}, which is not sent`);
   try {
     process.kill(target.pid, name);
   } catch (error) {

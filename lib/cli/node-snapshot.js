@@ -94,6 +94,8 @@ function fetchFrom(...args) {
 
 function take(target, output, progress, signal, trusted) {
   if (target.pid === process.pid) throw new Problem('this is the process that asks');
+  // It was found a while ago, and its number may be another's by now.
+  if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
   const name = target.dumpSignal();
   if (name !== undefined) return require('./by-signal.js').bySignal(target, name, output, progress, signal);
   const { name: own, parent } = target.stat();
