@@ -459,3 +459,35 @@ test("another user's snapshot that a process says is its dump is neither copied 
   assert.equal((await runCommand(t, ['node-snapshot', '--pid', own.pid, '--output', directory.at('copy')])).code, 0);
   assert.deepEqual(directory.names(), ['copy']);
 });
+
+test('of a process that runs with the rights of another user than wrote its page nothing is believed', async (t) => {
+  if (!needsRoot(t) || !needsTool(t, 'python3')) return;
+  const directory = makeTemporaryDirectory(t);
+  const file = directory.at('root.heapsnapshot');
+  fs.writeFileSync(file, '');
+  const app = await naming(t, file, { env: { OWNER: '65534' } });
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('copy')]);
+  assert.equal(code, 2);
+  assert.match(stderr, /what process \d+ says of itself was written by somebody else/);
+});
+
+test('a process that has given up its first user since it loaded the package is asked as any other', async (t) => {
+  if (!needsRoot(t)) return;
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  for (const name of ['.', 'app']) fs.chmodSync(directory.at(name), 0o777);
+  const app = await start(
+    t,
+    ({ heapdump, say, stayAlive }) => {
+      stayAlive();
+      say(typeof heapdump);
+      process.setuid(65534);
+      say('ready');
+    },
+    { cwd: directory.at('app') },
+  );
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
+  assert.deepEqual([code, stderr], [0, '']);
+  await validateSnapshot(directory.at('a.heapsnapshot'));
+  assert.deepEqual(directory.names('app'), []);
+});

@@ -1,7 +1,7 @@
 """Shows a page of facts that says what it is told: page.py FIRST [AFTER], where AFTER is said from SIGHUP on.
 
 Members that are not given are those of an application that has just loaded the package and answers SIGHUP. UID in the
-environment is whose process it becomes: an interpreter may be where only root may start it.
+environment is whose process it becomes (an interpreter may be where only root may start it), OWNER whose page it has inherited.
 """
 
 import json
@@ -16,6 +16,8 @@ SLOT = 16384
 if "UID" in os.environ:
     os.setuid(int(os.environ["UID"]))
 fd = os.memfd_create("heapdump-rs")
+if "OWNER" in os.environ:
+    os.fchown(fd, int(os.environ["OWNER"]), -1)
 os.ftruncate(fd, HEADER + 2 * SLOT)
 
 

@@ -85,7 +85,7 @@ async function answered({ target, page, inside, name, signal }) {
       if (answer === undefined) {
         throw new Problem(`process ${target.pid} was sent ${name} and begins no dump: it is about to exit`);
       }
-      const fd = open(target, inside, answer);
+      const fd = open(target, page, inside, answer);
       if (fd !== undefined) return { ...answer, fd };
       if (answer.state === 'complete') return undefined;
     } else if (performance.now() > deadline) {
@@ -110,10 +110,10 @@ function answerOf(facts, newest, sent) {
 }
 
 /** A descriptor of the dump's file; undefined where it is between two places, or was another's and is gone. */
-function open(target, inside, { state, file, path: name, message, code, joined }) {
+function open(target, page, inside, { state, file, path: name, message, code, joined }) {
   if (state === 'failed') throw gaveUp(target, { message, code });
   const isComplete = state === 'complete';
-  const isDump = (stat) => identityOf(stat) === file && isOwn(target, stat, name);
+  const isDump = (stat) => identityOf(stat) === file && isOwn(target, page, stat, name);
   let fd;
   try {
     fd = isComplete ? inside.open(name, isDump) : openAmongIts(target, isDump);
@@ -144,9 +144,10 @@ function openAmongIts(target, isDump) {
  * A dump belongs to its process. What belongs to somebody else may be named to have root copy and remove it. Nobody asks a process
  * of their own user for more than they may themselves, and there are file systems that say another owner (NFS with root_squash).
  */
-function isOwn(target, { uid }, name) {
+function isOwn(target, page, { uid }, name) {
   // Real, effective, saved, and of the file system (proc(5)).
   const its = target.status('Uid').split(/\s+/).map(Number);
+  if (!page.isOf(its)) throw new Problem(`what process ${target.pid} says of itself was written by somebody else`);
   if (its.includes(Number(uid)) || its.every((each) => each === process.geteuid())) return true;
   const whose = `belongs to ${userName(Number(uid))}`;
   throw new Problem(`${printable(name)}, which process ${target.pid} says is its dump, ${whose}, and is left alone`);

@@ -112,6 +112,18 @@ class FactsPage {
     }
   }
 
+  /**
+   * Whether a process with these users has made it. One that somebody has started with another user's rights (sudo) inherits their
+   * descriptors, perhaps a page that they go on writing, and not their memory.
+   */
+  isOf(users) {
+    const { uid, ino } = fs.fstatSync(this.#descriptor, { bigint: true });
+    if (users.every((user) => user === Number(uid))) return true;
+    // It may have given up its first user.
+    const mapped = new RegExp(` ${ino} +/memfd:heapdump-rs( \\(deleted\\))?$`, 'm');
+    return mapped.test(fs.readFileSync(`/proc/${this.#pid}/maps`, 'utf8'));
+  }
+
   close() {
     fs.closeSync(this.#descriptor);
   }
