@@ -151,7 +151,7 @@ test('--pid of a wrapper takes the one below it that has loaded the package; --e
   for (const pid of [pids.top, pids.wrapper]) {
     const { code, stderr } = await snapshot(t, directory, '--pid', pid);
     assert.equal(code, 0, stderr);
-    const taken = new RegExp(`^process ${pids.app} \\(.*app\\.cjs\\) is taken: of the Node\\.js processes that ${pid} .* has`);
+    const taken = new RegExp(`^process ${pids.app} \\(.*\\) is taken: of the Node\\.js processes that ${pid} .* has`);
     assert.match(stderr, taken);
     assert.deepEqual(await scriptIn(directory.at('out/a.heapsnapshot')), ['app']);
   }
