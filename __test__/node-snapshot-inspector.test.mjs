@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { NODE_MAJOR, startApp, startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
+import { needsRoot, needsTool } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { isRunning, processInfo, waitFor } from './support/processes.mjs';
 
@@ -16,6 +17,7 @@ const require = createRequire(import.meta.url);
 const { Target } = require('../lib/cli/processes.js');
 const { inspectorPort, isLoopback } = require('../lib/cli/inspector-port.js');
 const { isAsStarted, mayBeOptions, splitNodeOptions } = require('../lib/cli/command-line.js');
+const { Tree } = require('../lib/cli/tree.js');
 const { isSingleApplication } = require('../lib/cli/executable.js');
 
 /** An application of its own, since children/host.cjs has arguments that look like code. */
@@ -27,9 +29,14 @@ function makeApp(t) {
   fs.writeFileSync(directory.at('pre.mjs'), '');
   fs.writeFileSync(directory.at('titled.cjs'), "process.title = 'shop: web'; require('./app.cjs');");
   fs.writeFileSync(directory.at('all.env'), 'PORT=1\nNODE_OPTIONS="--no-warnings --inspect-port=0.0.0.0:0"\n');
+  fs.writeFileSync(directory.at('spaced.env'), "PORT=1\nexport NODE_OPTIONS ='--inspect-port=0.0.0.0:0'\n");
   fs.writeFileSync(directory.at('port.env'), 'PORT=1\n# --inspect-port=0.0.0.0:0\n');
-  const start = async (words, env = {}) => {
-    const app = startProgram(t, [process.execPath, '--max-old-space-size=128', ...words], { cwd: directory.path, env });
+  const start = async (words, env = {}, via = []) => {
+    const app = startProgram(t, [process.execPath, '--max-old-space-size=128', ...words], {
+      cwd: directory.path,
+      env: { PWD: directory.path, ...env },
+      via,
+    });
     await app.says(/ready/);
     return app;
   };
@@ -49,6 +56,7 @@ test('what Node.js was told is read as it reads it, and rather too much than too
     [['--inspect-port=127.evil.example:0', 'app.cjs'], { host: '127.evil.example' }],
     [['app.cjs'], { ...all, where: 'its NODE_OPTIONS' }, { NODE_OPTIONS: '-r "./pre load.cjs" "--inspect-port=0.0.0.0:0"' }],
     [['--env-file=all.env', 'app.cjs'], { ...all, where: 'all.env' }],
+    [['--env-file=spaced.env', 'app.cjs'], { ...all, where: 'spaced.env' }],
     // Node.js takes it even there.
     [['app.cjs', '--env-file', 'all.env'], { ...all, where: 'all.env' }],
     [['titled.cjs'], { doubt: /process\.title/ }],
@@ -60,6 +68,9 @@ test('what Node.js was told is read as it reads it, and rather too much than too
     [['--inspect-port=127.0.0.2:0', 'app.cjs'], own],
     [['--max-semi-space-size=16', 'app.cjs', '--inspect-port=0.0.0.0:0'], own],
     [['--env-file=port.env', 'app.cjs'], own],
+    [['--env-file=port.env', 'app.cjs'], { host: undefined, doubt: /port\.env.*its PWD is not/ }, { PWD: undefined }],
+    [['--env-file-if-exists=port.env', 'app.cjs'], { host: undefined, doubt: /port\.env.*its PWD is not/ }, { PWD: '/' }],
+    [['--env-file=all.env', 'app.cjs'], all, { PWD: '/' }],
     [['--env-file-if-exists=none.env', 'app.cjs'], own],
     [['app.cjs'], own, { NODE_OPTIONS: '--inspect-port=0' }],
   ];
@@ -84,6 +95,46 @@ test('a file of --env-file that has changed since is not believed', async (t) =>
   assert.match(inspectorPort(new Target(pid)).doubt, /port\.env \(--env-file\) was changed after it started/);
   fs.rmSync(directory.at('port.env'));
   assert.match(inspectorPort(new Target(pid)).doubt, /port\.env \(--env-file\) is not there now/);
+});
+
+test('a file of --env-file is found as the process found it, and opened if it is a small regular one', async (t) => {
+  const { directory, start } = makeApp(t);
+  fs.symlinkSync('here/../linked.env', directory.at('first.env'));
+  fs.mkdirSync(directory.at('there'));
+  fs.symlinkSync(directory.path, directory.at('current'));
+  fs.symlinkSync('there', directory.at('here'));
+  fs.symlinkSync(directory.at('all.env'), directory.at('linked.env'));
+  fs.writeFileSync(directory.at('large.env'), 'x'.repeat((1 << 20) + 1));
+  const cases = [
+    ['first.env', { host: '0.0.0.0', where: 'first.env', doubt: undefined }],
+    ['large.env', { doubt: 'its large.env (--env-file) cannot be read' }],
+    ['/dev/null', { doubt: 'its /dev/null (--env-file) cannot be read' }],
+    ['/dev/stdin', { doubt: 'its /dev/stdin (--env-file) cannot be read' }],
+  ];
+  for (const [name, expected] of cases) {
+    const { pid } = await start([`--env-file=${name}`, 'app.cjs'], { PWD: directory.at('current') });
+    const told = inspectorPort(new Target(pid));
+    for (const key of Object.keys(expected)) assert.equal(told[key], expected[key], `${key} of ${name}`);
+  }
+
+  const { pid } = await start(['--env-file-if-exists=later.env', 'app.cjs']);
+  assert.equal(spawnSync('mkfifo', ['-m', '600', directory.at('later.env')]).status, 0);
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at('a')]);
+  assert.equal(code, 2);
+  assert.match(stderr, /not certain: its later\.env \(--env-file\) was changed after it started/);
+});
+
+test("a link of --env-file leads through the process' own file system", async (t) => {
+  if (!needsRoot(t) || !needsTool(t, 'unshare')) return;
+  const { directory, start } = makeApp(t);
+  for (const name of ['volume', 'mounted']) fs.mkdirSync(directory.at(name));
+  fs.renameSync(directory.at('all.env'), directory.at('mounted/all.env'));
+  fs.symlinkSync(directory.at('volume/all.env'), directory.at('link.env'));
+  const mount = 'mount --bind "$0/mounted" "$0/volume" && exec "$@"';
+  const via = ['unshare', '--mount', 'sh', '-c', mount, directory.path];
+  const { pid } = await start(['--env-file-if-exists=link.env', 'app.cjs'], {}, via);
+  assert.deepEqual(fs.readdirSync(directory.at('volume')), []);
+  assert.equal(inspectorPort(new Target(pid)).host, '0.0.0.0');
 });
 
 test('no signal is sent where others could reach the inspector, or where that is not known', async (t) => {
@@ -206,7 +257,6 @@ test('a cluster primary hands the signal to its workers: theirs are closed too',
   const { code, stderr } = await take(app.pid);
   assert.equal(code, 0, stderr);
   assert.equal(app.stderr.match(/listening on ws:/g).length, 2);
-  const { Tree } = require('../lib/cli/tree.js');
   const [worker] = new Tree().below(app.pid);
   for (const pid of [app.pid, worker.pid]) assert.deepEqual(new Target(pid).listeners(), []);
 

@@ -10,10 +10,15 @@ const path = require('node:path');
 const { printable } = require('./command.js');
 const { mayBeOptions, read, splitNodeOptions } = require('./command-line.js');
 const { isNode, isSingleApplication } = require('./executable.js');
+const { Inside, identityOf } = require('./inside.js');
 
 const DEFAULT_PORT = 9229;
 /** The kernel's clocks tick every 10 ms at the slowest: the start of a process and the change of a file are told so exactly. */
 const CLOCK_MS = 20;
+/** As many links as Linux follows (path_resolution(7)). */
+const MOST_LINKS = 40;
+/** Of a file of --env-file. */
+const MOST_BYTES = 1 << 20;
 
 /**
  * @typedef {object} Told
@@ -75,34 +80,89 @@ function environmentFiles(words) {
 function readAsStarted(target, { name, optional }) {
   const shown = `its ${printable(name)} (--env-file)`;
   const started = target.startedAt() + CLOCK_MS;
-  // The directory that it was started in: that of now, unless it has gone elsewhere.
-  const directories = [fs.readlinkSync(target.at('cwd')), target.variable('PWD')].filter((at) => at?.startsWith('/'));
-  const texts = [];
-  let absent = optional;
-  for (const file of new Set(directories.map((at) => path.resolve(at, name)))) {
-    try {
-      const at = target.file(file);
-      texts.push(fs.readFileSync(at, 'utf8'));
-      if (changedAt(at) > started) return { doubt: `${shown} was changed after it started` };
-    } catch (error) {
-      if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') return { doubt: `${shown} cannot be read` };
-      // A file that is gone has changed its directory.
-      if (changedAt(target.file(path.dirname(file))) > started) absent = false;
-    }
+  const inside = new Inside(target.pid);
+  try {
+    const directory = name.startsWith('/') ? '' : startDirectory(target, inside);
+    const { at, found, changed } = follow(target, `${directory ?? fs.readlinkSync(target.at('cwd'))}/${name}`);
+    if (found === undefined && (!optional || changed > started)) return { doubt: `${shown} is not there now` };
+    if (changed > started) return { doubt: `${shown} was changed after it started` };
+    const text = found && readSmall(inside, at, found);
+    if (directory !== undefined) return { text };
+    return { text, doubt: `${shown} may not be the one that it read: its PWD is not the directory that it is in` };
+  } catch {
+    return { doubt: `${shown} cannot be read` };
+  } finally {
+    inside.close();
   }
-  return texts.length > 0 || absent ? { text: texts.join('\n') } : { doubt: `${shown} is not there now` };
 }
 
-/** Of a file and, where that is a link, of the link. */
-const changedAt = (file) =>
-  Math.max(...[fs.statSync, fs.lstatSync].map((look) => look(file, { throwIfNoEntry: false })?.ctimeMs ?? Infinity));
+/** Where it was started: its PWD, if it still is there. Who starts a process may have left that as it was. */
+function startDirectory(target, inside) {
+  const directory = target.variable('PWD');
+  const now = identityOf(fs.statSync(target.at('cwd'), { bigint: true }));
+  return directory?.startsWith('/') && inside.identify(`${directory}/.`) === now ? directory : undefined;
+}
 
 /**
- * The words of an environment's file that may become options. How it is quoted is left aside: what looks like an option anywhere
- * in a file that sets NODE_OPTIONS is taken for one.
+ * Where a path leads in the process' own root directory: an absolute link in a container would lead us into ours.
+ * @returns what is `found` there, and when that or a link on the way `changed`; where nothing is, when the directory did
+ */
+function follow(target, file) {
+  const names = file.split('/');
+  let at = '/';
+  let found = fs.lstatSync(target.file(at));
+  let changed = 0;
+  for (let links = 0; names.length > 0;) {
+    const name = names.shift();
+    if (name === '' || name === '.') continue;
+    const next = path.join(at, name);
+    // What stands there is not the same for each who looks: /dev/fd/3, for instance.
+    if (next === '/proc') throw new Error('/proc');
+    const above = found;
+    found = fs.lstatSync(target.file(next), { throwIfNoEntry: false });
+    if (found === undefined) return { changed: Math.max(changed, above.ctimeMs) };
+    if (!found.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    if (++links > MOST_LINKS) throw new Error('too many links');
+    changed = Math.max(changed, found.ctimeMs);
+    const to = fs.readlinkSync(target.file(next));
+    if (to.startsWith('/')) at = '/';
+    found = fs.lstatSync(target.file(at));
+    names.unshift(...to.split('/'));
+  }
+  return { at, found, changed: Math.max(changed, found.ctimeMs) };
+}
+
+/** A regular file alone is opened: a pipe would hold us up, and what a device does when root opens it is not known. */
+function readSmall(inside, file, expected) {
+  if (!expected.isFile()) throw new Error('no file');
+  const isExpected = ({ dev, ino }) => Number(dev) === expected.dev && Number(ino) === expected.ino;
+  const fd = inside.open(file, isExpected);
+  if (fd === undefined) throw new Error('another file');
+  try {
+    if (!isExpected(fs.fstatSync(fd))) throw new Error('another file');
+    const bytes = Buffer.allocUnsafe(MOST_BYTES + 1);
+    let length = 0;
+    for (let read; (read = fs.readSync(fd, bytes, length, bytes.length - length, length)) > 0;) length += read;
+    if (length > MOST_BYTES) throw new Error('too large');
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/**
+ * The words of an environment's file that may become options. How it is quoted and what they are assigned to is left aside:
+ * what looks like an option for the inspector anywhere in a file that sets NODE_OPTIONS is taken for one.
  */
 function optionsIn(text) {
-  return text.includes('NODE_OPTIONS') ? text.replace(/["'`\\]/g, '').replaceAll('NODE_OPTIONS=', ' ').split(/\s+/) : [];
+  if (!text.includes('NODE_OPTIONS')) return [];
+  return text
+    .replace(/["'`\\]/g, '')
+    .replace(/--(inspect|debug)/g, ' $&')
+    .split(/\s+/);
 }
 
 /** `[host:]port`, or a host alone, as Node.js reads it (`SplitHostPort` of node_options.cc); an empty host changes nothing. */
