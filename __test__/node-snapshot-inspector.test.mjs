@@ -267,6 +267,40 @@ test('a cluster primary hands the signal to its workers: theirs are closed too',
   assert.doesNotMatch(other.stderr, /listening/);
 });
 
+test("a cluster worker's inspector is closed at once, whatever becomes of the primary's", async (t) => {
+  const { directory, start } = makeApp(t);
+  const script = (primary, worker) => `
+    const cluster = require('node:cluster');
+    if (cluster.isPrimary) {
+      cluster.setupPrimary({ inspectPort: 0 });
+      const worker = cluster.fork().on('message', () => console.log('ready'));
+      ${primary}
+    } else {
+      ${worker}
+      process.send('up');
+      setInterval(() => {}, 1000);
+    }`;
+  const handsOn = "process.on('SIGUSR1', () => process._debugProcess(worker.process.pid));";
+  fs.writeFileSync(directory.at('silent.cjs'), script(handsOn, ''));
+  fs.writeFileSync(directory.at('hidden.cjs'), script('', "const i = require('inspector'); i.open(0, '0.0.0.0'); i.close();"));
+  for (const [name, args, pattern, opened] of [
+    ['silent.cjs', ['--timeout', 3], /--timeout is over/, 1],
+    ['hidden.cjs', [], /process \d+ opened its inspector on 0\.0\.0\.0:\d+, .* closed at once, and no snapshot/, 3],
+  ]) {
+    const app = await start(['--inspect-port=0', name]);
+    const more = ['--exactly', ...args, '--output', directory.at('a')];
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, ...more]);
+    assert.equal(code, 2);
+    assert.match(stderr, pattern);
+    assert.equal(app.stderr.match(/listening on ws:/g).length, opened, app.stderr);
+    for (const { pid } of [app, ...new Tree().below(app.pid)]) {
+      assert.deepEqual(new Target(pid).listeners(), []);
+      assert.ok(isRunning(processInfo(pid)));
+    }
+  }
+  assert.equal(fs.existsSync(directory.at('a')), false);
+});
+
 test('a single-executable application may have options in itself', async (t) => {
   assert.equal(isSingleApplication(process.execPath), false);
   const directory = makeTemporaryDirectory(t);

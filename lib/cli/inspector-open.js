@@ -34,26 +34,32 @@ async function openInspector(target, trusted, progress, signal) {
     throw new Problem(`${refused}. It is a cluster worker of process ${target.pid}, which would hand the signal to it`);
   }
   const [own, ...others] = all;
-  const close = async () => {
-    const closed = await own.close();
-    for (const other of others) {
-      await other.appears(WORKER_LIMIT_MS).catch(() => {});
-      await other.close();
-    }
-    return closed;
-  };
+  process.kill(target.pid, 'SIGUSR1');
   for (const each of all) each.expect();
   try {
-    process.kill(target.pid, 'SIGUSR1');
     await own.appears(OPEN_LIMIT_MS, signal);
   } catch (error) {
-    for (const each of all) each.leave();
+    own.leave();
+    await Promise.all(others.map((other) => closeUnused(other, 0)));
     throw error;
   }
-  if (isLoopback(own.socket.host)) return { connect: (signal) => own.connect(signal), close };
-  const where = `process ${target.pid} opened its inspector on ${own.at}, where others can reach it`;
-  if (!(await close())) throw new Problem(`${where}, and could not be closed`);
+  const ownIsSafe = isLoopback(own.socket.host);
+  const closed = await Promise.all([
+    ownIsSafe || own.close(),
+    ...others.map((other) => closeUnused(other, WORKER_LIMIT_MS, signal)),
+  ]);
+  const at = all.findIndex(({ socket }) => socket !== undefined && !isLoopback(socket.host));
+  if (at < 0) return { connect: (signal) => own.connect(signal), close: () => own.close() };
+  if (ownIsSafe) await own.close();
+  const where = `process ${all[at].target.pid} opened its inspector on ${all[at].at}, where others can reach it`;
+  if (!closed[at]) throw new Problem(`${where}, and could not be closed`);
   throw new Problem(`${where}: it was closed at once, and no snapshot was taken. ${WHAT_TO_DO}`);
+}
+
+/** Closes a worker's inspector, which nobody asked for, as soon as it has opened. */
+async function closeUnused(worker, limit, signal) {
+  await worker.appears(limit, signal).catch(() => {});
+  return worker.close();
 }
 
 /** SIGUSR1 ends a process that does not catch it, and some have given it another meaning. */
