@@ -229,6 +229,59 @@ test('a snapshot that fails leaves no inspector', async (t) => {
   assert.ok(isRunning(processInfo(app.pid)));
 });
 
+/** Stands in for Node's inspector: it tells when its first session leaves, and `_debugEnd()` in the next one closes it. */
+function standIn({ say, args }) {
+  const http = require('node:http');
+  let sessions = 0;
+  const server = http.createServer((request, response) => response.end(JSON.stringify([{ id: 'a', type: 'node' }])));
+  const frame = (opcode, text) => Buffer.concat([Buffer.from([0x80 | opcode, text.length]), Buffer.from(text)]);
+  const chunk = { method: 'HeapProfiler.addHeapSnapshotChunk', params: { chunk: 'no snapshot' } };
+  server.on('upgrade', (request, socket) => {
+    const session = ++sessions;
+    let chunks = 0;
+    let answered = false;
+    const send = () => socket.write(Buffer.concat([frame(1, JSON.stringify(chunk)), frame(9, '')]));
+    const on = {
+      // The one command of a session.
+      1: () => (session === 1 ? send() : (server.close(), socket.end())),
+      8: () => say(answered ? 'left after the answer' : 'left before the answer'),
+      // Whoever answers a ping has read what was before it.
+      10() {
+        if (++chunks < 20) return void send();
+        if (args.reset) return void socket.resetAndDestroy();
+        answered = true;
+        socket.write(frame(1, JSON.stringify({ id: 1, result: {} })));
+      },
+    };
+    let bytes = Buffer.alloc(0);
+    socket.on('error', () => {});
+    socket.on('data', (data) => {
+      for (bytes = Buffer.concat([bytes, data]); bytes.length >= 6 + (bytes[1] & 0x7f);) {
+        const opcode = bytes[0] & 0x0f;
+        bytes = bytes.subarray(6 + (bytes[1] & 0x7f));
+        on[opcode]();
+      }
+    });
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+  });
+  process.on('SIGUSR1', () => server.listen(0, '127.0.0.1'));
+  setInterval(() => {}, 1000);
+  say('ready');
+}
+
+test("V8's snapshot is read to its end before its session is left, and the inspector closed whatever comes of that", async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  for (const reset of [false, true]) {
+    const app = startApp(t, standIn, { nodeOptions: ['--inspect-port=0'], args: { reset } });
+    await app.says(/ready/);
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a')]);
+    assert.equal(code, 2);
+    assert.match(stderr, /this is no heap snapshot/);
+    if (!reset) assert.equal((await app.says(/left (\w+) the answer/))[1], 'after');
+    assert.deepEqual(new Target(app.pid).listeners(), []);
+  }
+});
+
 test('the permission model: no inspector would open, and no signal is sent', { skip: NODE_MAJOR < 22 }, async (t) => {
   const { directory, start } = makeApp(t);
   const { pid } = await start(['--permission', '--allow-fs-read=*', '--inspect-port=0', 'app.cjs']);

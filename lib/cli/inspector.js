@@ -33,7 +33,8 @@ async function byInspector(target, output, progress, signal, trusted) {
     text = chunks(session, target, progress);
     return await output.receive(text, (bytes) => progress.show(`${size(bytes)} written`), signal);
   } finally {
-    await Promise.race([text?.return(), delay(LEAVE_LIMIT_MS, undefined, { ref: false })]);
+    // A connection that is lost meanwhile is left already.
+    await Promise.race([text?.return(), delay(LEAVE_LIMIT_MS, undefined, { ref: false })]).catch(() => {});
     session?.close();
     await inspector.close();
   }
