@@ -94,7 +94,8 @@ function checkInstalled(name, { fetchesAll, ignoresLibc }, requested, project) {
 async function checkLeftAlone(name, manager, project) {
   const dumps = join(project, 'dumps');
   const NODE_OPTIONS = `--require ${JSON.stringify(join(root, 'lib/register.js'))}`;
-  await run([...(await manager.install()), '--version'], project, { NODE_OPTIONS, NODE_HEAPDUMP_OPTIONS: `every=1d,dir=${dumps}` });
+  const install = await manager.install();
+  await run([...install.slice(0, install.indexOf('install')), '--version'], project, { NODE_OPTIONS, NODE_HEAPDUMP_OPTIONS: `every=1d,dir=${dumps}` });
   if (existsSync(dumps)) throw new Problem(`${name} itself is watched by heapdump-rs/register`);
 }
 
