@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import { validateSnapshot } from '../../harness/validate.mjs';
 import { startApp } from '../support/app.mjs';
 import { makeTemporaryDirectory } from '../support/files.mjs';
-import { validateSnapshot } from '../../harness/validate.mjs';
 
 const PPROF = `${process.env.NEIGHBOURS}/node_modules/@datadog/pprof`;
 
