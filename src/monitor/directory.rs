@@ -197,10 +197,11 @@ fn millis(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    struct Scratch(PathBuf);
+    /// A directory of a test's own.
+    pub(super) struct Scratch(pub(super) PathBuf);
 
     impl Scratch {
-        fn new(name: &str) -> Scratch {
+        pub(super) fn new(name: &str) -> Scratch {
             let path = std::env::temp_dir().join(format!("heapdump-{}-{name}", std::process::id()));
             fs::create_dir_all(&path).expect("a directory");
             Scratch(path)
@@ -210,7 +211,7 @@ mod tests {
             fs::write(self.0.join(name), vec![b'x'; size]).expect("a file");
         }
 
-        fn names(&self) -> Vec<String> {
+        pub(super) fn names(&self) -> Vec<String> {
             let entries = fs::read_dir(&self.0).expect("readable").flatten();
             let mut names: Vec<_> =
                 entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -98,23 +98,15 @@ fn is_own(_metadata: &fs::Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::Scratch;
     use super::super::{Keep, newest_for_a_threshold, newest_scheduled, prune};
     use super::*;
-    use std::path::PathBuf;
-
-    struct Scratch(PathBuf);
 
     impl Scratch {
-        fn new(name: &str) -> Scratch {
-            let path = std::env::temp_dir().join(format!("heapdump-{}-{name}", std::process::id()));
-            fs::create_dir_all(&path).expect("a directory");
-            Scratch(path)
-        }
-
         fn dump(&self, stem: &str, pattern: &str, reason: &str, second: u32) {
             let snapshot = format!("{stem}.heapsnapshot.gz");
             self.sidecar(stem, pattern, reason, second, &snapshot, true);
-            self.file(&snapshot, "snapshot");
+            self.text(&snapshot, "snapshot");
         }
 
         fn sidecar(
@@ -134,25 +126,11 @@ mod tests {
                 "snapshot": snapshot,
                 "complete": complete,
             });
-            self.file(&format!("{stem}.json"), &json.to_string());
+            self.text(&format!("{stem}.json"), &json.to_string());
         }
 
-        fn file(&self, name: &str, text: &str) {
+        fn text(&self, name: &str, text: &str) {
             fs::write(self.0.join(name), text).expect("a file");
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).expect("readable").flatten();
-            let mut names: Vec<_> =
-                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 
@@ -165,9 +143,9 @@ mod tests {
         directory.dump("a-3", "a-{pid}", "used", 3);
         directory.dump("a-4", "a-{time}", "used", 4);
         directory.dump("b-5", "a-{pid}", "used", 5);
-        directory.file("a-6.heapsnapshot", "the user's");
-        directory.file("a-7.json", "{");
-        directory.file("heap-rss-9.heapsnapshot", "the default's");
+        directory.text("a-6.heapsnapshot", "the user's");
+        directory.text("a-7.json", "{");
+        directory.text("heap-rss-9.heapsnapshot", "the default's");
         assert_eq!(newest_for_a_threshold(&directory.0, Some(&pattern), None), Some(3500));
         assert_eq!(newest_scheduled(&directory.0, Some(&pattern), None), Some(2500));
         let before = directory.names();
@@ -184,14 +162,14 @@ mod tests {
         let pattern = NamePattern::parse("a-{pid}").expect("a pattern");
         // A dump that failed; later somebody's own has its name.
         directory.sidecar("a-1", "a-{pid}", "rss", 1, "a-1.heapsnapshot", false);
-        directory.file("a-1.heapsnapshot", "the operator's");
+        directory.text("a-1.heapsnapshot", "the operator's");
         // Beside a compressed one a plain one of somebody else.
         directory.dump("a-2", "a-{pid}", "rss", 2);
-        directory.file("a-2.heapsnapshot", "the operator's");
+        directory.text("a-2.heapsnapshot", "the operator's");
         // Its name was taken meanwhile, so it has a number.
         directory.sidecar("a-3", "a-{pid}", "rss", 3, "a-3-2.heapsnapshot", true);
-        directory.file("a-3.heapsnapshot", "the operator's");
-        directory.file("a-3-2.heapsnapshot", "snapshot");
+        directory.text("a-3.heapsnapshot", "the operator's");
+        directory.text("a-3-2.heapsnapshot", "snapshot");
         // No name of its own at all.
         directory.sidecar("a-4", "a-{pid}", "rss", 4, "a-1.heapsnapshot", true);
         directory.sidecar("a-5", "a-{pid}", "rss", 5, "../a-5.heapsnapshot", true);
