@@ -31,7 +31,7 @@ const leak = ({ args, worker, once }) => {
     for (const who of args.order.split(' ')) arm[who]();
     const kept = (globalThis.kept = []);
     // Node.js 26 does not end a worker that allocates nothing but arrays of numbers.
-    const one = args.inWorker ? (n) => ({ a: n, b: { c: n } }) : (n) => new Array(1000).fill(n + 0.5);
+    const one = args.length ? (n) => new Array(args.length).fill(n + 0.5) : args.inWorker ? (n) => ({ a: n, b: { c: n } }) : (n) => new Array(1000).fill(n + 0.5);
     for (;;) kept.push(one(kept.length));
   };
   if (!args.inWorker) return body({ args });
@@ -72,6 +72,19 @@ for (const order of ['addon ours', 'ours addon']) {
     await validateSnapshot(directory.at('evidence.heapsnapshot'));
   });
 }
+
+test('another that collects garbage when it is asked, of a heap far beyond its limit: only the worker ends', async (t) => {
+  const library = buildLibrary(t, 'limit-callback');
+  if (library === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const env = { LIMIT_CALLBACK_LEAVES: '1', LIMIT_CALLBACK_COLLECTS: '1' };
+  // Each array takes more than Node.js allows beyond the limit.
+  const args = { order: 'ours addon', library, atLimit: 'wait', inWorker: true, length: 8e6 };
+  const app = startLeak(t, directory, args, { env });
+  assert.equal(await app.result(), 'ERR_WORKER_OUT_OF_MEMORY');
+  assert.match(app.stderr, ASKED_AFTER_OURS);
+  await validateSnapshot(directory.at('evidence.heapsnapshot'));
+});
 
 test('exit: the others are asked before the process ends', async (t) => {
   const library = buildLibrary(t, 'limit-callback');
