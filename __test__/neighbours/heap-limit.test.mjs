@@ -52,7 +52,7 @@ for (const order of ['oom pprof', 'pprof oom', 'monitor pprof', 'pprof monitor',
 
         const isOurs = (file) => /^(evidence|heap-oom-\d+)\.heapsnapshot$/.test(file);
         const ours = directory.names().find(isOurs);
-        assert.ok(ours, directory.names().join());
+        assert.ok(ours, `${directory.names().join()}\n${app.stderr}`);
         await validateSnapshot(directory.at(ours));
         assert.ok(fs.readFileSync(directory.at('before'), 'utf8').split('\n').includes(ours), 'ours was complete before pprof was asked');
         assert.equal(typeof JSON.parse(fs.readFileSync(directory.at('profile'), 'utf8')).children, 'object');
