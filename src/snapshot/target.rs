@@ -127,7 +127,7 @@ impl Output {
                     names: vec![path.to_owned()],
                     taken: AtomicUsize::new(0),
                     unfinished,
-                    reserved: false,
+                    reserved: None,
                 }))
             }
         }
@@ -141,15 +141,12 @@ pub(crate) struct FileTarget {
     names: Vec<PathBuf>,
     taken: AtomicUsize,
     unfinished: Unfinished,
-    /// It replaces nothing.
-    reserved: bool,
+    /// The first name is a default one: it replaces nothing.
+    reserved: Option<Reservation>,
 }
 
 /// Names that one dump may try at its end, when other processes have taken the ones before.
 const SPARE_NAMES: usize = 64;
-
-/// Default names of this process whose files are not complete.
-static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 impl FileTarget {
     /// Reserves the first of `names` that is free in `directory`, for default names. Two dumps never share one: in this process
@@ -159,22 +156,22 @@ impl FileTarget {
         mode: u32,
         mut names: impl Iterator<Item = String>,
     ) -> Result<(FileTarget, String), SnapshotError> {
-        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let Some(name) = names.next() else {
                 return Err(SnapshotError::Internal("there is no free name left".to_owned()));
             };
             let path = directory.join(&name);
-            if reserved.contains(&path) || fs::symlink_metadata(&path).is_ok() {
+            let Some(reserved) = Reservation::of(&path) else { continue };
+            if fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
             match Unfinished::reserve(&path, mode).and_then(Unfinished::above_standard) {
                 Ok(unfinished) => {
-                    reserved.push(path.clone());
                     let spare = names.map(|name| directory.join(name)).take(SPARE_NAMES);
                     let names = std::iter::once(path).chain(spare).collect();
                     let taken = AtomicUsize::new(0);
-                    return Ok((FileTarget { names, taken, unfinished, reserved: true }, name));
+                    let reserved = Some(reserved);
+                    return Ok((FileTarget { names, taken, unfinished, reserved }, name));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(SnapshotError::io("open", &path, error)),
@@ -193,7 +190,7 @@ impl FileTarget {
     /// fsync and the name; fsync of the directory is a step of its own (PostgreSQL's `durable_rename`).
     fn publish(&self) -> Result<(), PublishError> {
         self.unfinished.sync()?;
-        if !self.reserved {
+        if self.reserved.is_none() {
             return self.unfinished.replace(self.path());
         }
         let mut placed = Ok(());
@@ -218,12 +215,30 @@ impl FileTarget {
     }
 }
 
-impl Drop for FileTarget {
-    fn drop(&mut self) {
-        if self.reserved {
-            let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-            reserved.retain(|path| Some(path) != self.names.first());
+/// Default names of this process whose files are not complete. Looked at for a moment alone: a directory may take long to answer,
+/// and another dump is on its way to another one.
+static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A default name that no other dump of this process takes, until it is dropped.
+#[derive(Debug)]
+struct Reservation(PathBuf);
+
+impl Reservation {
+    /// `None` where another has it.
+    fn of(path: &Path) -> Option<Reservation> {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        if reserved.iter().any(|other| other == path) {
+            return None;
         }
+        reserved.push(path.to_owned());
+        Some(Reservation(path.to_owned()))
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.retain(|path| *path != self.0);
     }
 }
 
@@ -346,5 +361,23 @@ mod tests {
         drop((first, second));
         assert_eq!(fs::read_dir(&directory).expect("readable").count(), 2);
         fs::remove_dir_all(&directory).expect("removable");
+    }
+    #[test]
+    fn a_name_is_reserved_while_another_directory_takes_its_time() {
+        let here = std::env::temp_dir().join(format!("heapdump-slow-{}", std::process::id()));
+        fs::create_dir_all(&here).expect("a directory");
+        let (tell, told) = std::sync::mpsc::channel();
+        let elsewhere = move || {
+            std::thread::spawn(move || {
+                tell.send(Reservation::of(Path::new("elsewhere")).is_some())
+            });
+            told.recv_timeout(std::time::Duration::from_secs(60))
+        };
+        let names = std::iter::once_with(|| {
+            assert_eq!(elsewhere(), Ok(true));
+            "a".to_owned()
+        });
+        FileTarget::reserve(&here, 0o600, names).expect("reserves");
+        fs::remove_dir(&here).expect("empty");
     }
 }
