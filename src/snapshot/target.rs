@@ -1,6 +1,6 @@
 //! Where a snapshot goes: a file that appears whole or not at all, a character device, or a pipe.
 
-use super::unfinished::{PublishError, Unfinished};
+use super::unfinished::{Identity, PublishError, Unfinished};
 use crate::error::SnapshotError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
@@ -38,19 +38,12 @@ impl Output {
         }
     }
 
-    /// Device and inode of the open file, whatever its name is; of a file alone.
-    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
-        #[cfg(unix)]
-        if let Output::File(target) = self {
-            use std::os::unix::fs::MetadataExt;
-            return target
-                .unfinished
-                .file()
-                .metadata()
-                .ok()
-                .map(|found| (found.dev(), found.ino()));
+    /// Of the file, whatever its name is; of a file alone.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self {
+            Output::File(target) => target.unfinished.identity(),
+            Output::Device(..) | Output::Pipe(_) => None,
         }
-        None
     }
 
     /// Back to the beginning, for another attempt.
@@ -83,14 +76,27 @@ impl Output {
         matches!(self, Output::File(target) if target.find_published().is_some())
     }
 
-    /// The file is complete under its name, perhaps by another process; there is nothing left to remove.
-    pub(crate) fn keep(&self) {
-        if let Output::File(target) = self {
-            if let Some(index) = target.find_published() {
-                target.taken.store(index, Relaxed);
-            }
-            target.unfinished.keep();
+    /// What [`Output::publish`] made of it: which of its names the file has, and which copy of it that is if it is one.
+    pub(crate) fn published(&self) -> (usize, Option<Identity>) {
+        match self {
+            Output::File(target) => (target.taken.load(Relaxed), target.unfinished.copied()),
+            Output::Device(..) | Output::Pipe(_) => (0, None),
         }
+    }
+
+    /// The file is complete under its name; there is nothing left to remove. `published`: what a child says of it, where it could.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn keep_published(&self, published: Option<(usize, Option<Identity>)>) {
+        let Output::File(target) = self else { return };
+        if let Some((name, copy)) = published {
+            target.taken.store(name, Relaxed);
+            if let Some(copy) = copy {
+                target.unfinished.set_copied(copy);
+            }
+        } else if let Some(name) = target.find_published() {
+            target.taken.store(name, Relaxed);
+        }
+        target.unfinished.keep();
     }
 
     /// The temporary file's path, where there is one.
