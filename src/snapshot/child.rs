@@ -155,6 +155,8 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
         record_publish_failure(progress, &error);
         return FAILED;
     }
+    let (name, copy) = plan.output.published();
+    progress.set_published(name, copy);
     progress.enter(Stage::Complete);
     if let Some(record) = &plan.record {
         record.complete_in_child(progress);

@@ -83,7 +83,7 @@ fn take_with(
         let stopped_for = supervisor.stopped_for;
         match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {
             Ok(()) => {
-                request.output.keep();
+                request.output.keep_published(plan.progress.published());
                 return Ok(cost.report(request, &plan.progress, &end, attempt));
             }
             Err(error) => {

@@ -138,7 +138,7 @@ pub(crate) fn start(
                     take_in_process(&output, v8, compression, asked_at, Some(reason))
                 })
             };
-            entry.ended(&result);
+            entry.ended(&result, output.identity());
             result.map(|report| Accepted::Done(Box::new(report)))
         }
     }

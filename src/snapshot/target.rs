@@ -1,6 +1,6 @@
 //! Where a snapshot goes: a file that appears whole or not at all, a character device, or a pipe.
 
-use super::unfinished::{PublishError, Unfinished};
+use super::unfinished::{Identity, PublishError, Unfinished};
 use crate::error::SnapshotError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
@@ -38,19 +38,12 @@ impl Output {
         }
     }
 
-    /// Device and inode of the open file, whatever its name is; of a file alone.
-    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
-        #[cfg(unix)]
-        if let Output::File(target) = self {
-            use std::os::unix::fs::MetadataExt;
-            return target
-                .unfinished
-                .file()
-                .metadata()
-                .ok()
-                .map(|found| (found.dev(), found.ino()));
+    /// Of the file, whatever its name is; of a file alone.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self {
+            Output::File(target) => target.unfinished.identity(),
+            Output::Device(..) | Output::Pipe(_) => None,
         }
-        None
     }
 
     /// Back to the beginning, for another attempt.
@@ -83,14 +76,27 @@ impl Output {
         matches!(self, Output::File(target) if target.find_published().is_some())
     }
 
-    /// The file is complete under its name, perhaps by another process; there is nothing left to remove.
-    pub(crate) fn keep(&self) {
-        if let Output::File(target) = self {
-            if let Some(index) = target.find_published() {
-                target.taken.store(index, Relaxed);
-            }
-            target.unfinished.keep();
+    /// What [`Output::publish`] made of it: which of its names the file has, and which copy of it that is if it is one.
+    pub(crate) fn published(&self) -> (usize, Option<Identity>) {
+        match self {
+            Output::File(target) => (target.taken.load(Relaxed), target.unfinished.copied()),
+            Output::Device(..) | Output::Pipe(_) => (0, None),
         }
+    }
+
+    /// The file is complete under its name; there is nothing left to remove. `published`: what a child says of it, where it could.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn keep_published(&self, published: Option<(usize, Option<Identity>)>) {
+        let Output::File(target) = self else { return };
+        if let Some((name, copy)) = published {
+            target.taken.store(name, Relaxed);
+            if let Some(copy) = copy {
+                target.unfinished.set_copied(copy);
+            }
+        } else if let Some(name) = target.find_published() {
+            target.taken.store(name, Relaxed);
+        }
+        target.unfinished.keep();
     }
 
     /// The temporary file's path, where there is one.
@@ -127,7 +133,7 @@ impl Output {
                     names: vec![path.to_owned()],
                     taken: AtomicUsize::new(0),
                     unfinished,
-                    reserved: false,
+                    reserved: None,
                 }))
             }
         }
@@ -141,15 +147,12 @@ pub(crate) struct FileTarget {
     names: Vec<PathBuf>,
     taken: AtomicUsize,
     unfinished: Unfinished,
-    /// It replaces nothing.
-    reserved: bool,
+    /// The first name is a default one: it replaces nothing.
+    reserved: Option<Reservation>,
 }
 
 /// Names that one dump may try at its end, when other processes have taken the ones before.
 const SPARE_NAMES: usize = 64;
-
-/// Default names of this process whose files are not complete.
-static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 impl FileTarget {
     /// Reserves the first of `names` that is free in `directory`, for default names. Two dumps never share one: in this process
@@ -159,22 +162,22 @@ impl FileTarget {
         mode: u32,
         mut names: impl Iterator<Item = String>,
     ) -> Result<(FileTarget, String), SnapshotError> {
-        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let Some(name) = names.next() else {
                 return Err(SnapshotError::Internal("there is no free name left".to_owned()));
             };
             let path = directory.join(&name);
-            if reserved.contains(&path) || fs::symlink_metadata(&path).is_ok() {
+            let Some(reserved) = Reservation::of(&path) else { continue };
+            if fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
             match Unfinished::reserve(&path, mode).and_then(Unfinished::above_standard) {
                 Ok(unfinished) => {
-                    reserved.push(path.clone());
                     let spare = names.map(|name| directory.join(name)).take(SPARE_NAMES);
                     let names = std::iter::once(path).chain(spare).collect();
                     let taken = AtomicUsize::new(0);
-                    return Ok((FileTarget { names, taken, unfinished, reserved: true }, name));
+                    let reserved = Some(reserved);
+                    return Ok((FileTarget { names, taken, unfinished, reserved }, name));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(SnapshotError::io("open", &path, error)),
@@ -193,7 +196,7 @@ impl FileTarget {
     /// fsync and the name; fsync of the directory is a step of its own (PostgreSQL's `durable_rename`).
     fn publish(&self) -> Result<(), PublishError> {
         self.unfinished.sync()?;
-        if !self.reserved {
+        if self.reserved.is_none() {
             return self.unfinished.replace(self.path());
         }
         let mut placed = Ok(());
@@ -218,12 +221,30 @@ impl FileTarget {
     }
 }
 
-impl Drop for FileTarget {
-    fn drop(&mut self) {
-        if self.reserved {
-            let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-            reserved.retain(|path| Some(path) != self.names.first());
+/// Default names of this process whose files are not complete. Looked at for a moment alone: a directory may take long to answer,
+/// and another dump is on its way to another one.
+static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A default name that no other dump of this process takes, until it is dropped.
+#[derive(Debug)]
+struct Reservation(PathBuf);
+
+impl Reservation {
+    /// `None` where another has it.
+    fn of(path: &Path) -> Option<Reservation> {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        if reserved.iter().any(|other| other == path) {
+            return None;
         }
+        reserved.push(path.to_owned());
+        Some(Reservation(path.to_owned()))
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.retain(|path| *path != self.0);
     }
 }
 
@@ -346,5 +367,23 @@ mod tests {
         drop((first, second));
         assert_eq!(fs::read_dir(&directory).expect("readable").count(), 2);
         fs::remove_dir_all(&directory).expect("removable");
+    }
+    #[test]
+    fn a_name_is_reserved_while_another_directory_takes_its_time() {
+        let here = std::env::temp_dir().join(format!("heapdump-slow-{}", std::process::id()));
+        fs::create_dir_all(&here).expect("a directory");
+        let (tell, told) = std::sync::mpsc::channel();
+        let elsewhere = move || {
+            std::thread::spawn(move || {
+                tell.send(Reservation::of(Path::new("elsewhere")).is_some())
+            });
+            told.recv_timeout(std::time::Duration::from_secs(60))
+        };
+        let names = std::iter::once_with(|| {
+            assert_eq!(elsewhere(), Ok(true));
+            "a".to_owned()
+        });
+        FileTarget::reserve(&here, 0o600, names).expect("reserves");
+        fs::remove_dir(&here).expect("empty");
     }
 }
