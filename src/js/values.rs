@@ -2,7 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
-use crate::snapshot::{Compression, ProgressReport, Report, RequestOptions};
+use crate::snapshot::{Compression, Content, Embed, ProgressReport, Report, RequestOptions};
 use crate::v8::SnapshotOptions;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -16,6 +16,10 @@ pub struct JsOptions {
     pub in_process: bool,
     /// May be taken in process when no child can be forked.
     pub fallback_inline: bool,
+    /// `image`, or `image-if-no-memory`; default: a snapshot.
+    pub content: Option<String>,
+    /// Every mapped file is copied into an image.
+    pub embed_all: Option<bool>,
     /// `gzip` or `zstd`.
     pub compress: Option<String>,
     pub expose_internals: bool,
@@ -170,7 +174,13 @@ pub struct JsNearLimit {
 
 impl JsOptions {
     pub(super) fn request(&self) -> RequestOptions {
+        let embed = if self.embed_all == Some(true) { Embed::All } else { Embed::Auto };
         RequestOptions {
+            content: match self.content.as_deref() {
+                Some("image") => Content::Image(embed),
+                Some("image-if-no-memory") => Content::ImageIfNoMemory(embed),
+                _ => Content::Snapshot,
+            },
             v8: SnapshotOptions {
                 expose_internals: self.expose_internals,
                 expose_numeric_values: self.expose_numeric_values,

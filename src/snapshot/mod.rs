@@ -77,9 +77,32 @@ impl Compression {
     }
 }
 
+/// What is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// V8's snapshot.
+    #[default]
+    Snapshot,
+    /// The child's memory, of which a snapshot is made elsewhere (`crates/heapimage`).
+    Image(Embed),
+    /// The image only where a snapshot would be refused for memory.
+    ImageIfNoMemory(Embed),
+}
+
+/// Which files that are mapped are copied into an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Embed {
+    /// All but large ones (16 MB) that their build-id finds again: Node's binary above all.
+    #[default]
+    Auto,
+    /// Those too: the image needs nothing but the restorer.
+    All,
+}
+
 /// What the caller chose.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestOptions {
+    pub(crate) content: Content,
     pub(crate) v8: SnapshotOptions,
     pub(crate) compression: Option<Compression>,
     /// In process from the start; nobody asked for a child.
