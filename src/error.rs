@@ -36,6 +36,8 @@ pub(crate) enum SnapshotError {
     ChildKilled { signal: i32 },
     #[error("the child that takes the heap snapshot hung, {attempts} times in a row")]
     ChildHung { attempts: u32 },
+    #[error("no heap image can be written here: {0}")]
+    ImageUnsupported(String),
     #[error("V8 did not complete the heap snapshot")]
     Incomplete,
     #[error("the heap snapshot took longer than {} ms", .0.as_millis())]
@@ -70,6 +72,7 @@ impl SnapshotError {
             SnapshotError::ChildCrashed { .. } => "ERR_HEAPDUMP_CHILD_CRASHED",
             SnapshotError::ChildKilled { .. } => "ERR_HEAPDUMP_CHILD_KILLED",
             SnapshotError::ChildHung { .. } => "ERR_HEAPDUMP_CHILD_HUNG",
+            SnapshotError::ImageUnsupported(_) => "ERR_HEAPDUMP_IMAGE_UNSUPPORTED",
             SnapshotError::Incomplete => "ERR_HEAPDUMP_INCOMPLETE",
             SnapshotError::Timeout(_) => "ERR_HEAPDUMP_TIMEOUT",
             SnapshotError::OutputStalled => "ERR_HEAPDUMP_OUTPUT_STALLED",

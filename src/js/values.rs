@@ -20,6 +20,8 @@ pub struct JsOptions {
     pub content: Option<String>,
     /// Every mapped file is copied into an image.
     pub embed_all: Option<bool>,
+    /// For tests: the child writes an image into this file first, and then its snapshot.
+    pub twin: Option<Buffer>,
     /// `gzip` or `zstd`.
     pub compress: Option<String>,
     pub expose_internals: bool,
@@ -62,6 +64,8 @@ pub struct JsProgress {
 /// A complete snapshot. Times in milliseconds, sizes in bytes.
 #[napi(object)]
 pub struct JsReport {
+    /// `snapshot` or `image`.
+    pub kind: String,
     pub path: Option<Buffer>,
     pub bytes: f64,
     pub sha256: String,
@@ -194,6 +198,7 @@ impl JsOptions {
             fallback_inline: self.fallback_inline,
             stable_ids: self.stable_ids,
             timeout: self.timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()),
+            twin: self.twin.as_deref().map(path_of),
         }
     }
 }
@@ -222,6 +227,7 @@ impl From<Report> for JsReport {
     fn from(report: Report) -> JsReport {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         JsReport {
+            kind: report.kind.name().to_owned(),
             path: report.path.as_deref().map(buffer_of),
             bytes: number(report.bytes),
             sha256: report.sha256.into(),

@@ -34,6 +34,28 @@ pub(super) fn child_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
     Ok(budget)
 }
 
+/// What the child of an image may allocate. It needs a few megabytes at any size of the heap.
+///
+/// # Errors
+///
+/// [`SnapshotError::NoMemory`] when even that is not left.
+pub(super) fn image_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
+    const OWN: u64 = 4 * MIB;
+    const SPARE: u64 = 8 * MIB;
+    // The kernel's copy of the page tables: eight bytes for a page.
+    let tables = headroom.anonymous / 512;
+    let needed = OWN + SPARE + tables;
+    if headroom.available < needed {
+        return Err(SnapshotError::NoMemory(format!(
+            "{} MB are left below {}, and a heap image needs {} MB",
+            headroom.available / MIB,
+            headroom.bound.describe(),
+            needed / MIB + 1,
+        )));
+    }
+    Ok(OWN)
+}
+
 /// What a child may allocate that only writes the record of a heap at its limit; `None` when that is too much as well.
 pub(super) fn record_budget(headroom: &Headroom) -> Option<u64> {
     const SPARE: u64 = 8 * MIB;

@@ -6,10 +6,12 @@
 use super::attempt::{Forked, fork_once};
 use super::child::Plan;
 use super::supervise::{Supervisor, judge, may_try_again};
-use super::{Mode, NoSnapshot, Report, Request, THREAD_PATIENCE, keep_children_plain};
+use super::{
+    Mode, NoSnapshot, Output, OutputKind, Report, Request, THREAD_PATIENCE, keep_children_plain,
+};
 use crate::environment::{NotRun, When};
 use crate::error::SnapshotError;
-use crate::process::{ChildEnd, MemorySources, SharedPage, watch};
+use crate::process::{ChildEnd, MemorySources, watch};
 use crate::v8::{Isolate, Platform, track_object_ids};
 use std::path::Path;
 use std::sync::Arc;
@@ -83,8 +85,11 @@ fn take_with(
         let stopped_for = supervisor.stopped_for;
         match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {
             Ok(()) => {
+                if plan.kind() == OutputKind::Image {
+                    publish_for_child(&request.output)?;
+                }
                 request.output.keep();
-                return Ok(cost.report(request, &plan.progress, &end, attempt));
+                return Ok(cost.report(request, &plan, &end, attempt));
             }
             Err(error) => {
                 let names_cut = plan.progress.names_cut.load(Relaxed);
@@ -103,6 +108,17 @@ fn take_with(
     Err(SnapshotError::Internal("no attempt was made".to_owned()).into())
 }
 
+/// The child has written everything, and had no memory left to give the file its name.
+fn publish_for_child(output: &Output) -> Result<(), SnapshotError> {
+    let Some(path) = output.path().filter(|_| !output.is_published()) else { return Ok(()) };
+    let path = path.to_owned();
+    output
+        .publish()
+        .map_err(|error| SnapshotError::io(error.step.syscall(), &path, error.source))?;
+    output.sync_directory();
+    Ok(())
+}
+
 /// What all attempts cost together.
 #[derive(Default)]
 struct Cost {
@@ -119,14 +135,10 @@ impl Cost {
         self.fork_time += forked.child.fork_time;
     }
 
-    fn report(
-        &self,
-        request: &Request,
-        progress: &SharedPage,
-        end: &ChildEnd,
-        attempts: u32,
-    ) -> Report {
+    fn report(&self, request: &Request, plan: &Plan, end: &ChildEnd, attempts: u32) -> Report {
+        let progress = &plan.progress;
         Report {
+            kind: plan.kind(),
             path: request.output.path().map(Path::to_owned),
             bytes: progress.bytes.load(Relaxed),
             sha256: progress.digest(),

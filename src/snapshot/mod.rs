@@ -12,6 +12,8 @@ mod budget;
 mod child;
 #[cfg(target_os = "linux")]
 mod fork;
+#[cfg(target_os = "linux")]
+mod image;
 mod inline;
 mod leftovers;
 mod near_limit;
@@ -30,12 +32,14 @@ pub(crate) use announce::{
     announce_dumps, announce_end, announce_request, dumps_are_announced, expected_size, heap_now,
     say_end,
 };
+#[cfg(target_os = "linux")]
+pub(crate) use image::remember_node;
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
 pub(crate) use record::{Record, record_path, remember_threshold};
-pub(crate) use report::{Mode, ProgressReport, Report};
+pub(crate) use report::{Mode, OutputKind, ProgressReport, Report};
 pub(crate) use sidecar::{Origin, Sidecar, float, sidecar_of};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;
@@ -47,6 +51,7 @@ use crate::environment::{Environment, NotRun, Pending, When};
 use crate::error::SnapshotError;
 use crate::facts::Entry;
 use crate::v8::{SnapshotOptions, open_platform_gate, shut_platform_gate};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -89,6 +94,13 @@ pub(crate) enum Content {
     ImageIfNoMemory(Embed),
 }
 
+impl Content {
+    /// Nothing else will do.
+    pub(crate) fn is_image(self) -> bool {
+        matches!(self, Content::Image(_))
+    }
+}
+
 /// Which files that are mapped are copied into an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Embed {
@@ -113,6 +125,8 @@ pub(crate) struct RequestOptions {
     pub(crate) stable_ids: bool,
     /// From the call to the complete file.
     pub(crate) timeout: Option<Duration>,
+    /// For tests: the child writes an image into this file first, and then its snapshot.
+    pub(crate) twin: Option<PathBuf>,
 }
 
 /// A snapshot that was accepted. It belongs to the thread that drives it.
@@ -258,6 +272,9 @@ impl Request {
         match self.take_in_child() {
             Ok(report) => Ok(report),
             Err(NoSnapshot::Failed(error)) => Err(error),
+            Err(NoSnapshot::CannotFork(reason)) if self.options.content.is_image() => {
+                Err(SnapshotError::ImageUnsupported(reason))
+            }
             // In process nobody would read a pipe while it is written: the JavaScript side streams by other means.
             Err(NoSnapshot::CannotFork(reason))
                 if !self.options.fallback_inline || matches!(*self.output, Output::Pipe(_)) =>

@@ -1,7 +1,7 @@
 //! What is known of an automatic snapshot beside the snapshot itself, as JSON: the first thing to read after an exit.
 
 use super::unfinished::Unfinished;
-use super::{Mode, Report};
+use super::{Mode, OutputKind, Report};
 use crate::error::SnapshotError;
 use crate::process::{self, Progress};
 use crate::v8::HeapFigures;
@@ -89,6 +89,8 @@ struct Memory {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Made {
+    /// `snapshot` or `image`.
+    kind: &'static str,
     bytes: u64,
     sha256: Box<str>,
     nodes: u64,
@@ -217,8 +219,9 @@ impl Sidecar {
 
 impl Made {
     /// As the child knows it.
-    pub(super) fn in_child(progress: &Progress) -> Made {
+    pub(super) fn in_child(kind: OutputKind, progress: &Progress) -> Made {
         Made {
+            kind: kind.name(),
             bytes: progress.bytes.load(Relaxed),
             sha256: progress.digest(),
             nodes: progress.nodes.load(Relaxed),
@@ -234,6 +237,7 @@ impl From<&Report> for Made {
     fn from(report: &Report) -> Made {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         Made {
+            kind: report.kind.name(),
             bytes: report.bytes,
             sha256: report.sha256.clone(),
             nodes: report.nodes,
