@@ -1,8 +1,17 @@
 //! Everything that can go wrong with a snapshot, each with a code that does not change.
 
+use crate::snapshot::IMAGE_UNSUPPORTED;
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What can be done about it, where it can.
+const IMAGE_HINT: &str = if IMAGE_UNSUPPORTED.is_none() {
+    "; lowMemory: 'image' writes a heap image instead, which needs a few MB"
+} else {
+    ""
+};
 
 /// Why there is no snapshot. The codes are the keys of the table in README.md.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +29,17 @@ pub(crate) enum SnapshotError {
         "a heap snapshot is already being taken in this process; use busy: 'queue' to wait for it"
     )]
     Busy,
-    #[error("not enough memory for a heap snapshot: {0}")]
+    #[error("not enough memory for a heap snapshot: {0}{IMAGE_HINT}")]
     NoMemory(String),
+    /// Which needs but a few MB.
+    #[error("not even enough memory for a heap image: {0}")]
+    NoMemoryForImage(String),
     #[error(
         "no child process can be forked for the heap snapshot: {0}; allow fallback: 'inline' to take it in process"
     )]
     ForkUnavailable(String),
+    #[error("no heap image can be written: {0}. A snapshot can be taken here: output: 'snapshot'")]
+    ImageUnsupported(Cow<'static, str>),
     #[error("the JavaScript thread did not answer for {} s, so it could not be forked", .0.as_secs())]
     NotResponding(Duration),
     #[error(
@@ -36,8 +50,6 @@ pub(crate) enum SnapshotError {
     ChildKilled { signal: i32 },
     #[error("the child that takes the heap snapshot hung, {attempts} times in a row")]
     ChildHung { attempts: u32 },
-    #[error("no heap image can be written here: {0}")]
-    ImageUnsupported(String),
     #[error("V8 did not complete the heap snapshot")]
     Incomplete,
     #[error("the heap snapshot took longer than {} ms", .0.as_millis())]
@@ -66,13 +78,15 @@ impl SnapshotError {
             SnapshotError::NotAFile { .. } => "ERR_HEAPDUMP_NOT_A_FILE",
             SnapshotError::AccessDenied(_) => "ERR_ACCESS_DENIED",
             SnapshotError::Busy => "ERR_HEAPDUMP_BUSY",
-            SnapshotError::NoMemory(_) => "ERR_HEAPDUMP_NO_MEMORY",
+            SnapshotError::NoMemory(_) | SnapshotError::NoMemoryForImage(_) => {
+                "ERR_HEAPDUMP_NO_MEMORY"
+            }
             SnapshotError::ForkUnavailable(_) => "ERR_HEAPDUMP_FORK_UNAVAILABLE",
+            SnapshotError::ImageUnsupported(_) => "ERR_HEAPDUMP_IMAGE_UNSUPPORTED",
             SnapshotError::NotResponding(_) => "ERR_HEAPDUMP_NOT_RESPONDING",
             SnapshotError::ChildCrashed { .. } => "ERR_HEAPDUMP_CHILD_CRASHED",
             SnapshotError::ChildKilled { .. } => "ERR_HEAPDUMP_CHILD_KILLED",
             SnapshotError::ChildHung { .. } => "ERR_HEAPDUMP_CHILD_HUNG",
-            SnapshotError::ImageUnsupported(_) => "ERR_HEAPDUMP_IMAGE_UNSUPPORTED",
             SnapshotError::Incomplete => "ERR_HEAPDUMP_INCOMPLETE",
             SnapshotError::Timeout(_) => "ERR_HEAPDUMP_TIMEOUT",
             SnapshotError::OutputStalled => "ERR_HEAPDUMP_OUTPUT_STALLED",

@@ -2,7 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
-use crate::snapshot::{Compression, Content, Embed, ProgressReport, Report, RequestOptions};
+use crate::snapshot::{Compression, Content, Embed, Kind, ProgressReport, Report, RequestOptions};
 use crate::v8::SnapshotOptions;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -47,6 +47,8 @@ pub struct JsOptions {
 #[napi(object)]
 #[derive(Default)]
 pub struct Event {
+    /// An image is written in the place of a snapshot; a listener may hear of it before the end.
+    pub becomes_image: Option<bool>,
     pub progress: Option<JsProgress>,
     pub report: Option<JsReport>,
     pub error: Option<JsError>,
@@ -138,6 +140,12 @@ pub struct JsEnvironmentOptions {
     /// `name=`.
     pub name: Option<String>,
     pub compress: Option<String>,
+    /// `snapshot` or `image`.
+    pub output: String,
+    /// `error` or `image`.
+    pub low_memory: String,
+    /// `auto` or `all`.
+    pub embed: String,
     pub workers: bool,
     /// Absent where nobody said so.
     pub announce: Option<bool>,
@@ -281,6 +289,9 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             directory_from: options.directory_from.map(|source| source.name().to_owned()),
             name: options.name.as_ref().map(|name| name.text().to_owned()),
             compress: options.compression.map(|compression| compression.name().to_owned()),
+            output: if options.image { Kind::Image } else { Kind::Snapshot }.name().to_owned(),
+            low_memory: if options.image_if_no_memory { "image" } else { "error" }.to_owned(),
+            embed: if options.embed == Embed::All { "all" } else { "auto" }.to_owned(),
             workers: options.workers,
             announce: options.announce,
             automatic: options

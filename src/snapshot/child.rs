@@ -4,9 +4,7 @@ use super::budget::{child_budget, image_budget, record_budget};
 use super::image::{Continuation, plan_image};
 use super::inline::record_publish_failure;
 use super::writer::write_snapshot;
-use super::{
-    Compression, Content, Embed, NoSnapshot, Output, OutputKind, Record, Request, name_buffers,
-};
+use super::{Compression, Content, Embed, Kind, NoSnapshot, Output, Record, Request, name_buffers};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process::{
@@ -61,9 +59,6 @@ impl Plan {
             .ok_or_else(|| NoSnapshot::CannotFork("there is no /proc".to_owned()))?;
         match request.options.content {
             Content::Image(embed) => return Plan::make_image(request, &headroom, embed),
-            Content::ImageIfNoMemory(embed) if child_budget(&headroom).is_err() => {
-                return Plan::make_image(request, &headroom, embed);
-            }
             Content::Snapshot | Content::ImageIfNoMemory(_) => {}
         }
         let plan = Plan::with_budget(request, child_budget(&headroom)?)?;
@@ -84,8 +79,8 @@ impl Plan {
     }
 
     /// What it writes.
-    pub(super) fn kind(&self) -> OutputKind {
-        if let Work::Image(_) = self.work { OutputKind::Image } else { OutputKind::Snapshot }
+    pub(super) fn kind(&self) -> Kind {
+        if let Work::Image(_) = self.work { Kind::Image } else { Kind::Snapshot }
     }
 
     /// For a child that writes the record and takes no snapshot; `None` where even that is too much.
@@ -231,7 +226,7 @@ fn publish(plan: &Plan, progress: &Progress) -> i32 {
     }
     progress.enter(Stage::Complete);
     if let Some(record) = &plan.record {
-        record.complete_in_child(plan.kind(), progress);
+        record.complete_in_child(plan.kind(), plan.output.path(), progress);
     }
     plan.output.sync_directory();
     COMPLETE

@@ -24,7 +24,7 @@ pub(crate) fn remember_node(version: impl FnOnce() -> String) {
 ///
 /// # Errors
 ///
-/// [`SnapshotError::ImageUnsupported`], or [`SnapshotError::NoMemory`] where its buffers cannot be had.
+/// [`SnapshotError::ImageUnsupported`], or [`SnapshotError::NoMemoryForImage`] where its buffers cannot be had.
 pub(super) fn plan_image(
     request: &Request,
     embed: Embed,
@@ -39,8 +39,8 @@ pub(super) fn plan_image(
         names: output.and_then(file_names),
     };
     ImagePlan::make(&options).map_err(|error| match error {
-        NoImage::Unsupported(reason) => SnapshotError::ImageUnsupported(reason),
-        NoImage::NoMemory(error) => SnapshotError::NoMemory(error.to_string()),
+        NoImage::Unsupported(reason) => SnapshotError::ImageUnsupported(reason.into()),
+        NoImage::NoMemory(error) => SnapshotError::NoMemoryForImage(error.to_string()),
     })
 }
 

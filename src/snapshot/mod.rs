@@ -10,6 +10,7 @@ mod attempt;
 mod budget;
 #[cfg(target_os = "linux")]
 mod child;
+mod content;
 #[cfg(target_os = "linux")]
 mod fork;
 #[cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ pub(crate) use announce::{
     announce_dumps, announce_end, announce_request, dumps_are_announced, expected_size, heap_now,
     say_end,
 };
+pub(crate) use content::{Content, Embed, IMAGE_IN_PROCESS, IMAGE_UNSUPPORTED, Kind};
 #[cfg(target_os = "linux")]
 pub(crate) use image::remember_node;
 pub(crate) use inline::{import_file, take_in_process};
@@ -39,7 +41,7 @@ pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
 pub(crate) use record::{Record, record_path, remember_threshold};
-pub(crate) use report::{Mode, OutputKind, ProgressReport, Report};
+pub(crate) use report::{Mode, ProgressReport, Report};
 pub(crate) use sidecar::{Origin, Sidecar, float, sidecar_of};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
 pub(crate) use target::Output;
@@ -82,37 +84,8 @@ impl Compression {
     }
 }
 
-/// What is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// V8's snapshot.
-    #[default]
-    Snapshot,
-    /// The child's memory, of which a snapshot is made elsewhere (`crates/heapimage`).
-    Image(Embed),
-    /// The image only where a snapshot would be refused for memory.
-    ImageIfNoMemory(Embed),
-}
-
-impl Content {
-    /// Nothing else will do.
-    pub(crate) fn is_image(self) -> bool {
-        matches!(self, Content::Image(_))
-    }
-}
-
-/// Which files that are mapped are copied into an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Embed {
-    /// All but large ones (16 MB) that their build-id finds again: Node's binary above all.
-    #[default]
-    Auto,
-    /// Those too: the image needs nothing but the restorer.
-    All,
-}
-
 /// What the caller chose.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RequestOptions {
     pub(crate) content: Content,
     pub(crate) v8: SnapshotOptions,
@@ -158,6 +131,9 @@ pub(crate) trait Listener: Send {
     /// It is its turn now; on the thread that drives it.
     fn begins(&self, _request: &Request) {}
 
+    /// An image is written in the place of a snapshot, for which there is no memory.
+    fn becomes_image(&self) {}
+
     /// A child has been forked: the snapshot depends on the JavaScript thread no longer, unless that child hangs or crashes.
     fn forked(&self) {}
 
@@ -200,6 +176,19 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
         budget::child_budget(&headroom)?;
     }
     Ok(())
+}
+
+/// Whether the image that is wanted can be written, as far as system and options tell.
+///
+/// # Errors
+///
+/// [`SnapshotError::ImageUnsupported`]
+pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
+    let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
+    match IMAGE_UNSUPPORTED.or(in_process) {
+        Some(reason) => Err(SnapshotError::ImageUnsupported(reason.into())),
+        None => Ok(()),
+    }
 }
 
 /// Why no child can be forked in this environment, as far as can be told without trying.
@@ -251,6 +240,20 @@ impl Request {
         listener.done(result);
     }
 
+    /// Whether an image will do; from here on it is what is written, under an image's name.
+    #[cfg(target_os = "linux")]
+    fn becomes_image(&mut self) -> bool {
+        let Content::ImageIfNoMemory(embed) = self.options.content else { return false };
+        if !self.options.content.may_become_image() {
+            return false;
+        }
+        self.options.content = Content::Image(embed);
+        self.output.become_image();
+        self.entry.moved(&self.output);
+        self.listener.becomes_image();
+        true
+    }
+
     /// The caller's own reasons to stop.
     fn ended_early(&self) -> Option<SnapshotError> {
         if self.cancelled.load(Relaxed) {
@@ -266,18 +269,21 @@ impl Request {
         if let Some(error) = self.ended_early() {
             return Err(error);
         }
+        let wants_image = self.options.content.kind() == Kind::Image;
+        if wants_image {
+            check_image(&self.options)?;
+        }
         if self.options.in_process {
             return self.take_on_javascript_thread(None);
         }
         match self.take_in_child() {
             Ok(report) => Ok(report),
             Err(NoSnapshot::Failed(error)) => Err(error),
-            Err(NoSnapshot::CannotFork(reason)) if self.options.content.is_image() => {
-                Err(SnapshotError::ImageUnsupported(reason))
-            }
             // In process nobody would read a pipe while it is written: the JavaScript side streams by other means.
             Err(NoSnapshot::CannotFork(reason))
-                if !self.options.fallback_inline || matches!(*self.output, Output::Pipe(_)) =>
+                if !self.options.fallback_inline
+                    || wants_image
+                    || matches!(*self.output, Output::Pipe(_)) =>
             {
                 Err(SnapshotError::ForkUnavailable(reason))
             }

@@ -1,5 +1,6 @@
 //! What is said of a snapshot.
 
+use super::Kind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,36 +23,18 @@ impl Mode {
     }
 }
 
-/// What was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OutputKind {
-    /// V8's heap snapshot.
-    Snapshot,
-    /// The memory of the child, of which a snapshot is made elsewhere.
-    Image,
-}
-
-impl OutputKind {
-    /// As JavaScript says it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            OutputKind::Snapshot => "snapshot",
-            OutputKind::Image => "image",
-        }
-    }
-}
-
 /// A complete snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
-    pub(crate) kind: OutputKind,
+    /// What was written.
+    pub(crate) kind: Kind,
     /// The file, absolute; `None` for a stream.
     pub(crate) path: Option<PathBuf>,
     /// Bytes of the output, as compressed.
     pub(crate) bytes: u64,
     /// SHA-256 of the output, as compressed, in hexadecimal digits.
     pub(crate) sha256: Box<str>,
-    /// Of an image unknown, and 0.
+    /// 0 of an image, which nobody has counted, as `edges`.
     pub(crate) nodes: u64,
     /// See `nodes`.
     pub(crate) edges: u64,
