@@ -41,6 +41,9 @@ function childBudget({ available, oomGroup }, anonymous) {
   return Math.max(0, available * (1 - MARGIN_PART) - MARGIN - anonymous * copiedPart({ oomGroup }));
 }
 
+/** What must be left for an image: a child's own, and its page tables (`image_budget` of src/snapshot/budget.rs). */
+const imageNeeds = (anonymous) => 12 * MIB + anonymous / 512;
+
 /** The limit under which a snapshot of `heap` fits, beside `rest` of other memory, if it needs most. */
 function limitFor(heap, rest, group) {
   const wanted = MOST_TIMES * heap + MARGIN + (heap + rest) * copiedPart(group);
@@ -161,6 +164,7 @@ module.exports = {
   childBudget,
   groupLimits,
   headroom,
+  imageNeeds,
   largestHeap,
   limitFor,
   processesLeft,
