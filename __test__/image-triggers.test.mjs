@@ -22,7 +22,8 @@ const { readFacts } = require('../lib/cli/facts.js');
 const only = { skip: HAS_IMAGES ? false : 'images are of Linux x64' };
 
 /** A monitor's schedule, at its second image; `args.options` are the monitor's. */
-const schedule = async ({ args, once, say }) => {
+const schedule = async ({ args, once, say, stayAlive }) => {
+  const alive = stayAlive();
   const { monitor } = require('../../lib/monitor.js');
   const watching = monitor({ every: 50, ...args.options });
   for (let i = 0; i < 2; i++) {
@@ -30,6 +31,7 @@ const schedule = async ({ args, once, say }) => {
     say('taken', { report, sidecar });
   }
   watching.stop();
+  clearTimeout(alive);
   return 'done';
 };
 
@@ -66,12 +68,14 @@ test('under a pattern a monitor knows its images by their JSON', only, async (t)
 test('a monitor with lowMemory leaves an image where memory is short, under the name of that snapshot', only, async (t) => {
   if (!needsTool(t, 'prlimit')) return;
   const directory = makeTemporaryDirectory(t);
-  const app = await startShortOfMemory(t, async ({ args, once, short }) => {
+  const app = await startShortOfMemory(t, async ({ args, once, short, stayAlive }) => {
+    const alive = stayAlive();
     const { monitor } = require('../../lib/monitor.js');
     await short();
     const watching = monitor({ every: 50, dir: args.dir, lowMemory: 'image' });
     const { report, sidecar } = await once(watching, 'snapshot');
     watching.stop();
+    clearTimeout(alive);
     return { report, sidecar };
   }, { args: { dir: directory.path } });
   const { report, sidecar } = await app.result();
