@@ -215,12 +215,14 @@ fn request(
     listener: SignalListener,
 ) -> Result<Request, (SignalListener, SnapshotError)> {
     let options = RequestOptions {
+        content: settings.content(),
         v8: SnapshotOptions::default(),
         compression: settings.compression,
         in_process: settings.in_process,
         fallback_inline: settings.fallback_inline,
         stable_ids: false,
         timeout: None,
+        twin: None,
     };
     let mode = 0o600;
     let stem = settings.name.as_ref().map(|name| name.expand("signal", environment.thread));

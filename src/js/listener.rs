@@ -43,6 +43,16 @@ pub(crate) fn connect(env: &napi::Env, environment: &Arc<Environment>) -> napi::
     Ok(())
 }
 
+/// `process.version` without the `v`; nothing where Node-API does not say.
+#[cfg(target_os = "linux")]
+pub(crate) fn node_version(env: &napi::Env) -> String {
+    let version = env.get_node_version();
+    version.map_or_else(
+        |_| String::new(),
+        |version| format!("{}.{}.{}", version.major, version.minor, version.patch),
+    )
+}
+
 pub(super) type EventFunction<const WEAK: bool> =
     ThreadsafeFunction<Event, (), FnArgs<(Event,)>, napi::Status, false, WEAK, 0>;
 
@@ -93,6 +103,10 @@ impl Listener for EventListener {
         }
         *last = Some((Instant::now(), report));
         self.send(Event { progress: Some(report.into()), ..Event::default() });
+    }
+
+    fn becomes_image(&self) {
+        self.send(Event { becomes_image: Some(true), ..Event::default() });
     }
 
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {

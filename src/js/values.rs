@@ -2,7 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
-use crate::snapshot::{Compression, ProgressReport, Report, RequestOptions};
+use crate::snapshot::{Compression, Content, Embed, Kind, ProgressReport, Report, RequestOptions};
 use crate::v8::SnapshotOptions;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -16,6 +16,12 @@ pub struct JsOptions {
     pub in_process: bool,
     /// May be taken in process when no child can be forked.
     pub fallback_inline: bool,
+    /// `image`, or `image-if-no-memory`; default: a snapshot.
+    pub content: Option<String>,
+    /// Every mapped file is copied into an image.
+    pub embed_all: Option<bool>,
+    /// For tests: the child writes an image into this file first, and then its snapshot.
+    pub twin: Option<Buffer>,
     /// `gzip` or `zstd`.
     pub compress: Option<String>,
     pub expose_internals: bool,
@@ -41,6 +47,8 @@ pub struct JsOptions {
 #[napi(object)]
 #[derive(Default)]
 pub struct Event {
+    /// An image is written in the place of a snapshot; a listener may hear of it before the end.
+    pub becomes_image: Option<bool>,
     pub progress: Option<JsProgress>,
     pub report: Option<JsReport>,
     pub error: Option<JsError>,
@@ -58,6 +66,8 @@ pub struct JsProgress {
 /// A complete snapshot. Times in milliseconds, sizes in bytes.
 #[napi(object)]
 pub struct JsReport {
+    /// `snapshot` or `image`.
+    pub kind: String,
     pub path: Option<Buffer>,
     pub bytes: f64,
     pub sha256: String,
@@ -130,6 +140,12 @@ pub struct JsEnvironmentOptions {
     /// `name=`.
     pub name: Option<String>,
     pub compress: Option<String>,
+    /// `snapshot` or `image`.
+    pub output: String,
+    /// `error` or `image`.
+    pub low_memory: String,
+    /// `auto` or `all`.
+    pub embed: String,
     pub workers: bool,
     /// Absent where nobody said so.
     pub announce: Option<bool>,
@@ -170,7 +186,13 @@ pub struct JsNearLimit {
 
 impl JsOptions {
     pub(super) fn request(&self) -> RequestOptions {
+        let embed = if self.embed_all == Some(true) { Embed::All } else { Embed::Auto };
         RequestOptions {
+            content: match self.content.as_deref() {
+                Some("image") => Content::Image(embed),
+                Some("image-if-no-memory") => Content::ImageIfNoMemory(embed),
+                _ => Content::Snapshot,
+            },
             v8: SnapshotOptions {
                 expose_internals: self.expose_internals,
                 expose_numeric_values: self.expose_numeric_values,
@@ -184,6 +206,7 @@ impl JsOptions {
             fallback_inline: self.fallback_inline,
             stable_ids: self.stable_ids,
             timeout: self.timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()),
+            twin: self.twin.as_deref().map(path_of),
         }
     }
 }
@@ -212,6 +235,7 @@ impl From<Report> for JsReport {
     fn from(report: Report) -> JsReport {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         JsReport {
+            kind: report.kind.name().to_owned(),
             path: report.path.as_deref().map(buffer_of),
             bytes: number(report.bytes),
             sha256: report.sha256.into(),
@@ -265,6 +289,9 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             directory_from: options.directory_from.map(|source| source.name().to_owned()),
             name: options.name.as_ref().map(|name| name.text().to_owned()),
             compress: options.compression.map(|compression| compression.name().to_owned()),
+            output: if options.image { Kind::Image } else { Kind::Snapshot }.name().to_owned(),
+            low_memory: if options.image_if_no_memory { "image" } else { "error" }.to_owned(),
+            embed: if options.embed == Embed::All { "all" } else { "auto" }.to_owned(),
             workers: options.workers,
             announce: options.announce,
             automatic: options

@@ -2,7 +2,7 @@
 
 use super::unfinished::{PublishError, PublishStep};
 use super::writer::{Writer, local_progress, write_snapshot};
-use super::{Compression, Mode, Output, Report};
+use super::{Compression, Kind, Mode, Output, Report};
 use crate::error::SnapshotError;
 use crate::process::{Failure, Progress};
 use crate::v8::{ChunkSink, Isolate, SnapshotOptions, take_heap_snapshot};
@@ -91,6 +91,9 @@ pub(super) fn error_of(failure: Failure, errno: i32, path: Option<&Path>) -> Sna
         Failure::Link => SnapshotError::Io { syscall: "link", path, source: source() },
         Failure::Rename => SnapshotError::Io { syscall: "rename", path, source: source() },
         Failure::Thread => SnapshotError::Io { syscall: "pthread_create", path, source: source() },
+        Failure::Image => SnapshotError::ImageUnsupported(
+            format!("the child could not read its own memory: {}", source()).into(),
+        ),
         Failure::Internal => SnapshotError::Internal("the writer panicked".to_owned()),
     }
 }
@@ -135,6 +138,7 @@ fn report(
     fallback_reason: Option<String>,
 ) -> Report {
     Report {
+        kind: Kind::Snapshot,
         path: output.path().map(Path::to_owned),
         bytes: progress.bytes.load(Relaxed),
         sha256: progress.digest(),

@@ -10,8 +10,11 @@ mod attempt;
 mod budget;
 #[cfg(target_os = "linux")]
 mod child;
+mod content;
 #[cfg(target_os = "linux")]
 mod fork;
+#[cfg(target_os = "linux")]
+mod image;
 mod inline;
 mod leftovers;
 mod near_limit;
@@ -30,6 +33,9 @@ pub(crate) use announce::{
     announce_dumps, announce_end, announce_request, dumps_are_announced, expected_size, heap_now,
     say_end,
 };
+pub(crate) use content::{Content, Embed, IMAGE_IN_PROCESS, IMAGE_UNSUPPORTED, Kind};
+#[cfg(target_os = "linux")]
+pub(crate) use image::remember_node;
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
@@ -47,6 +53,7 @@ use crate::environment::{Environment, NotRun, Pending, When};
 use crate::error::SnapshotError;
 use crate::facts::Entry;
 use crate::v8::{SnapshotOptions, open_platform_gate, shut_platform_gate};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -78,8 +85,9 @@ impl Compression {
 }
 
 /// What the caller chose.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RequestOptions {
+    pub(crate) content: Content,
     pub(crate) v8: SnapshotOptions,
     pub(crate) compression: Option<Compression>,
     /// In process from the start; nobody asked for a child.
@@ -90,6 +98,8 @@ pub(crate) struct RequestOptions {
     pub(crate) stable_ids: bool,
     /// From the call to the complete file.
     pub(crate) timeout: Option<Duration>,
+    /// For tests: the child writes an image into this file first, and then its snapshot.
+    pub(crate) twin: Option<PathBuf>,
 }
 
 /// A snapshot that was accepted. It belongs to the thread that drives it.
@@ -120,6 +130,9 @@ pub(crate) trait Listener: Send {
 
     /// It is its turn now; on the thread that drives it.
     fn begins(&self, _request: &Request) {}
+
+    /// An image is written in the place of a snapshot, for which there is no memory.
+    fn becomes_image(&self) {}
 
     /// A child has been forked: the snapshot depends on the JavaScript thread no longer, unless that child hangs or crashes.
     fn forked(&self) {}
@@ -163,6 +176,19 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
         budget::child_budget(&headroom)?;
     }
     Ok(())
+}
+
+/// Whether the image that is wanted can be written, as far as system and options tell.
+///
+/// # Errors
+///
+/// [`SnapshotError::ImageUnsupported`]
+pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
+    let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
+    match IMAGE_UNSUPPORTED.or(in_process) {
+        Some(reason) => Err(SnapshotError::ImageUnsupported(reason.into())),
+        None => Ok(()),
+    }
 }
 
 /// Why no child can be forked in this environment, as far as can be told without trying.
@@ -215,6 +241,20 @@ impl Request {
         listener.done(result);
     }
 
+    /// Whether an image will do; from here on it is what is written, under an image's name.
+    #[cfg(target_os = "linux")]
+    fn becomes_image(&mut self) -> bool {
+        let Content::ImageIfNoMemory(embed) = self.options.content else { return false };
+        if !self.options.content.may_become_image() {
+            return false;
+        }
+        self.options.content = Content::Image(embed);
+        self.output.become_image();
+        self.entry.moved(&self.output);
+        self.listener.becomes_image();
+        true
+    }
+
     /// The caller's own reasons to stop.
     fn ended_early(&self) -> Option<SnapshotError> {
         if self.cancelled.load(Relaxed) {
@@ -230,6 +270,10 @@ impl Request {
         if let Some(error) = self.ended_early() {
             return Err(error);
         }
+        let wants_image = self.options.content.kind() == Kind::Image;
+        if wants_image {
+            check_image(&self.options)?;
+        }
         if self.options.in_process {
             return self.take_on_javascript_thread(None);
         }
@@ -238,7 +282,9 @@ impl Request {
             Err(NoSnapshot::Failed(error)) => Err(error),
             // In process nobody would read a pipe while it is written: the JavaScript side streams by other means.
             Err(NoSnapshot::CannotFork(reason))
-                if !self.options.fallback_inline || matches!(*self.output, Output::Pipe(_)) =>
+                if !self.options.fallback_inline
+                    || wants_image
+                    || matches!(*self.output, Output::Pipe(_)) =>
             {
                 Err(SnapshotError::ForkUnavailable(reason))
             }
