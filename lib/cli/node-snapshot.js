@@ -3,6 +3,7 @@
 // npx heapdump-rs node-snapshot: a snapshot of a running process into a file here.
 
 const { Problem, Progress, size, wholeNumber } = require('./command.js');
+const { advice } = require('./image.js');
 const { Output } = require('./output.js');
 const { Target, whileItRuns } = require('./processes.js');
 
@@ -24,7 +25,8 @@ Options:
   --all PID          That process and all Node.js processes that it has started, one after the other; {pid} in FILE is
                      the pid, which otherwise comes before the extension
   --assume-loopback  You know that its inspector opens for this machine alone, where that cannot be seen
-  --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst
+  --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst. A name that ends in
+                     .heapimage or .heapimage.zst asks for a heap image, which the process must allow
   --force            Replace an older file
   --timeout SECONDS  Give up after that; without it as long as it takes
   -h, --help         Print help
@@ -79,9 +81,10 @@ async function main(values) {
 async function write(file, force, progress, fetch) {
   const output = new Output(file, force);
   try {
-    const { bytes, nodes } = await fetch(output);
+    const { kind, bytes, nodes } = await fetch(output);
     progress.clear();
-    console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
+    if (kind === 'image') console.log(`${output.path}: a heap image, complete, ${size(bytes)}; ${advice(output.path)}`);
+    else console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
   } finally {
     progress.clear();
     output.close();
