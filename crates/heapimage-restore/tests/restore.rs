@@ -11,93 +11,12 @@
 mod support;
 
 use heapimage::{FileRecord, Kind};
-use std::arch::global_asm;
-use std::slice::from_raw_parts;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::code::{CRASH, caller, sleeper, that_writes};
 use support::{CODE, DATA, Image, OUTPUT, PAGE, STACK, mapping, program, restore, restore_with};
 use zerocopy::FromZeros;
-
-// What a restored process does: given its memory (rdi), it writes what lies there from the second word on, of the length
-// that the first word says, to descriptor OUTPUT, and ends with 0.
-global_asm!(
-    ".globl writer_begin, writer_end",
-    "writer_begin:",
-    "mov rsi, rdi",
-    "mov rdx, [rsi]",
-    "add rsi, 8",
-    "mov edi, {output}",
-    "mov eax, 1",
-    "syscall",
-    "xor edi, edi",
-    "mov eax, 231",
-    "syscall",
-    "writer_end:",
-    output = const OUTPUT,
-);
-
-// Given a table of system calls (rdi): a count, then a number and six arguments each. Makes each, and puts its result where
-// its number was. Then writes the whole table to OUTPUT.
-global_asm!(
-    ".globl caller_begin, caller_end",
-    "caller_begin:",
-    "mov rbx, rdi",
-    "mov rbp, [rdi]",
-    "lea r12, [rdi + 8]",
-    "2:",
-    "test rbp, rbp",
-    "jz 3f",
-    "mov rax, [r12]",
-    "mov rdi, [r12 + 8]",
-    "mov rsi, [r12 + 16]",
-    "mov rdx, [r12 + 24]",
-    "mov r10, [r12 + 32]",
-    "mov r8, [r12 + 40]",
-    "mov r9, [r12 + 48]",
-    "syscall",
-    "mov [r12], rax",
-    "add r12, 56",
-    "dec rbp",
-    "jmp 2b",
-    "3:",
-    "mov rdx, r12",
-    "sub rdx, rbx",
-    "mov rsi, rbx",
-    "mov edi, {output}",
-    "mov eax, 1",
-    "syscall",
-    "xor edi, edi",
-    "mov eax, 231",
-    "syscall",
-    "caller_end:",
-    output = const OUTPUT,
-);
-
-unsafe extern "C" {
-    static writer_begin: u8;
-    static writer_end: u8;
-    static caller_begin: u8;
-    static caller_end: u8;
-}
-
-fn code(begin: &'static u8, end: &'static u8) -> &'static [u8] {
-    // SAFETY: both are labels of the same piece of code.
-    unsafe { from_raw_parts(begin, std::ptr::from_ref(end).offset_from_unsigned(begin)) }
-}
-
-fn writer() -> &'static [u8] {
-    // SAFETY: labels, of which only the addresses are used.
-    unsafe { code(&writer_begin, &writer_end) }
-}
-
-fn caller() -> &'static [u8] {
-    // SAFETY: labels, of which only the addresses are used.
-    unsafe { code(&caller_begin, &caller_end) }
-}
-
-/// An image that writes `text`.
-fn that_writes(text: &[u8]) -> Image {
-    let data = [&(text.len() as u64).to_le_bytes(), text].concat();
-    Image::of(writer(), &data)
-}
 
 #[test]
 fn a_process_comes_back_and_writes() {
@@ -339,10 +258,42 @@ fn limits_of_the_process_are_told() {
     image.mappings.insert(2, reserved);
     let image = image.bytes();
     for (limit, word) in [("-v 1000000", "address-space: "), ("-n 20", "descriptors: ")] {
-        let mut shell = std::process::Command::new("sh");
+        let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit {limit}; exec \"$0\""), &program().to_string_lossy()]);
         let restored = restore_with(&image, shell);
         assert_eq!(restored.status, Some(4), "{restored:?}");
         assert!(restored.told("lacks ")[0].starts_with(word), "{}", restored.messages);
+    }
+}
+
+#[test]
+fn a_crash_is_the_end_of_it() {
+    let restored = Image::of(CRASH, &[0; 8]).restore(&[]);
+    assert_eq!((restored.status, restored.told("")), (None, vec!["begins"]));
+}
+
+#[test]
+fn it_ends_with_whoever_started_it() {
+    let file = support::file_of(&Image::of(sleeper(), &[0; 8]).bytes());
+    let script = "exec 3<&0; \"$0\" <&3 2>&1 >/dev/null & echo $!; wait";
+    let mut shell = Command::new("sh")
+        .args(["-c".as_ref(), script.as_ref(), program().as_os_str()])
+        .stdin(file)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sh");
+    let mut lines = BufReader::new(shell.stdout.take().expect("a pipe")).lines();
+    let pid = lines.next().expect("a line").expect("text");
+    assert!(lines.any(|line| line.expect("text") == "begins"));
+    shell.kill().expect("ended");
+    shell.wait().expect("its end");
+    let runs = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" S"))
+    };
+    let start = Instant::now();
+    while runs() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{pid} runs on");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,5 +1,7 @@
 //! Images made by hand, and the program that restores them.
 
+pub mod code;
+
 use heapimage::{ARCHITECTURE_X64, Block, Header, Kind, Mapping, NO_FILE, Origin, Sum, Trailer};
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -120,13 +122,18 @@ pub fn restore(image: &[u8], arguments: &[&str]) -> Restored {
 
 /// By a command that ends in the restorer's.
 pub fn restore_with(image: &[u8], mut command: Command) -> Restored {
-    let mut file: File = tempfile::tempfile().expect("a file");
-    file.write_all(image).expect("written");
-    file.rewind().expect("its begin");
-    command.stdin(Stdio::from(file)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(file_of(image)).stdout(Stdio::piped()).stderr(Stdio::piped());
     let Output { status, stdout, stderr } = command.output().expect("the program");
     let messages = String::from_utf8_lossy(&stderr).into_owned();
     Restored { status: status.code(), output: stdout, messages }
+}
+
+/// An open file without a name.
+pub fn file_of(image: &[u8]) -> File {
+    let mut file: File = tempfile::tempfile().expect("a file");
+    file.write_all(image).expect("written");
+    file.rewind().expect("its begin");
+    file
 }
 
 /// The program, built once.
