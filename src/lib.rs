@@ -53,6 +53,8 @@ impl Heap {
         let of_node = node_options::diagnostic_directory(&node_options, &arguments);
         let options = options::parse(&options).or_directory(of_node);
         facts::loaded(&environment, &options);
+        #[cfg(target_os = "linux")]
+        snapshot::remember_node(|| js::node_version(env));
         if options.plain {
             snapshot::keep_children_plain();
         }

@@ -15,6 +15,8 @@ pub(crate) use calls::{
     write_sync,
 };
 pub(crate) use last::status;
+#[cfg(target_os = "linux")]
+pub(crate) use listener::node_version;
 pub(crate) use listener::{Cancellations, EventListener, connect};
 pub(crate) use monitor::{
     JsFigures, JsMonitor, JsMonitorEvent, arm_at_limit, figures, start_monitor,
