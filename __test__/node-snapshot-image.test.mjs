@@ -9,7 +9,7 @@ import { validateSnapshot } from '../harness/validate.mjs';
 import { runCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, needsRoot, needsTool, refusing } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
-import { makeImage, restorer, restoresImages, writeImage } from './support/images.mjs';
+import { makeImage, restorer, restoresImages, writeImage } from './support/restored.mjs';
 
 const EPERM = 1;
 

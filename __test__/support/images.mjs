@@ -1,36 +1,57 @@
-// Heap images: of real processes, and of a few instructions.
+// Heap images, as far as a file tells without being restored; what V8 makes of them is test:image's.
 
-import { execFileSync } from 'node:child_process';
-import path from 'node:path';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 
-import { ROOT, startApp } from './app.mjs';
+import { startApp } from './app.mjs';
 
-/** Whether images are restored here; says so in the report of `t` where they are not. */
-export function restoresImages(t) {
-  const restores = process.platform === 'linux' && process.arch === 'x64';
-  if (!restores) t.diagnostic('not run: images are restored on linux-x64');
-  return restores;
+const PAGE = 4096;
+
+/** Images are of Linux x64. */
+export const HAS_IMAGES = process.platform === 'linux' && process.arch === 'x64';
+
+/** Whether `image` begins and ends as a whole one does (crates/heapimage). */
+export function assertWholeImage(image) {
+  assert.equal(image.toString('latin1', 0, 8), 'HEAPIMG\0');
+  assert.equal(image.length % PAGE, 0);
+  assert.equal(image.toString('latin1', image.length - PAGE, image.length - PAGE + 8), 'HEAPEND\0');
 }
 
-/** An image of a program with `count` objects of a class `MarkOfImage`, as `file` with these options. */
-export async function writeImage(t, file, options = {}) {
-  const body = async ({ promises, fill, args }) => {
-    fill(1000);
-    class MarkOfImage {}
-    globalThis.marks = Array.from({ length: 17 }, () => new MarkOfImage());
-    const { path: written } = await promises.writeSnapshot(args.file, { output: 'image', ...args.options });
-    return written;
-  };
-  return startApp(t, body, { args: { file, options } }).result();
+/** The same of a file, unpacked if its name says so; gives its size on the disk. */
+export function assertWholeImageFile(file) {
+  const bytes = fs.readFileSync(file);
+  assertWholeImage(file.endsWith('.zst') ? unpacked(bytes) : bytes);
+  return bytes.length;
 }
 
-/** An image of a process that `writes` its `text`, `sleeps` for ever, or `crashes`; see crates/heapimage-restore/examples. */
-export function makeImage(kind, file, text = '') {
-  const args = ['run', '--quiet', '-p', 'heapimage-restore', '--example', 'make_image', '--', kind, file];
-  execFileSync('cargo', args, { cwd: ROOT, input: text, stdio: ['pipe', 'inherit', 'inherit'] });
+export function unpacked(bytes) {
+  const { status, stdout, stderr } = spawnSync('zstd', ['-dc'], { input: bytes, maxBuffer: 2 ** 31 });
+  assert.equal(status, 0, `${stderr}`);
+  return stdout;
 }
 
-/** The program that restores, and nothing else. */
-export const restorer = () => path.join(ROOT, `heapimage-restore.linux-x64-${isMusl() ? 'musl' : 'gnu'}`);
+/**
+ * Leaves a program that has said `ready` too little memory for a snapshot, and enough for an image: 24 MB more of data than
+ * it has (setrlimit(2), RLIMIT_DATA).
+ */
+export async function makeMemoryShort(app) {
+  const kilobytes = Number(/^VmData:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${app.pid}/status`, 'utf8'))[1]);
+  const limit = `--data=${kilobytes * 1024 + (24 << 20)}:`;
+  const { status, stderr } = spawnSync('prlimit', ['--pid', `${app.pid}`, limit], { encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+}
 
-const isMusl = () => process.report.getReport().header.glibcVersionRuntime === undefined;
+/** A program whose memory is short from the moment on that `body` calls `await short()`. */
+export async function startShortOfMemory(t, body, options = {}) {
+  const source = `async (tools) => (${body})({ ...tools, short: async () => {
+    tools.say('ready');
+    await require('node:events').once(process.stdin, 'data');
+    process.stdin.destroy();
+  } })`;
+  const app = startApp(t, source, { ...options, spawn: { stdio: ['pipe', 'pipe', 'pipe'] } });
+  await app.says(/ready/);
+  await makeMemoryShort(app);
+  app.writeInput('go on');
+  return app;
+}
