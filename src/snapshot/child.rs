@@ -168,7 +168,9 @@ fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
     let start = Start::new(&continuation, output, thread, heap_used);
     match &plan.work {
         Work::Image(image) if plan.record.is_none() => image.save_and_end(output, start, progress),
-        Work::Twins(image, path) if save_twin(image, path, start, progress).is_err() => {
+        Work::Twins(image, path)
+            if plan.record.is_none() && save_twin(image, path, start, progress).is_err() =>
+        {
             return FAILED;
         }
         _ => {}
@@ -190,6 +192,12 @@ fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
                 return FAILED;
             }
             return publish(plan, progress);
+        }
+        // What the record takes of malloc's memory moves all addresses behind it, which V8 11 makes ids of.
+        Work::Twins(image, path)
+            if plan.record.is_some() && save_twin(image, path, start, progress).is_err() =>
+        {
+            return FAILED;
         }
         Work::Snapshot | Work::Twins(..) => {}
     }
