@@ -103,11 +103,11 @@ test('what an image would take, beside what a snapshot would, and whether one is
   if (process.arch !== 'x64') return t.diagnostic('not run: images are of Linux x64');
   const here = await doctor(t);
   assert.match(here.image.text, /^a heap image takes about [\d.]+ MB on the disk.* and [\d.]+ MB of the [\d.]+ .B below /);
-  for (const [words, said] of [['image', 'are images;'], ['low-memory=image', 'are images where memory is short;']]) {
+  for (const [words, said] of [['image', 'are images:'], ['low-memory=image', 'are images where memory is short:']]) {
     assert.ok((await doctor(t, [], { env: { NODE_HEAPDUMP_OPTIONS: words } })).image.text.includes(said), words);
   }
   const app = await start(t, loaded, { env: { NODE_HEAPDUMP_OPTIONS: 'low-memory=image' } });
-  assert.match((await doctor(t, ['--pid', app.pid])).image.text, /are images where memory is short;/);
+  assert.match((await doctor(t, ['--pid', app.pid])).image.text, /are images where memory is short:/);
 });
 
 test('a process that has not loaded it', async (t) => {

@@ -32,12 +32,12 @@ export function unpacked(bytes) {
 }
 
 /**
- * Leaves a program that has said `ready` too little memory for a snapshot, and enough for an image: 44 MB more of data than
+ * Leaves a program that has said `ready` too little memory for a snapshot, and enough for an image: 40 MB more of data than
  * it has (setrlimit(2), RLIMIT_DATA).
  */
 export async function makeMemoryShort(app) {
   const kilobytes = Number(/^VmData:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${app.pid}/status`, 'utf8'))[1]);
-  const limit = `--data=${kilobytes * 1024 + (44 << 20)}:`;
+  const limit = `--data=${kilobytes * 1024 + (40 << 20)}:`;
   const { status, stderr } = spawnSync('prlimit', ['--pid', `${app.pid}`, limit], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
 }
