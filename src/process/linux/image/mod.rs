@@ -26,7 +26,7 @@ mod system;
 pub(crate) use end::FileNames;
 pub(crate) use restored::{Restored, write_restored};
 
-use crate::process::{Progress, title};
+use crate::process::{Failure, Progress, title};
 use files::{Files, Known};
 use heapimage::{FileRecord, Header, Mapping, Origin};
 use output::packing_sizes;
@@ -181,9 +181,11 @@ impl ImagePlan {
     ) -> Result<(), ()> {
         // SAFETY: the child has one thread, and its parent does not see what it writes here.
         let Some(buffers) = (unsafe { (*self.buffers.get()).take() }) else {
-            return Err(progress.fail(crate::process::Failure::Internal, 0));
+            progress.fail(Failure::Internal, 0);
+            return Err(());
         };
-        save::save(buffers, file, start, false, progress).map(drop)
+        let saved = save::save(buffers, file, start, false, progress);
+        saved.map(drop).map_err(|(failure, errno)| progress.fail(failure, errno))
     }
 
     /// The same, giving pages back behind the writing, and ends the process. `synced`: an output that is a file.
@@ -192,7 +194,7 @@ impl ImagePlan {
         let buffers = unsafe { (*self.buffers.get()).take() };
         let saved = match buffers {
             Some(buffers) => save::save(buffers, file, start, true, progress),
-            None => Err(progress.fail(crate::process::Failure::Internal, 0)),
+            None => Err((Failure::Internal, 0)),
         };
         end::end(saved, file, progress)
     }

@@ -95,7 +95,8 @@ pub(super) fn each_descriptor(buffer: &mut [u8], mut each: impl FnMut(u32)) {
     loop {
         // SAFETY: the buffer is as long as said.
         let read = check(|| unsafe {
-            libc::syscall(libc::SYS_getdents64, list, buffer.as_mut_ptr(), buffer.len()) as isize
+            let read = libc::syscall(libc::SYS_getdents64, list, buffer.as_mut_ptr(), buffer.len());
+            isize::try_from(read).unwrap_or(-1)
         });
         let Ok(read @ 1..) = read else { break };
         let records = buffer.get(..read).unwrap_or_default();
