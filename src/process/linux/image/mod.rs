@@ -54,6 +54,8 @@ pub(crate) struct ImageOptions<'a> {
     pub(crate) embed_all: bool,
     /// By zstd.
     pub(crate) packed: bool,
+    /// What is written goes to the disk at once and leaves the file cache, which a control group is charged for.
+    pub(crate) small_cache: bool,
     /// `process.version`, without the `v`.
     pub(crate) node_version: &'a str,
     /// `process.versions.v8`.
@@ -98,6 +100,7 @@ struct Buffers {
     /// Of a compressor.
     packing: Option<(&'static mut [u64], &'static mut [u8])>,
     names: Option<end::Names>,
+    small_cache: bool,
     rseq: Option<(i64, u64)>,
     /// All of them.
     range: Range<u64>,
@@ -156,6 +159,7 @@ impl ImagePlan {
                     Some(names) => Some(names.copy_into(region.take(names.bytes())?)),
                     None => None,
                 },
+                small_cache: options.small_cache,
                 rseq: machine::rseq(),
                 range,
             }

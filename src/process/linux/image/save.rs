@@ -91,11 +91,12 @@ pub(super) fn save(
         scratch,
         packing,
         names,
+        small_cache,
         rseq,
         range,
     } = buffers;
     let packing = packing.map(|(workspace, packed)| Packing { workspace, packed });
-    let mut writer = match Sink::new(file, progress, packing) {
+    let mut writer = match Sink::new(file, progress, packing, small_cache) {
         Ok(sink) => Writer {
             sink,
             scratch,
