@@ -102,6 +102,25 @@ test("at V8's limit: oom({ output: 'image' }) leaves one and its JSON, and ends"
   assert.deepEqual([said.reason, said.kind, said.snapshot, said.complete], ['oom', 'image', 'evidence.heapimage', true]);
 });
 
+test("at V8's limit: oom({ lowMemory: 'image' }) leaves an image where no snapshot fits", only, async (t) => {
+  if (!needsTool(t, 'prlimit')) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = await startShortOfMemory(t, async ({ fill, short }) => {
+    require('../../lib/oom.js')({ path: 'evidence', lowMemory: 'image' });
+    fill(60_000);
+    await short();
+    const kept = (globalThis.kept = []);
+    for (;;) kept.push({ a: kept.length });
+    // V8 takes some 40 MB of it until its heap is at the limit.
+  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=32'], room: 70 });
+  assert.equal((await app.ended()).code, 1);
+  // The JSON is begun under the snapshot's name.
+  assert.deepEqual(directory.names(), ['evidence.heapimage', 'evidence.heapsnapshot.json']);
+  assertWholeImageFile(directory.at('evidence.heapimage'));
+  const said = readSidecar(directory.at('evidence.heapsnapshot.json'));
+  assert.deepEqual([said.kind, said.snapshot, said.complete], ['image', 'evidence.heapimage', true]);
+});
+
 test("what V8's limit left as an image is exported when the program starts again", only, async (t) => {
   const directory = makeTemporaryDirectory(t);
   const said = { snapshot: 'evidence.heapimage', kind: 'image', complete: true };
