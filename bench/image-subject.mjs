@@ -27,7 +27,7 @@ const timer = setInterval(() => {
   ticks += 1;
   // What a server does: a little garbage, a little of its heap.
   answers = Array.from({ length: 500 }, (_, i) => ({ i, text: `answer ${i}` }));
-  for (let i = 0; i < 50; i++) kept.get((ticks * 50 + i) % kept.size).counters[0] = ticks;
+  for (let i = 0; i < 10; i++) kept.get((ticks * 10 + i) % kept.size).counters[0] = ticks;
 }, 5);
 // As a server that has been at work for a while: its young generation has the size that it keeps.
 await sleep(3000);

@@ -360,6 +360,10 @@ impl Writer<'_> {
                 at += PAGE;
             }
         }
+        if self.give_back && contents.flags & CAN_GO != 0 {
+            // All of it is copied. With it go the page tables, which a control group is charged for.
+            system::unmap(mapping.start, mapping.end - mapping.start);
+        }
         Ok(())
     }
 

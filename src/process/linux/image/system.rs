@@ -98,6 +98,16 @@ pub(super) fn unlink(path: &CStr) {
     unsafe { libc::unlink(path.as_ptr()) };
 }
 
+/// munmap(2), on the same terms as [`give_back`].
+pub(super) fn unmap(address: u64, bytes: u64) {
+    let (Ok(address), Ok(bytes)) = (usize::try_from(address), usize::try_from(bytes)) else {
+        return;
+    };
+    let address = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: as for `give_back`.
+    unsafe { libc::munmap(address, bytes) };
+}
+
 /// madvise(2), MADV_DONTNEED: this process no longer has these pages. What refuses (locked pages) stays.
 pub(super) fn give_back(address: u64, bytes: u64) {
     let (Ok(address), Ok(bytes)) = (usize::try_from(address), usize::try_from(bytes)) else {
