@@ -4,6 +4,8 @@
 // Elsewhere there is no fork mode, and much of what serves it here and there is of no use.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
+#[cfg(target_os = "linux")]
+mod core_file;
 mod environment;
 mod error;
 mod facts;
@@ -352,6 +354,20 @@ impl Analysis {
 #[napi(catch_unwind)]
 pub fn open_snapshot(path: String, salvage: bool) -> AsyncTask<Open> {
     AsyncTask::new(Open { path: path.into(), salvage })
+}
+
+/// Makes a heap image of a core file, for the restorer. `map`: files or directories of its machine, and where they are here.
+/// `room`, where a compressed core is unpacked, and `image` are descriptors of empty files.
+#[cfg(target_os = "linux")]
+#[napi(catch_unwind)]
+pub fn image_of_core(
+    core: String,
+    program: Option<String>,
+    map: Vec<(String, String)>,
+    room: i32,
+    image: i32,
+) -> AsyncTask<js::CoreImage> {
+    AsyncTask::new(js::CoreImage::new(core, program, map, room, image))
 }
 
 /// Runs a command of `npx heapdump-rs` on the process's own output; returns its exit code.

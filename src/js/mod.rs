@@ -2,6 +2,8 @@
 
 mod analyze;
 mod calls;
+#[cfg(target_os = "linux")]
+mod core_file;
 mod last;
 mod listener;
 mod monitor;
@@ -13,6 +15,8 @@ pub(crate) use calls::{
     arm_near_heap_limit, flush, import_file, install_signal, open, resume, started, stream,
     write_sync,
 };
+#[cfg(target_os = "linux")]
+pub(crate) use core_file::CoreImage;
 pub(crate) use last::status;
 pub(crate) use listener::{Cancellations, EventListener, connect};
 pub(crate) use monitor::{
