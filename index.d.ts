@@ -78,7 +78,10 @@ export function getStatus(): SnapshotStatus;
 
 /** Options that every way of taking a snapshot knows. */
 export interface CommonOptions {
-  /** Compresses on a thread of the child and adds `.gz` or `.zst` to the name. Default: not compressed. */
+  /**
+   * Compresses on a thread of the child and adds `.gz` or `.zst` to the name. An image knows `'zstd'` alone: with `output: 'image'`
+   * `'gzip'` is an error, and one that `lowMemory` asks for is compressed by zstd whichever is given. Default: not compressed.
+   */
   compress?: 'gzip' | 'zstd' | undefined;
   /** Records V8's own objects too. Default `false`. */
   exposeInternals?: boolean | undefined;
@@ -94,14 +97,39 @@ export interface InProcessOptions extends CommonOptions {
   fileMode?: number | undefined;
   /**
    * Without a filename: a pattern for the file's name, with `{pid}`, `{host}`, `{thread}`, `{time}`, `{reason}` and `{title}` in it.
-   * `.heapsnapshot` is added, and a number where the name is taken. Default: `name=` of `NODE_HEAPDUMP_OPTIONS`, then
+   * `.heapsnapshot` (`.heapimage`) is added, and a number where the name is taken. Default: `name=` of `NODE_HEAPDUMP_OPTIONS`, then
    * node-heapdump's names. With a filename it is an error.
    */
   name?: string | undefined;
 }
 
+/** What is written. An image needs a few MB where a snapshot needs several times the heap; docs/heap-images.md. */
+export interface ImageOptions {
+  /**
+   * `'image'`: the memory of the child as it is, in a tenth of the time; `npx heapdump-rs node-snapshot --image` makes the
+   * snapshot of it, on another machine too. Linux x64, by a forked child. The name ends in `.heapimage`: that takes the place of
+   * `.heapsnapshot`, or is added.
+   *
+   * **An image holds all memory of the process**: environment, keys of TLS, contents of Buffers, other threads' heaps. Default
+   * `'snapshot'`.
+   */
+  output?: 'snapshot' | 'image' | undefined;
+  /**
+   * Where there is too little memory for a snapshot: fail with `ERR_HEAPDUMP_NO_MEMORY` (`'error'`, the default), or write an image
+   * (`'image'`): of `app.heapsnapshot` beside it as `app.heapimage`. The report says which (`kind`, `path`). Where images cannot be
+   * written it is the error.
+   */
+  lowMemory?: 'error' | 'image' | undefined;
+  /**
+   * Files that are mapped into the process: all but large ones that are found again by path and build-id, Node's binary above all
+   * (`'auto'`, the default); or these too (`'all'`), for a machine that has not that very Node.js: about 100 MB more, 45 MB with
+   * `compress`.
+   */
+  embed?: 'auto' | 'all' | undefined;
+}
+
 /** For a snapshot that a forked child may take. */
-export interface ForkOptions extends CommonOptions {
+export interface ForkOptions extends CommonOptions, ImageOptions {
   /**
    * - `'auto'` (default): fork mode where it can be done, in process elsewhere.
    * - `'fork'`: fork mode or an error.
@@ -150,15 +178,17 @@ export interface SnapshotProgress {
 
 /** A complete snapshot. */
 export interface SnapshotReport<Name extends string | Buffer | undefined = string> {
+  /** What was written; see {@link ImageOptions}. */
+  kind: 'snapshot' | 'image';
   /** The file, absolute; `undefined` for a stream. */
   path: Name;
   /** Bytes of the output, as compressed. */
   bytes: number;
   /** SHA-256 of the output, as compressed, in hexadecimal digits; `undefined` for a stream that was taken in process. */
   sha256: string | undefined;
-  /** Nodes of the snapshot; 0 for a stream that was taken in process. */
+  /** Nodes of the snapshot; 0 for an image, whose nodes nobody has counted, and for a stream that was taken in process. */
   nodes: number;
-  /** Edges of the snapshot; 0 for a stream that was taken in process. */
+  /** Edges of the snapshot; 0 in the same cases. */
   edges: number;
   /** How it was taken. */
   mode: 'fork' | 'inline';
@@ -218,6 +248,7 @@ export type HeapdumpErrorCode =
   | 'ERR_HEAPDUMP_CLOSED'
   | 'ERR_HEAPDUMP_EXPORT'
   | 'ERR_HEAPDUMP_FORK_UNAVAILABLE'
+  | 'ERR_HEAPDUMP_IMAGE_UNSUPPORTED'
   | 'ERR_HEAPDUMP_INCOMPLETE'
   | 'ERR_HEAPDUMP_ANALYZE'
   | 'ERR_HEAPDUMP_INTERNAL'
@@ -233,6 +264,8 @@ export type HeapdumpErrorCode =
 
 /** The stream of {@link createSnapshotStream}: emits 'report' once, before 'end'. */
 export interface SnapshotStream extends Readable {
+  /** What the bytes are. With `lowMemory: 'image'` it is certain from the first of them on. */
+  readonly kind: 'snapshot' | 'image';
   on(event: 'report', listener: (report: SnapshotReport<undefined>) => void): this;
   on(event: 'error', listener: (error: HeapdumpError) => void): this;
   on(event: string | symbol, listener: (...args: any[]) => void): this;

@@ -1,9 +1,10 @@
 // npm run build: the addon, if it is older than its sources (or with --force). Says in plain words what is missing.
 
-import { readFileSync, readdirSync, statSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, readFileSync, readdirSync, renameSync, statSync, utimesSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
+import { restorerArguments, restorerIsBuilt } from './restorer.mjs';
 import { Problem, dim, green, main, root, run, seconds } from './run.mjs';
 
 /** Builds what is not up to date. Throws a Problem that says what to install. */
@@ -18,6 +19,7 @@ export async function build({ force = false } = {}) {
   const args = ['build', '--platform', '--release', '--no-js', '--dts', 'native.d.ts'];
   const { code, output } = await run(process.execPath, [napi, ...args], { capture: true });
   if (code !== 0) throw new Problem(`the addon does not build:\n${output}`);
+  if (restorerIsBuilt()) await buildRestorer();
   // Cargo may have had nothing to do, and then the file keeps its age.
   for (const file of built()) utimesSync(file, new Date(), new Date());
   console.log(`${green('✓')} addon built in ${seconds(performance.now() - start)}`);
@@ -86,17 +88,36 @@ function upToDate() {
   return addon.length > 0 && Math.min(...addon.map(modified)) >= Math.max(...sources().map(modified));
 }
 
-/** The addon's binary for this platform, if it is there. */
+/** What was built for this platform, as far as it is there: the addon's binary, and the restorer of heap images. */
 function built() {
+  const files = addons();
+  if (files.length === 0 || !restorerIsBuilt()) return files;
+  return [...files, ...files.map(restorerBeside)];
+}
+
+function addons() {
   const name = new RegExp(`^heapdump-rs\\.${process.platform}-${process.arch}(-\\w+)?\\.node$`);
   return readdirSync(root).filter((file) => name.test(file)).map((file) => join(root, file));
+}
+
+const restorerBeside = (addon) => addon.replace(/heapdump-rs(\.[\w-]+)\.node$/, 'heapimage-restore$1');
+
+/** By rename: the old one may be running. */
+async function buildRestorer() {
+  const { code, output } = await run('cargo', restorerArguments(), { capture: true });
+  if (code !== 0) throw new Problem(`the restorer of heap images does not build:\n${output}`);
+  const file = join(resolve(root, process.env.CARGO_TARGET_DIR ?? 'target'), 'restorer/heapimage-restore');
+  for (const place of addons().map(restorerBeside)) {
+    copyFileSync(file, `${place}.tmp`);
+    renameSync(`${place}.tmp`, place);
+  }
 }
 
 function sources() {
   const files = ['Cargo.toml', 'Cargo.lock', 'build.rs'].map((file) => join(root, file));
   for (const directory of ['src', 'crates']) {
     for (const file of readdirSync(join(root, directory), { recursive: true })) {
-      if (/\.(rs|toml)$/.test(file)) files.push(join(root, directory, file));
+      if (/\.(rs|toml|ld)$/.test(file)) files.push(join(root, directory, file));
     }
   }
   return files;

@@ -3,23 +3,34 @@
 // Where snapshots go: a directory, object storage, a webhook. All have one method, `export(source, {name, signal})`, which
 // resolves with `{location, bytes, sha256}`. A vendor's SDK is loaded when its exporter is first used.
 
-const { createSnapshotStream } = require('./stream.js');
+const { endingOf, imageName } = require('./extensions.js');
 const { defaultName, Exporter } = require('./exporters/exporter.js');
 const { FileExporter } = require('./exporters/file.js');
 const { S3Exporter } = require('./exporters/s3.js');
 const { AzureBlobExporter } = require('./exporters/azure.js');
 const { GCSExporter } = require('./exporters/gcs.js');
 const { WebhookExporter } = require('./exporters/webhook.js');
-
-const EXTENSIONS = { gzip: '.gz', zstd: '.zst' };
+const { snapshotSource } = require('./exporters/snapshot-source.js');
 
 /** Takes a snapshot and hands what the child writes to `exporter`, piece by piece. Adds the `report` to its answer. */
 async function exportSnapshot(exporter, { name, ...options } = {}) {
-  const extension = EXTENSIONS[options.compress] ?? '';
+  // An SDK that is missing costs no snapshot.
+  if (options.lowMemory === 'image') await exporter.prepare?.();
   let report;
-  const source = () => createSnapshotStream(options).once('report', (value) => (report = value));
-  const exported = await exporter.export(source, { name: name ?? defaultName() + extension, signal: options.signal });
-  return { ...exported, report };
+  const { kind, open, close } = await snapshotSource(options, (value) => (report = value));
+  try {
+    const exported = await exporter.export(open, { name: nameOf(name, kind, options.compress), signal: options.signal });
+    return { ...exported, report };
+  } finally {
+    close();
+  }
+}
+
+/** An image is never called a snapshot, whoever chose the name. */
+function nameOf(name, kind, compress) {
+  if (name === undefined) return defaultName(undefined, endingOf(kind, compress));
+  if (kind === 'snapshot') return name;
+  return imageName(name.replace(/\.(?:gz|zst)$/, '')) + (compress ? '.zst' : '');
 }
 
 module.exports = {

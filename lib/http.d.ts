@@ -57,6 +57,12 @@ export interface HandlerOptions {
   directory?: string | undefined;
   /** Hands the snapshot to this exporter and answers `{snapshot, size}`, `snapshot` being its location. */
   exporter?: Pick<Exporter, 'export'> | undefined;
+  /**
+   * Lets a client ask for a heap image by `?output=image` (`&embed=all`). Default `false`, which is 403: an image holds all memory
+   * of the process, keys of TLS and its environment too. The owner's own choice is `snapshot: { output: 'image' }`, or
+   * `lowMemory: 'image'`. An image is compressed by zstd unless `compress` is `false`; `X-Heapdump-Kind` says what is sent.
+   */
+  images?: boolean | undefined;
   /** Milliseconds between the beginnings of two snapshots. Default 10000. */
   minInterval?: number | undefined;
   /** Hears of every request. Default: a line on standard error. */
@@ -64,12 +70,14 @@ export interface HandlerOptions {
   /** Of the snapshot. Default: `fallback: 'error'` and `busy: 'reject'`. */
   snapshot?: Pick<
     ForkOptions,
-    'mode' | 'fallback' | 'stableIds' | 'exposeInternals' | 'exposeNumericValues' | 'timeout' | 'busy'
+    'output' | 'lowMemory' | 'embed' | 'mode' | 'fallback' | 'stableIds' | 'exposeInternals' | 'exposeNumericValues' | 'timeout' | 'busy'
   >;
 }
 
 /** Who asked, and what came of it. */
 export interface LogEntry {
+  /** Of images alone. */
+  kind?: 'image' | undefined;
   method: string;
   /** The address at the other end of the connection. */
   remote: string | undefined;

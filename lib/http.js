@@ -5,8 +5,10 @@
 
 const path = require('node:path');
 
+const { endingOf } = require('./extensions.js');
 const { adapt, sendJson } = require('./http/adapt.js');
 const { readAccess } = require('./http/access.js');
+const { compressionOf, refuseWanted, wantedOf } = require('./http/wanted.js');
 const { invalidType, invalidValue } = require('./errors.js');
 const { memoryUsage } = require('./memory-usage.js');
 
@@ -16,6 +18,7 @@ const STATUS = {
   ERR_HEAPDUMP_BUSY: 409,
   ERR_HEAPDUMP_NO_MEMORY: 503,
   ERR_HEAPDUMP_FORK_UNAVAILABLE: 503,
+  ERR_HEAPDUMP_IMAGE_UNSUPPORTED: 501,
   ERR_HEAPDUMP_NOT_RESPONDING: 503,
   ERR_HEAPDUMP_TIMEOUT: 504,
   ERR_HEAPDUMP_EXPORT: 502,
@@ -29,7 +32,7 @@ const STATUS = {
  */
 function snapshotHandler(options) {
   const access = readAccess(options);
-  const { snapshot, compress, directory, exporter, minInterval, log } = readOptions(options);
+  const { snapshot, images, compress, directory, exporter, minInterval, log } = readOptions(options);
   const deliver = exporter ? toExporter : directory !== undefined ? toDirectory : toClient;
   let running = false;
   let notBefore = -Infinity;
@@ -38,7 +41,8 @@ function snapshotHandler(options) {
   return adapt(async (request, response) => {
     const entry = describe(request);
     const start = performance.now();
-    const refusal = (await access.refuse(request)) ?? wait();
+    const wanted = wantedOf(request);
+    const refusal = (await access.refuse(request)) ?? refuseWanted(wanted, images || snapshot.output === 'image') ?? wait();
     if (refusal) {
       const { status, reason, headers } = refusal;
       sendJson(request, response, status, { error: reason }, headers);
@@ -48,7 +52,8 @@ function snapshotHandler(options) {
     running = true;
     notBefore = start + minInterval;
     const outcome = await whileClientStays(response, (signal) => {
-      const call = { ...snapshot, ...compression(compress, request, deliver), signal };
+      const chosen = { ...snapshot, ...wanted };
+      const call = { ...chosen, ...compressionOf(compress, chosen, request, deliver === toClient), signal };
       return deliver(call, request, response);
     }).catch((error) => fail(error, request, response));
     running = false;
@@ -74,36 +79,47 @@ function snapshotHandler(options) {
     stream.on('error', () => {});
     // With the first bytes there is a child that writes: until then a failure has a status of its own.
     await once(stream, 'readable');
+    const { kind } = stream;
+    const isEncoded = encoding !== undefined && kind === 'snapshot';
+    const name = fileName(kind, isEncoded ? undefined : call.compress);
     const headers = { ...HEADERS, 'Content-Type': 'application/octet-stream', Vary: 'Accept-Encoding' };
-    headers['Content-Disposition'] = `attachment; filename="${fileName(encoding ? undefined : call.compress)}"`;
-    if (encoding) headers['Content-Encoding'] = encoding;
+    headers['Content-Disposition'] = `attachment; filename="${name}"`;
+    headers['X-Heapdump-Kind'] = kind;
+    if (isEncoded) headers['Content-Encoding'] = encoding;
     response.writeHead(200, headers);
     // An error after this destroys the response: a client never sees a short answer that ends well.
     await pipeline(stream, response);
-    return { status: 200, bytes: report.bytes };
+    return { status: 200, ...isImage(kind), bytes: report.bytes };
   }
 
   async function toDirectory(call, request, response) {
-    const file = path.join(directory, fileName());
-    const report = await require('./promises.js').writeSnapshot(file, call);
-    sendJson(request, response, 200, { snapshot: report.path, size: report.bytes });
-    return { status: 200, snapshot: report.path, bytes: report.bytes };
+    const file = path.join(directory, fileName('snapshot'));
+    const { path: snapshot, bytes, kind } = await require('./promises.js').writeSnapshot(file, call);
+    sendJson(request, response, 200, { snapshot, size: bytes, ...isImage(kind) });
+    return { status: 200, ...isImage(kind), snapshot, bytes };
   }
 
-  async function toExporter({ signal, ...call }, request, response) {
-    const { createSnapshotStream } = require('./stream.js');
-    const source = () => createSnapshotStream({ ...call, signal });
-    const { location, bytes } = await exporter.export(source, { name: fileName(call.compress), signal });
-    sendJson(request, response, 200, { snapshot: location, size: bytes });
-    return { status: 200, snapshot: location, bytes };
+  async function toExporter(call, request, response) {
+    const { snapshotSource } = require('./exporters/snapshot-source.js');
+    if (call.lowMemory === 'image') await exporter.prepare?.();
+    const { kind, open, close } = await snapshotSource(call);
+    try {
+      const { location, bytes } = await exporter.export(open, { name: fileName(kind, call.compress), signal: call.signal });
+      sendJson(request, response, 200, { snapshot: location, size: bytes, ...isImage(kind) });
+      return { status: 200, ...isImage(kind), snapshot: location, bytes };
+    } finally {
+      close();
+    }
   }
 
-  function fileName(compression) {
-    const extension = { gzip: '.gz', zstd: '.zst' }[compression] ?? '';
+  function fileName(kind, compression) {
     files += 1;
-    return `heap-${Date.now()}-${process.pid}-${files}.heapsnapshot${extension}`;
+    return `heap-${Date.now()}-${process.pid}-${files}${endingOf(kind, compression)}`;
   }
 }
+
+/** The guide's answer is `{snapshot, size}`, and says no more of a snapshot. */
+const isImage = (kind) => (kind === 'image' ? { kind } : {});
 
 /**
  * 200, or 503 over a limit of the heap or of the resident memory. Both are this process' own: a child that takes a
@@ -138,10 +154,11 @@ const HEADERS = {
 };
 
 function readOptions(options) {
-  const { snapshot = {}, compress = 'accept', directory, exporter, minInterval = DEFAULT_INTERVAL, log = print } = options;
+  const { snapshot = {}, images = false, compress = 'accept', directory, exporter, minInterval = DEFAULT_INTERVAL, log = print } = options;
   if (![false, 'accept', 'gzip', 'zstd'].includes(compress)) {
     throw invalidValue('compress', "one of 'accept', 'gzip', 'zstd', false", compress);
   }
+  if (typeof images !== 'boolean') throw invalidType('images', 'a boolean', images);
   if (directory !== undefined && typeof directory !== 'string') throw invalidType('directory', 'a string', directory);
   if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
   if (exporter !== undefined && directory !== undefined) throw invalidValue('directory', 'absent beside exporter', directory);
@@ -149,19 +166,7 @@ function readOptions(options) {
   if (log !== false && typeof log !== 'function') throw invalidType('log', 'a function or false', log);
   // Nobody sees a dump over HTTP stop the process, so it does not do so unless that is asked for.
   const call = { fallback: 'error', busy: 'reject', ...snapshot };
-  return { snapshot: call, compress, directory, exporter, minInterval, log: log || undefined };
-}
-
-/** `accept` compresses the transfer, for a client that decompresses it again; a file is compressed only when asked for. */
-function compression(compress, request, deliver) {
-  if (compress !== 'accept') return compress ? { compress } : {};
-  const streamed = deliver.name === 'toClient';
-  return streamed && acceptsGzip(request.headers['accept-encoding']) ? { compress: 'gzip', encoding: 'gzip' } : {};
-}
-
-function acceptsGzip(header = '') {
-  const words = header.toLowerCase().split(',').map((word) => word.split(';').map((part) => part.trim()));
-  return words.some(([coding, q]) => coding === 'gzip' && !/^q=0(\.0*)?$/.test(q ?? ''));
+  return { snapshot: call, images, compress, directory, exporter, minInterval, log: log || undefined };
 }
 
 /** Aborts when the connection closes before the answer is out. */

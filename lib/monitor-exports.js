@@ -10,9 +10,10 @@ const path = require('node:path');
 const { noteExport, readSidecar } = require('./sidecar.js');
 
 const { asError } = require('./errors.js');
+const { imageName } = require('./extensions.js');
 
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
-const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?)$/;
+const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?|\.heapimage(?:\.zst)?)$/;
 /** Of a JSON that is not ours nothing is known. */
 const LONGEST_JSON = 2 ** 20;
 
@@ -81,13 +82,15 @@ class Exports {
   }
 
   /**
-   * A process that ended before its child did not get to say how the file is compressed. It is whole if it is there.
+   * A process that ended before its child did not get to say how the file is compressed, nor whether it is an image instead.
+   * It is whole if it is there.
    * Nobody else's file, and nothing that a link leads to: anybody may write into some directories.
    */
   async #findSnapshot(name, stem) {
-    for (const extension of ['', '.gz', '.zst']) {
-      if (SNAPSHOT.exec(name + extension)?.[1] !== stem) continue;
-      const file = path.join(this.#directory, name + extension);
+    const image = imageName(name);
+    for (const each of [name, `${name}.gz`, `${name}.zst`, image, `${image}.zst`]) {
+      if (SNAPSHOT.exec(each)?.[1] !== stem) continue;
+      const file = path.join(this.#directory, each);
       const stats = await fs.lstat(file).catch(() => undefined);
       if (stats?.isFile() && stats.uid === (process.getuid?.() ?? stats.uid)) return file;
     }

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 
 import type { Exported, Exporter } from './exporters.js';
-import type { HeapdumpError, SnapshotReport } from '../index.js';
+import type { HeapdumpError, ImageOptions, SnapshotReport } from '../index.js';
 
 /**
  * Watches this process and takes snapshots of the calling thread's heap by a forked child. What is watched by the clock is
@@ -19,7 +19,7 @@ export type Percentage = `${number}%`;
 /** Milliseconds, or a text such as `'10m'`: `ms`, `s`, `m`, `h`, `d`. */
 export type Time = number | string;
 
-export interface MonitorOptions {
+export interface MonitorOptions extends ImageOptions {
   /** Used heap after a full garbage collection: bytes, or a percentage of V8's limit, or several. */
   threshold?: Size | readonly Size[] | undefined;
   /** What objects hold outside of the heap (Buffers), after a full garbage collection. */

@@ -23,6 +23,9 @@ function monitor(options = {}) {
   return new Monitor(options);
 }
 
+/** Options that are lib/options.js's. */
+const OF_SNAPSHOTS = ['output', 'lowMemory', 'embed', 'compress', 'fileMode', 'exposeInternals', 'exposeNumericValues'];
+
 class Monitor extends EventEmitter {
   #native;
   #timers = new Set();
@@ -35,8 +38,8 @@ class Monitor extends EventEmitter {
   constructor(options) {
     super();
     const settings = normalizeMonitor(options);
-    const { compress, fileMode, fallback = 'error', exposeInternals, exposeNumericValues } = options;
-    const native = normalize({ compress, fileMode, fallback, exposeInternals, exposeNumericValues });
+    const { fallback = 'error' } = options;
+    const native = normalize({ ...Object.fromEntries(OF_SNAPSHOTS.map((name) => [name, options[name]])), fallback });
     const { metrics, period } = metricsOf(options);
     const exporter = exporterOf(options);
     this.#atLimit = atLimitOf(options.oom);

@@ -8,8 +8,6 @@ const { threadId } = require('node:worker_threads');
 const { heap } = require('./native.js');
 const { invalidType, invalidValue } = require('./errors.js');
 
-const EXTENSION = '.heapsnapshot';
-
 /** A caller's pattern, checked, or that of NODE_HEAPDUMP_OPTIONS; undefined for the default names. */
 function readName(name = heap.options().name) {
   if (name === undefined) return undefined;
@@ -24,7 +22,7 @@ const expandName = (pattern, reason) => heap.expandName(pattern, reason, threadI
 
 /** The source of a RegExp for the names that a pattern gives, without extension; the first group is the pid. */
 function namesOf(pattern) {
-  const stem = pattern.endsWith(EXTENSION) ? pattern.slice(0, -EXTENSION.length) : pattern;
+  const stem = pattern.replace(/\.(?:heapsnapshot|heapimage)$/, '');
   const parts = stem.split(/\{(\w+)\}/);
   const values = { pid: '(\\d+)', thread: '\\d+', time: '\\d{8}T\\d{9}Z' };
   return parts
@@ -38,4 +36,4 @@ function namesOf(pattern) {
     .join('');
 }
 
-module.exports = { EXTENSION, expandName, namesOf, readName };
+module.exports = { expandName, namesOf, readName };

@@ -45,6 +45,11 @@ class NewFile {
     }
   }
 
+  /** Fills it with what another file holds, which may be compressed with zstd; rejects with what the system says. */
+  async unpack(path) {
+    await this.#file.unpack(Buffer.from(path));
+  }
+
   /** Its time of last change, in milliseconds. */
   setModified(time) {
     this.#file.setModified(time);

@@ -7,12 +7,12 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
-const { noteExport, readSidecar } = require('./sidecar.js');
+const { noteExport, sidecarFor } = require('./sidecar.js');
 
 const { asError, warn } = require('./errors.js');
-const { EXTENSION, namesOf } = require('./names.js');
+const { namesOf } = require('./names.js');
 
-const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.heapsnapshot$/;
+const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.(?:heapsnapshot|heapimage)$/;
 
 class OomExports {
   #exporter;
@@ -34,7 +34,7 @@ class OomExports {
         if (found === null || isRunning(found[1])) continue;
         const snapshot = path.join(directory, name);
         // A pattern fits others' files too, a monitor's for instance: ours has our JSON beside it.
-        if (given !== undefined && (await readSidecar(`${snapshot}.json`))?.snapshot !== name) continue;
+        if (given !== undefined && (await sidecarFor(snapshot)) === undefined) continue;
         await this.#export(snapshot);
       }
     });
@@ -56,9 +56,8 @@ class OomExports {
       const result = await this.#exporter.export(file, { name: nameFor(file, before) });
       const { location, bytes } = result;
       // The JSON stays, and says so too.
-      const sidecar = `${file}.json`;
-      const said = await readSidecar(sidecar);
-      if (said) await noteExport(sidecar, said, result).catch(() => {});
+      const found = await sidecarFor(file);
+      if (found) await noteExport(found.sidecar, found.said, result).catch(() => {});
       console.error(`heapdump-rs/oom: '${file}' is now at ${location}`);
       if (path.resolve(location) !== file && bytes === before.size) await removeUnlessNew(file, before);
     } catch (error) {
@@ -70,12 +69,13 @@ class OomExports {
 /** A bucket may be many machines', and a name with neither pid nor time be used again and again. */
 function nameFor(file, { mtimeMs }) {
   const host = os.hostname().replace(/[^\w.-]/g, '_').slice(0, 100);
-  const end = `-${host}-${Math.round(mtimeMs)}${EXTENSION}`;
-  return path.basename(file, EXTENSION).slice(0, 255 - end.length) + end;
+  const extension = path.extname(file);
+  const end = `-${host}-${Math.round(mtimeMs)}${extension}`;
+  return path.basename(file, extension).slice(0, 255 - end.length) + end;
 }
 
 /** With a time stamp, and with the number that thresholds after the first add. */
-const namesLike = (stem) => new RegExp(`^${stem}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.heapsnapshot$`);
+const namesLike = (stem) => new RegExp(`^${stem}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.(?:heapsnapshot|heapimage)$`);
 
 /** Its own files are its own to export. In a container the process before this one had the same pid. */
 function isRunning(pid) {

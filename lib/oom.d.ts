@@ -1,11 +1,15 @@
+import type { ImageOptions } from '../index.js';
 import type { Exporter } from './exporters.js';
 
 /** A singleton: calling it again returns the first instance. */
 declare function oomHeapdump(options?: oomHeapdump.OomHeapdumpOptions): oomHeapdump.OomHeapdump;
 
 declare namespace oomHeapdump {
-  /** Options of node-oom-heapdump, of its first version and its last. */
-  interface OomHeapdumpOptions {
+  /**
+   * Options of node-oom-heapdump, of its first version and its last. Ours are `output: 'image'`, with which the process can end a
+   * moment after its limit, and `lowMemory: 'image'`, which leaves evidence where no snapshot fits: `….heapimage`.
+   */
+  interface OomHeapdumpOptions extends ImageOptions {
     /**
      * Percent of V8's heap limit: a snapshot is taken when the used heap after a full garbage collection exceeds it.
      * Armed only when given.

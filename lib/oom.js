@@ -15,7 +15,8 @@ const { heap } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
 const { normalize } = require('./options.js');
 const { toError, invalidType, invalidValue } = require('./errors.js');
-const { EXTENSION: SNAPSHOT, expandName, readName } = require('./names.js');
+const { EXTENSION: SNAPSHOT, finalNames, imageName } = require('./extensions.js');
+const { expandName, readName } = require('./names.js');
 const { program } = require('./program.js');
 const { toReport, publish } = require('./report.js');
 const { takeWithSidecar } = require('./sidecar.js');
@@ -42,6 +43,8 @@ class OomHeapdump {
 
   constructor(options) {
     const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always', exporter } = options;
+    const { output, lowMemory, embed } = options;
+    const native = normalize({ mode: 'auto', fallback: 'error', output, lowMemory, embed });
     if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
     if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
     if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
@@ -50,8 +53,11 @@ class OomHeapdump {
     const target = snapshotTarget(options);
     // By its JSON the next process knows what was left under a pattern (oom-exports.js).
     const keepRecord = record === 'always' || (exporter !== undefined && target.pattern !== undefined);
-    if (heapdumpOnOOM) armAtLimit(target, atLimit, keepRecord, taken);
-    if (threshold !== undefined) this.#watchThreshold(threshold, limit, target, taken);
+    if (heapdumpOnOOM) armAtLimit(target, native, { atLimit, keepRecord }, taken);
+    if (threshold !== undefined) {
+      const take = (file, over) => takeWithSidecar(file, over, { output, lowMemory, embed }).then(taken);
+      this.#watchThreshold(threshold, limit, target, take);
+    }
   }
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
@@ -95,7 +101,7 @@ class OomHeapdump {
   }
 
   /** The first version's option: used heap after a full garbage collection, in percent of V8's limit. */
-  #watchThreshold(percent, most, { file, pattern }, then) {
+  #watchThreshold(percent, most, { file, pattern }, take) {
     const { PerformanceObserver, constants } = require('node:perf_hooks');
     let taken = 0;
     let running = false;
@@ -110,10 +116,10 @@ class OomHeapdump {
       if (taken >= most) observer.disconnect();
       const numbered = (number) => (number === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${number}${SNAPSHOT}`);
       let number = taken;
-      while (pattern !== undefined && existsSync(numbered(number))) number += 1;
-      const name = numbered(number);
+      const isTaken = (name) => existsSync(name) || existsSync(imageName(name));
+      while (pattern !== undefined && isTaken(numbered(number))) number += 1;
       // A trigger never throws into the application; a failure is published.
-      await takeWithSidecar(name, threshold).then(then, (error) => debug('threshold: %s', error.message));
+      await take(numbered(number), threshold).catch((error) => debug('threshold: %s', error.message));
       running = false;
     });
     observer.observe({ entryTypes: ['gc'] });
@@ -121,8 +127,7 @@ class OomHeapdump {
 }
 
 /** What happens after the snapshot: 'exit' is its model's. A small record lies beside it, or in its place. */
-function armAtLimit({ file, pattern }, atLimit, keepRecord, then) {
-  const native = normalize({ mode: 'auto', fallback: 'error' });
+function armAtLimit({ file, pattern }, native, { atLimit, keepRecord }, then) {
   const limit = {
     path: Buffer.from(path.resolve(file)),
     // Its model's names are written over: so they are, but for patterns.
@@ -137,8 +142,10 @@ function armAtLimit({ file, pattern }, atLimit, keepRecord, then) {
     program: program(),
   };
   try {
-    checkPermission(file);
-    checkPermission(`${file}.json`);
+    for (const name of finalNames(file, native)) {
+      checkPermission(name);
+      checkPermission(`${name}.json`);
+    }
     const error = heap.armNearHeapLimit(limit, native, (event) => {
       if (event.error) {
         publish('error', { error: toError(event.error) });

@@ -6,6 +6,9 @@ const { heap } = require('./native.js');
 const { invalidType, invalidValue } = require('./errors.js');
 
 const CHOICES = {
+  output: ['snapshot', 'image'],
+  lowMemory: ['error', 'image'],
+  embed: ['auto', 'all'],
   mode: ['auto', 'fork', 'inline'],
   compress: ['gzip', 'zstd'],
   fallback: ['inline', 'error'],
@@ -22,11 +25,15 @@ function normalize(options = {}) {
     throw invalidType('options', 'an object', options);
   }
   check(options);
+  const content = contentOf(options);
   const mode = options.mode ?? (heap.options().inProcess ? 'inline' : 'auto');
   const fallback = options.fallback ?? (mode === 'fork' ? 'error' : 'inline');
   return {
     inProcess: mode === 'inline',
-    fallbackInline: fallback === 'inline',
+    // An image is a child's memory: in process there is none.
+    fallbackInline: fallback === 'inline' && content !== 'image',
+    content,
+    embedAll: options.embed === 'all',
     compress: options.compress,
     exposeInternals: options.exposeInternals ?? false,
     exposeNumericValues: options.exposeNumericValues ?? false,
@@ -36,6 +43,12 @@ function normalize(options = {}) {
     rejectWhenBusy: options.busy === 'reject',
     progress: options.onProgress !== undefined,
   };
+}
+
+/** What is written, as the addon calls it; undefined for a snapshot. */
+function contentOf({ output, lowMemory }) {
+  if (output === 'image') return 'image';
+  return lowMemory === 'image' ? 'image-if-no-memory' : undefined;
 }
 
 function check(options) {
@@ -49,6 +62,9 @@ function check(options) {
     if (options[name] !== undefined && typeof options[name] !== 'boolean') {
       throw invalidType(name, 'a boolean', options[name]);
     }
+  }
+  if (options.output === 'image' && options.compress === 'gzip') {
+    throw invalidValue('compress', "'zstd' or absent where output is 'image'", options.compress);
   }
   const { fileMode, timeout, onProgress, signal } = options;
   if (fileMode !== undefined && !(Number.isInteger(fileMode) && fileMode >= 0 && fileMode <= 0o777)) {

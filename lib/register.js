@@ -23,14 +23,17 @@ function inPackageManager() {
 
 function register() {
   const { heap } = require('./native.js');
-  const { announce, automatic, compress, fallbackInline, unrecognized } = heap.options();
+  const { announce, automatic, fallbackInline, unrecognized, ...words } = heap.options();
   // As the main entry says it, which is not loaded here: it alone installs the signal.
   if (isMainThread) for (const option of unrecognized) process.stderr.write(`node-heapdump: unrecognized option: ${option}\n`);
   // Nobody who sees the application's code knows of these dumps.
   if (announce !== false) heap.announceDumps();
   if (automatic.length === 0) return;
   const { monitor } = require('./monitor.js');
-  const options = { compress, fallback: fallbackInline ? 'inline' : 'error' };
+  const { output, lowMemory, embed } = words;
+  // As for the signal: gzip is for snapshots.
+  const compress = output === 'image' && words.compress ? 'zstd' : words.compress;
+  const options = { output, lowMemory, embed, compress, fallback: fallbackInline ? 'inline' : 'error' };
   const wanted = readSettings(automatic);
   if (!['threshold', 'external', 'growth', 'oom', ...OF_THE_PROCESS].some((name) => wanted[name] !== undefined)) return;
   monitor({ ...options, ...wanted });

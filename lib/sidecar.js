@@ -8,13 +8,18 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { threadId } = require('node:worker_threads');
 
+const { EXTENSION, IMAGE_NAME, imageName } = require('./extensions.js');
 const { writeWhole } = require('./new-file.js');
 const { program } = require('./program.js');
 const { writeSnapshot } = require('./promises.js');
 
-/** Takes a snapshot for a threshold; resolves with its path. The JSON is written before, and again at the end. */
-async function takeWithSidecar(file, threshold) {
+/**
+ * Takes a snapshot for a threshold; resolves with its path. The JSON is written before, and again at the end, beside what
+ * the file was to be. `options` say what it holds.
+ */
+async function takeWithSidecar(file, threshold, options) {
   const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
+  const planned = options.output === 'image' ? imageName(file) : file;
   const heapLimit = v8.getHeapStatistics().heap_size_limit;
   const sidecar = {
     version: 1,
@@ -28,13 +33,14 @@ async function takeWithSidecar(file, threshold) {
     threshold,
     memory: { rss, heapUsed, heapTotal, external, heapLimit },
     complete: null,
-    snapshot: path.basename(file),
+    kind: options.output ?? 'snapshot',
+    snapshot: path.basename(planned),
   };
-  const write = (end) => writeWhole(`${file}.json`, `${JSON.stringify({ ...sidecar, ...end }, null, 2)}\n`);
+  const write = (end) => writeWhole(`${planned}.json`, `${JSON.stringify({ ...sidecar, ...end }, null, 2)}\n`);
   await write().catch(() => {});
   try {
-    const { path: written, ...report } = await writeSnapshot(file, { fallback: 'error' });
-    await write({ complete: true, report }).catch(() => {});
+    const { path: written, kind, ...report } = await writeSnapshot(file, { fallback: 'error', ...options });
+    await write({ complete: true, kind, snapshot: path.basename(written), report }).catch(() => {});
     return written;
   } catch (error) {
     await write({ complete: false, error: { code: error.code, message: error.message } }).catch(() => {});
@@ -51,6 +57,16 @@ async function readSidecar(file) {
   }
 }
 
+/** The JSON of a file of heapdump-rs/oom: an image's is called as the snapshot's that it stands for, if that was wanted. */
+async function sidecarFor(file) {
+  const snapshot = file.replace(IMAGE_NAME, EXTENSION);
+  for (const sidecar of [`${file}.json`, `${snapshot}.json`]) {
+    const said = await readSidecar(sidecar);
+    if (said?.snapshot === path.basename(file)) return { sidecar, said };
+  }
+  return undefined;
+}
+
 /** Adds where its snapshot has gone to what it says. Its time stays: the cooldown goes by it. */
 async function noteExport(file, said, { location, bytes, sha256 }) {
   const exported = { time: new Date().toISOString(), location, bytes, sha256 };
@@ -58,4 +74,4 @@ async function noteExport(file, said, { location, bytes, sha256 }) {
   await writeWhole(file, `${JSON.stringify({ ...said, exported }, undefined, 2)}\n`, { mode: mode & 0o777, modified: mtimeMs });
 }
 
-module.exports = { noteExport, readSidecar, takeWithSidecar };
+module.exports = { noteExport, readSidecar, sidecarFor, takeWithSidecar };

@@ -8,7 +8,8 @@ const { fileURLToPath } = require('node:url');
 
 const { heap, nextId, isExiting } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
-const { EXTENSION, expandName, readName } = require('./names.js');
+const { COMPRESSIONS, EXTENSION, finalNames } = require('./extensions.js');
+const { expandName, readName } = require('./names.js');
 const { normalize } = require('./options.js');
 const { toError, abortError, invalidValue, accessDenied } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
@@ -103,28 +104,25 @@ function begin(name, options, end) {
 
   const id = nextId();
   const abort = () => heap.cancel(id);
-  const settle = (event, finalName) => {
+  const settle = (event) => {
     signal?.removeEventListener('abort', abort);
     if (event.error) return finish(toError(event.error, signal?.reason));
     const report = toReport(event.report, Buffer.isBuffer(name));
-    // Another process may have taken the default name meanwhile.
-    finish(null, report, name === undefined ? path.join(path.dirname(finalName), path.basename(report.path)) : finalName);
+    finish(null, report, nameOf(target, report));
   };
 
   publish('start', { path: target.bytes?.toString(), mode: native.inProcess ? 'inline' : 'fork' });
-  let finalName;
   const report = onProgress && AsyncResource.bind(onProgress);
   let started;
   try {
     started = startNative(id, target.bytes, native, (event) => {
       if (event.progress) report(event.progress);
-      else settle(event, finalName);
+      else if (!event.becomesImage) settle(event);
     });
   } catch (error) {
     return finish(error);
   }
-  finalName = nameOf(target, started, native);
-  if (started.end) return settle(started.end, finalName);
+  if (started.end) return settle(started.end);
   signal?.addEventListener('abort', abort, { once: true });
   // A subscriber of 'start' may have aborted it already.
   if (signal?.aborted) abort();
@@ -142,7 +140,7 @@ function defaultPlace(filename, pattern) {
 }
 
 function startNative(id, bytes, native, listener) {
-  const profilerMissing = heap.profilerUnavailable();
+  const profilerMissing = native.content === 'image' ? undefined : heap.profilerUnavailable();
   // Where that is not allowed, the addon tells why it cannot fork.
   if (profilerMissing && (native.inProcess || native.fallbackInline)) {
     const error = native.inProcess ? undefined : heap.tooLittleMemory();
@@ -153,21 +151,28 @@ function startNative(id, bytes, native, listener) {
 
 /** The name as bytes, checked before anything is opened. */
 function toTarget(name, native) {
-  const extension = { gzip: '.gz', zstd: '.zst' }[native.compress] ?? '';
   if (name === undefined) {
-    checkPermission(inDefaultDirectory((native.stem ?? 'heapdump') + EXTENSION + extension));
-    return { name, extension };
+    const stem = inDefaultDirectory((native.stem ?? 'heapdump') + EXTENSION);
+    for (const file of finalNames(stem, native)) checkPermission(file);
+    return {};
   }
   const plain = name instanceof URL ? fileURLToPath(name) : name;
   const bytes = Buffer.from(plain);
   if (bytes.includes(0)) throw invalidValue('filename', 'a name without null bytes', name);
-  checkPermission(bytes.toString() + extension);
-  return { name: plain, extension, bytes };
+  for (const file of finalNames(bytes.toString(), native)) checkPermission(file);
+  return { name: plain, extension: COMPRESSIONS[native.compress] ?? '', bytes };
 }
 
-/** The name that the caller gets back: as passed, or the default one, relative. */
-function nameOf({ name, extension }, started) {
-  if (name === undefined) return started.name && inDefaultDirectory(started.name);
+/** The name that the caller gets back: as passed but for its end, or the default one, relative. */
+function nameOf({ name, extension }, { kind, path: file }) {
+  // Another process may have taken it meanwhile.
+  if (name === undefined) return inDefaultDirectory(path.basename(file));
+  if (kind === 'image') {
+    const isBuffer = Buffer.isBuffer(name);
+    // Of images there are none on Windows.
+    const parts = [name.slice(0, name.lastIndexOf('/') + 1), file.slice(file.lastIndexOf('/') + 1)];
+    return isBuffer ? Buffer.concat(parts) : parts.join('');
+  }
   if (extension === '') return name;
   return Buffer.isBuffer(name) ? Buffer.concat([name, Buffer.from(extension)]) : name + extension;
 }

@@ -25,11 +25,15 @@ class SnapshotStream extends Readable {
   #source;
   #report;
   #pipeEnded = false;
+  #kind;
+  #isCertain;
   #signal;
   #abort = () => this.destroy(abortError(this.#signal.reason));
 
   constructor(options, native) {
     super();
+    this.#kind = native.content === 'image' ? 'image' : 'snapshot';
+    this.#isCertain = native.content !== 'image-if-no-memory';
     this.#signal = options.signal;
     const { onProgress } = options;
     if (this.#signal?.aborted) {
@@ -38,16 +42,23 @@ class SnapshotStream extends Readable {
     }
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
     publish('start', { mode: native.inProcess ? 'inline' : 'fork' });
-    if (native.inProcess || (native.fallbackInline && heap.profilerUnavailable())) {
+    const isInProcess = native.inProcess || (native.fallbackInline && heap.profilerUnavailable());
+    if (isInProcess && this.#kind === 'snapshot') {
       this.#readInProcess(native);
       return;
     }
     const started = heap.stream(this.#id, native, (event) => {
       if (event.progress) onProgress(event.progress);
+      else if (event.becomesImage) this.#kind = 'image';
       else this.#childEnded(event, native);
     });
     if (started.end) this.#childEnded(started.end, native);
     else this.#readPipe(started.fd);
+  }
+
+  /** What its bytes are: 'snapshot' or 'image'. With `lowMemory: 'image'` that is known with the first of them. */
+  get kind() {
+    return this.#kind;
   }
 
   _read() {
@@ -74,7 +85,16 @@ class SnapshotStream extends Readable {
   #forward(onEnd) {
     this.#pipe.pause();
     this.#pipe.on('data', (chunk) => {
-      if (!this.push(chunk)) this.#pipe.pause();
+      if (this.#isCertain) {
+        if (!this.push(chunk)) this.#pipe.pause();
+        return;
+      }
+      // What becomes of it was told before there was a child; that may be waiting in this very turn of the event loop.
+      this.#pipe.pause();
+      setImmediate(() => {
+        this.#isCertain = true;
+        if (!this.destroyed && this.push(chunk)) this.#pipe.resume();
+      });
     });
     this.#pipe.on('end', onEnd);
     this.#pipe.on('error', (error) => this.destroy(error));
@@ -132,7 +152,7 @@ class SnapshotStream extends Readable {
     this.#forward(() => {
       this.#pipeEnded = true;
       this.#report = {
-        path: undefined, bytes, sha256: undefined, nodes: 0, edges: 0, mode: 'inline', fallbackReason: reason, attempts: 0, retryReasons: [], pause,
+        kind: 'snapshot', path: undefined, bytes, sha256: undefined, nodes: 0, edges: 0, mode: 'inline', fallbackReason: reason, attempts: 0, retryReasons: [], pause,
         barrierWait: 0, forkTime: 0, duration: performance.now() - start, childPeakMemory: 0, childPrivateMemory: 0,
       };
       this.#finish();

@@ -1,8 +1,16 @@
 //! Everything that can go wrong with a snapshot, each with a code that does not change.
 
+use crate::snapshot::IMAGE_UNSUPPORTED;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What can be done about it, where it can.
+const IMAGE_HINT: &str = if IMAGE_UNSUPPORTED.is_none() {
+    "; lowMemory: 'image' writes a heap image instead, which needs a few MB"
+} else {
+    ""
+};
 
 /// Why there is no snapshot. The codes are the keys of the table in README.md.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +28,17 @@ pub(crate) enum SnapshotError {
         "a heap snapshot is already being taken in this process; use busy: 'queue' to wait for it"
     )]
     Busy,
-    #[error("not enough memory for a heap snapshot: {0}")]
+    #[error("not enough memory for a heap snapshot: {0}{IMAGE_HINT}")]
     NoMemory(String),
+    /// Which needs but a few MB.
+    #[error("not even enough memory for a heap image: {0}")]
+    NoMemoryForImage(String),
     #[error(
         "no child process can be forked for the heap snapshot: {0}; allow fallback: 'inline' to take it in process"
     )]
     ForkUnavailable(String),
+    #[error("no heap image can be written: {0}. A snapshot can be taken here: output: 'snapshot'")]
+    ImageUnsupported(&'static str),
     #[error("the JavaScript thread did not answer for {} s, so it could not be forked", .0.as_secs())]
     NotResponding(Duration),
     #[error(
@@ -64,8 +77,11 @@ impl SnapshotError {
             SnapshotError::NotAFile { .. } => "ERR_HEAPDUMP_NOT_A_FILE",
             SnapshotError::AccessDenied(_) => "ERR_ACCESS_DENIED",
             SnapshotError::Busy => "ERR_HEAPDUMP_BUSY",
-            SnapshotError::NoMemory(_) => "ERR_HEAPDUMP_NO_MEMORY",
+            SnapshotError::NoMemory(_) | SnapshotError::NoMemoryForImage(_) => {
+                "ERR_HEAPDUMP_NO_MEMORY"
+            }
             SnapshotError::ForkUnavailable(_) => "ERR_HEAPDUMP_FORK_UNAVAILABLE",
+            SnapshotError::ImageUnsupported(_) => "ERR_HEAPDUMP_IMAGE_UNSUPPORTED",
             SnapshotError::NotResponding(_) => "ERR_HEAPDUMP_NOT_RESPONDING",
             SnapshotError::ChildCrashed { .. } => "ERR_HEAPDUMP_CHILD_CRASHED",
             SnapshotError::ChildKilled { .. } => "ERR_HEAPDUMP_CHILD_KILLED",

@@ -1,17 +1,33 @@
 //! Names that nobody chose: `heapdump-<ms>.<ns>.heapsnapshot`, as node-heapdump makes them, or what a pattern says.
 
 use crate::process;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// `heapdump-%lu.%lu.heapsnapshot` of the clock's whole milliseconds and nanoseconds modulo 10⁶ (node-heapdump's
-/// `heapdump.cc`), followed by `extension`.
-pub(crate) fn default_name(clock: Duration, extension: &str) -> String {
+pub(crate) const EXTENSION: &str = ".heapsnapshot";
+/// Of heap images.
+pub(crate) const IMAGE_EXTENSION: &str = ".heapimage";
+
+/// `heapdump-%lu.%lu` of the clock's whole milliseconds and nanoseconds modulo 10⁶ (node-heapdump's `heapdump.cc`), what
+/// stands before the extension.
+pub(crate) fn default_stem(clock: Duration) -> String {
     let nanoseconds = clock.as_nanos();
-    format!(
-        "heapdump-{}.{}.heapsnapshot{extension}",
-        nanoseconds / 1_000_000,
-        nanoseconds % 1_000_000
-    )
+    format!("heapdump-{}.{}", nanoseconds / 1_000_000, nanoseconds % 1_000_000)
+}
+
+/// What an image is called where a snapshot would be `name`, as `lib/names.js` knows it too.
+pub(crate) fn image_name(name: &Path) -> PathBuf {
+    let bytes = name.as_os_str().as_encoded_bytes();
+    if bytes.ends_with(IMAGE_EXTENSION.as_bytes()) {
+        return name.to_owned();
+    }
+    // Otherwise a file called `.heapsnapshot` alone would lose its name.
+    if bytes.ends_with(EXTENSION.as_bytes()) && name.extension().is_some() {
+        return name.with_extension(IMAGE_EXTENSION.trim_start_matches('.'));
+    }
+    let mut name = name.as_os_str().to_owned();
+    name.push(IMAGE_EXTENSION);
+    name.into()
 }
 
 /// A pattern for names, `{host}-{pid}` for instance.
@@ -47,8 +63,6 @@ const VALUES: [(&str, Value); 6] = [
     ("title", Value::Title),
 ];
 
-pub(crate) const EXTENSION: &str = ".heapsnapshot";
-
 /// Bytes of a name without its extension: room for `.heapsnapshot.zst`, a number, and the names of temporary files.
 const LONGEST: usize = 190;
 /// Bytes of a host or a title.
@@ -57,14 +71,17 @@ const LONGEST_VALUE: usize = 64;
 impl NamePattern {
     /// Reads `text`; otherwise says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<NamePattern, String> {
-        let stem = text.strip_suffix(EXTENSION).unwrap_or(text);
+        let without = |extension| text.strip_suffix(extension);
+        let stem = without(EXTENSION).or(without(IMAGE_EXTENSION)).unwrap_or(text);
         if stem.is_empty() || stem.len() > LONGEST {
             return Err(format!("a name has 1 to {LONGEST} bytes"));
         }
         let wrong = |c: char| c.is_control() || matches!(c, '/' | '\\');
-        if stem.starts_with('.') || stem.contains(wrong) || stem.contains(EXTENSION) {
+        let has_extension = stem.contains(EXTENSION) || stem.contains(IMAGE_EXTENSION);
+        if stem.starts_with('.') || stem.contains(wrong) || has_extension {
             return Err(format!(
-                "a name is one file's: no slash, no control character, no dot in front, no {EXTENSION} but at the end"
+                "a name is one file's: no slash, no control character, no dot in front, no {EXTENSION} but at the end, \
+                 nor {IMAGE_EXTENSION}"
             ));
         }
         let mut parts = Vec::new();
@@ -114,7 +131,8 @@ impl NamePattern {
             }
         }
         // The end of the name proper: the JSON beside it is found by it.
-        let mut stem = stem.replace(EXTENSION, "-heapsnapshot");
+        let mut stem =
+            stem.replace(EXTENSION, "-heapsnapshot").replace(IMAGE_EXTENSION, "-heapimage");
         cut(&mut stem, LONGEST);
         stem
     }
@@ -138,10 +156,10 @@ impl Value {
     }
 }
 
-/// `stem.heapsnapshot`, then `stem-2.heapsnapshot`, …
-pub(crate) fn numbered(stem: &str, extension: &str) -> impl Iterator<Item = String> {
-    let first = std::iter::once(format!("{stem}{EXTENSION}{extension}"));
-    first.chain((2..100_000).map(move |number| format!("{stem}-{number}{EXTENSION}{extension}")))
+/// `stem`, then `stem-2`, …
+pub(crate) fn numbered(stem: &str) -> impl Iterator<Item = String> {
+    let first = std::iter::once(stem.to_owned());
+    first.chain((2..100_000).map(move |number| format!("{stem}-{number}")))
 }
 
 /// A part of a file's name, whatever somebody called a machine or a process.
@@ -177,6 +195,7 @@ mod tests {
         let pid = std::process::id();
         assert_eq!(expand("a-{pid}.{thread}-{reason}"), format!("a-{pid}.3-rss"));
         assert_eq!(expand("plain.heapsnapshot"), "plain");
+        assert_eq!(expand("plain.heapimage"), "plain");
         let time = expand("{time}");
         assert!(time.len() == "20261126T205841123Z".len() && time.ends_with('Z'), "{time}");
         assert!(!expand("{host}").is_empty() && !expand("{title}").contains('/'));
@@ -193,6 +212,7 @@ mod tests {
             ("../a", "no slash"),
             (".a", "no dot in front"),
             ("a.heapsnapshot.gz", "no .heapsnapshot but at the end"),
+            ("a.heapimage.zst", "nor .heapimage"),
         ] {
             let said = NamePattern::parse(text).expect_err(text);
             assert!(said.contains(why), "{text}: {said}");
@@ -209,20 +229,31 @@ mod tests {
 
     #[test]
     fn equal_names_are_numbered() {
-        let names: Vec<_> = numbered("a", ".gz").take(2).collect();
-        assert_eq!(names, ["a.heapsnapshot.gz", "a-2.heapsnapshot.gz"]);
+        let names: Vec<_> = numbered("a").take(2).collect();
+        assert_eq!(names, ["a", "a-2"]);
     }
 
     #[test]
     fn is_milliseconds_and_the_rest() {
-        assert_eq!(
-            default_name(Duration::new(12, 345_678_901), ""),
-            "heapdump-12345.678901.heapsnapshot"
-        );
+        assert_eq!(default_stem(Duration::new(12, 345_678_901)), "heapdump-12345.678901");
     }
 
     #[test]
     fn the_rest_is_not_padded() {
-        assert_eq!(default_name(Duration::new(1, 42), ".gz"), "heapdump-1000.42.heapsnapshot.gz");
+        assert_eq!(default_stem(Duration::new(1, 42)), "heapdump-1000.42");
+    }
+
+    #[test]
+    fn an_image_is_never_called_a_snapshot() {
+        for (name, image) in [
+            ("/d/a.heapsnapshot", "/d/a.heapimage"),
+            ("a.b.heapsnapshot", "a.b.heapimage"),
+            ("/d/a.heapimage", "/d/a.heapimage"),
+            ("evidence", "evidence.heapimage"),
+            ("a.heapsnapshot.gz", "a.heapsnapshot.gz.heapimage"),
+            ("/d/.heapsnapshot", "/d/.heapsnapshot.heapimage"),
+        ] {
+            assert_eq!(image_name(Path::new(name)), Path::new(image), "{name}");
+        }
     }
 }

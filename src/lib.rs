@@ -22,6 +22,7 @@ mod v8;
 use js::{
     Ask, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor, JsMonitorEvent,
     JsNearLimit, JsNewFile, JsOptions, JsPermission, Loaded, Open, Question, Started, Status,
+    Unpack,
 };
 use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, Either, FnArgs, Function};
 use napi_derive::napi;
@@ -275,6 +276,12 @@ impl NewFile {
     #[napi(catch_unwind)]
     pub fn temporary(&self) -> Option<Buffer> {
         self.0.temporary()
+    }
+
+    /// Fills it with what another file holds, decompressed. Rejects with what the system says.
+    #[napi(catch_unwind)]
+    pub fn unpack(&self, from: Buffer) -> AsyncTask<Unpack> {
+        AsyncTask::new(self.0.unpack(&from))
     }
 
     /// Sets its time of last change, in milliseconds since 1970.

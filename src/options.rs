@@ -1,7 +1,7 @@
 //! `NODE_HEAPDUMP_OPTIONS`: parsed literally here, carried out elsewhere.
 
 use crate::filename::NamePattern;
-use crate::snapshot::Compression;
+use crate::snapshot::{Compression, Content, Embed};
 
 /// What the variable says. Later tokens win; what nobody said is `None` or `false`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) name: Option<NamePattern>,
     /// `gzip`, `zstd`.
     pub(crate) compression: Option<Compression>,
+    /// `image`, `snapshot`: what the dumps are.
+    pub(crate) image: bool,
+    /// `low-memory=image`: an image where a snapshot would be refused for memory.
+    pub(crate) image_if_no_memory: bool,
+    /// `embed=all`.
+    pub(crate) embed: Embed,
     /// `workers`: one signal dumps every thread that has loaded the package.
     pub(crate) workers: bool,
     /// `announce`, `quiet`: whether dumps that nobody awaits are announced on standard error.
@@ -132,6 +138,15 @@ impl EnvironmentOptions {
         self
     }
 
+    /// What dumps that nobody calls for write.
+    pub(crate) fn content(&self) -> Content {
+        match (self.image, self.image_if_no_memory) {
+            (true, _) => Content::Image(self.embed),
+            (false, true) => Content::ImageIfNoMemory(self.embed),
+            (false, false) => Content::Snapshot,
+        }
+    }
+
     fn set_word(&mut self, word: &str) -> bool {
         match word {
             "signal" => self.signal = SignalChoice::Usr2,
@@ -141,6 +156,8 @@ impl EnvironmentOptions {
             "plain" => self.plain = true,
             "gzip" => self.compression = Some(Compression::Gzip),
             "zstd" => self.compression = Some(Compression::Zstd),
+            "image" => self.image = true,
+            "snapshot" => self.image = false,
             "workers" => self.workers = true,
             "announce" => self.announce = Some(true),
             "quiet" => self.announce = Some(false),
@@ -160,6 +177,10 @@ impl EnvironmentOptions {
             }
             ("fallback", "inline") => self.fallback_inline = true,
             ("fallback", "error") => self.fallback_inline = false,
+            ("low-memory", "image") => self.image_if_no_memory = true,
+            ("low-memory", "error") => self.image_if_no_memory = false,
+            ("embed", "all") => self.embed = Embed::All,
+            ("embed", "auto") => self.embed = Embed::Auto,
             ("signal", name) => match SignalChoice::from_name(name) {
                 Some(signal) => self.signal = signal,
                 None => return false,
@@ -256,6 +277,19 @@ mod tests {
             options.automatic.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(automatic, [("oom", ""), ("threshold", "80%"), ("rss", "x")]);
         assert!(options.unrecognized.is_empty());
+    }
+
+    #[test]
+    fn images_are_asked_for_by_words_of_their_own() {
+        assert_eq!(parse("gzip").content(), Content::Snapshot);
+        assert_eq!(parse("image").content(), Content::Image(Embed::Auto));
+        assert_eq!(parse("embed=all,image").content(), Content::Image(Embed::All));
+        let low = Content::ImageIfNoMemory(Embed::Auto);
+        assert_eq!(parse("low-memory=image").content(), low);
+        assert_eq!(parse("image,low-memory=image,snapshot").content(), low);
+        assert_eq!(parse("low-memory=image,low-memory=error").content(), Content::Snapshot);
+        let wrong = ["low-memory=x", "embed=none", "image=1", "low-memory"];
+        assert_eq!(parse(&wrong.join(",")).unrecognized, wrong);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::error::SnapshotError;
 use crate::facts::{self, Cause, Entry};
 use crate::options::{EnvironmentOptions, SignalChoice};
 use crate::snapshot::{
-    Content, Destination, Listener, QUEUE, Report, Request, RequestOptions, announce_request,
+    Destination, Listener, QUEUE, Report, Request, RequestOptions, announce_request,
     clear_in_background, open_destination,
 };
 use crate::v8::SnapshotOptions;
@@ -215,7 +215,7 @@ fn request(
     listener: SignalListener,
 ) -> Result<Request, (SignalListener, SnapshotError)> {
     let options = RequestOptions {
-        content: Content::default(),
+        content: settings.content(),
         v8: SnapshotOptions::default(),
         compression: settings.compression,
         in_process: settings.in_process,

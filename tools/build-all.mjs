@@ -8,12 +8,16 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, r
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { restorerArguments, restorerIsBuilt } from '../harness/restorer.mjs';
 import { Problem, bold, dim, green, main, must, root, run, seconds } from '../harness/run.mjs';
 import { faultsOf } from './binaries.mjs';
-import { PREBUILT, TARGETS, binaryOf, buildable } from './targets.mjs';
+import { PREBUILT, TARGETS, binaryOf, buildable, restorerOf } from './targets.mjs';
 
 /** Two compilers make two binaries, so it is named here. */
 const RUST = '1.95.0';
+
+/** rustc links for this one with the lld that it brings. */
+const RESTORER_TRIPLE = 'x86_64-unknown-linux-gnu';
 
 const CROSS = join(root, '.cache/cross');
 
@@ -36,8 +40,10 @@ async function make(name, twice) {
   const start = performance.now();
   const file = await build(name, root);
   check(file, name);
-  if (twice) await buildElsewhere(name, file);
+  const restorer = restorerIsBuilt(name) ? await buildRestorer(root) : undefined;
+  if (twice) await buildElsewhere(name, file, restorer);
   keep(file, binaryOf(name));
+  if (restorer !== undefined) keep(restorer, restorerOf(name));
   const { bytes, digest } = describe(binaryOf(name));
   const size = `${(bytes / 1024 / 1024).toFixed(2)} MB${twice ? ', twice the same' : ''}`;
   console.log(`${green('✓')} ${bold(name)} ${size}, sha256 ${digest} ${dim(seconds(performance.now() - start))}`);
@@ -48,6 +54,7 @@ async function prepare(names) {
   const rustup = await run('rustup', ['--version'], { capture: true });
   if (rustup.code !== 0) throw new Problem('rustup is not on the PATH: see https://rustup.rs');
   const triples = names.map((name) => TARGETS[name].triple);
+  if (names.some((name) => restorerIsBuilt(name))) triples.push(RESTORER_TRIPLE);
   await quietly('rustup', ['toolchain', 'install', RUST, '--profile', 'minimal', '--no-self-update']);
   await quietly('rustup', ['target', 'add', '--toolchain', RUST, ...triples]);
   if (names.some((name) => tool(name) === 'zig')) await installZig();
@@ -115,6 +122,16 @@ async function build(name, directory) {
   return join(output, triple, 'release', file);
 }
 
+/** The restorer of heap images, which is the same for glibc and musl: it has neither. lld, which rustup brings, links it. */
+async function buildRestorer(directory) {
+  const output = join(directory, 'target/prebuilt');
+  const place = ['--manifest-path', join(directory, 'Cargo.toml'), '--target', RESTORER_TRIPLE, '--target-dir', output];
+  const args = restorerArguments('--locked', ...place);
+  const { code, output: log } = await run('cargo', args, { capture: true, env: environment('linux-x64-gnu', directory, []) });
+  if (code !== 0) throw new Problem(`the restorer of heap images does not build:\n${log}`);
+  return join(output, RESTORER_TRIPLE, 'restorer/heapimage-restore');
+}
+
 /** Where this machine keeps its sources must not show in the binary, and nothing of its settings may. */
 function environment(name, directory, more) {
   const { triple, flags = [] } = TARGETS[name];
@@ -141,14 +158,17 @@ function environment(name, directory, more) {
   return env;
 }
 
-async function buildElsewhere(name, first) {
+async function buildElsewhere(name, ...firsts) {
   const directory = mkdtempSync(join(tmpdir(), 'heapdump-rs-'));
   try {
     for (const part of ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates']) {
       cpSync(join(root, part), join(directory, part), { recursive: true });
     }
-    const second = await build(name, directory);
-    if (readFileSync(first).equals(readFileSync(second))) return;
+    const seconds = [await build(name, directory)];
+    if (restorerIsBuilt(name)) seconds.push(await buildRestorer(directory));
+    const differing = seconds.findIndex((second, i) => !readFileSync(firsts[i]).equals(readFileSync(second)));
+    if (differing < 0) return;
+    const [first, second] = [firsts[differing], seconds[differing]];
     const [a, b] = [first, second].map((file, i) => join(PREBUILT, `differs-${i}.${name}.node`));
     cpSync(first, a);
     cpSync(second, b);

@@ -5,9 +5,10 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 
 import { pack, platforms } from '../harness/packed/tarballs.mjs';
+import { restorerIsBuilt } from '../harness/restorer.mjs';
 import { Problem, green, main } from '../harness/run.mjs';
 import { faultsOf } from './binaries.mjs';
-import { TARGETS, binaryOf } from './targets.mjs';
+import { TARGETS, binaryOf, restorerOf } from './targets.mjs';
 
 await main(async () => {
   const partial = process.argv.includes('--partial');
@@ -20,7 +21,10 @@ await main(async () => {
     if (!existsSync(binary)) throw new Problem(`${binary} is missing`);
     const faults = faultsOf(binary, name, TARGETS[name]);
     if (faults.length > 0) throw new Problem(`${binary}: ${faults.join('; ')}`);
-    binaries[name] = binary;
+    binaries[name] = { addon: binary };
+    if (!restorerIsBuilt(name)) continue;
+    binaries[name].restorer = restorerOf(name);
+    if (!existsSync(restorerOf(name))) throw new Problem(`${restorerOf(name)} is missing`);
   }
   for (const tarball of Object.values(await pack(binaries, destination))) console.log(`${green('✓')} ${tarball}`);
 });

@@ -13,6 +13,7 @@ import limits from '../harness/limits.cjs';
 import { MANAGERS } from '../harness/packed/managers.mjs';
 import { filesOf, startRegistry } from '../harness/packed/registry.mjs';
 import { here, packHere, platforms } from '../harness/packed/tarballs.mjs';
+import { restorerIsBuilt } from '../harness/restorer.mjs';
 import { Problem, dim, green, main, root, seconds } from '../harness/run.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 
@@ -23,7 +24,8 @@ async function packAll(work) {
   const tarballs = await packHere(work);
   checkFiles(tarballs['heapdump-rs'], expectedFiles());
   for (const name of platforms()) {
-    checkFiles(tarballs[`heapdump-rs-${name}`], ['LICENSE', 'README.md', 'package.json', `heapdump-rs.${name}.node`]);
+    const restorer = restorerIsBuilt(name) ? ['heapimage-restore'] : [];
+    checkFiles(tarballs[`heapdump-rs-${name}`], ['LICENSE', 'README.md', 'package.json', `heapdump-rs.${name}.node`, ...restorer]);
   }
   const took = dim(seconds(performance.now() - start));
   console.log(`${green('✓')} ${platforms().length + 1} tarballs hold what they should ${took}`);

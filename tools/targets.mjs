@@ -44,3 +44,6 @@ export function buildable() {
 export const PREBUILT = join(root, 'prebuilt');
 
 export const binaryOf = (name) => join(PREBUILT, `heapdump-rs.${name}.node`);
+
+/** The restorer of heap images that goes with it. */
+export const restorerOf = (name) => join(PREBUILT, `heapimage-restore.${name}`);

@@ -48,6 +48,9 @@ const every: Required<SnapshotOptions> = {
   timeout: 60_000,
   busy: 'reject',
   stableIds: true,
+  output: 'image',
+  lowMemory: 'image',
+  embed: 'all',
 };
 writeSnapshot('a', every, (_, filename) => equal<typeof filename, string | undefined>(true));
 writeSnapshot(undefined, { mode: 'auto' });
@@ -58,6 +61,12 @@ writeSnapshotSync({ name: '{reason}' });
 writeSnapshot({ name: 5 });
 // @ts-expect-error: no such compression
 writeSnapshot('a', { compress: 'brotli' });
+// @ts-expect-error: no such content
+writeSnapshot('a', { output: 'core' });
+// @ts-expect-error: neither is memory that is low a boolean
+writeSnapshot('a', { lowMemory: true });
+// @ts-expect-error: an image needs a forked child
+writeSnapshotSync('a', { output: 'image' });
 // @ts-expect-error: the callback comes last
 writeSnapshot('a', () => undefined, {});
 
@@ -66,6 +75,8 @@ equal<SnapshotReport, ReturnType<typeof writeSnapshotSync>>(true);
 const report = writeSnapshotSync('a', { compress: 'gzip', fileMode: 0o600 });
 equal<typeof report.path, string>(true);
 equal<typeof report.mode, 'fork' | 'inline'>(true);
+equal<typeof report.kind, 'snapshot' | 'image'>(true);
+equal<ReturnType<typeof createSnapshotStream>['kind'], 'snapshot' | 'image'>(true);
 equal<typeof report.pause, number>(true);
 const ofBuffer = writeSnapshotSync(Buffer.from('a'));
 equal<typeof ofBuffer.path, Buffer>(true);

@@ -21,6 +21,7 @@ snapshotHandler({ authorize: async (request) => request.headers.host === 'a' });
 const log = ({ remote, status }: LogEntry) => [remote?.trim(), status.toFixed()];
 snapshotHandler({ token: ['a', 'b'], allowGet: true, hosts: ['app.example'], compress: 'gzip', directory: '/a', log });
 snapshotHandler({ token: 'a', hosts: 'any', log: false, minInterval: 0, snapshot: { timeout: 5, stableIds: true } });
+snapshotHandler({ token: 'a', images: true, snapshot: { output: 'image', lowMemory: 'image', embed: 'all' } });
 http.createServer(healthHandler({ maxHeap: 0.9, maxRss: 1e9 }));
 healthHandler();
 // @ts-expect-error: it needs a token or an authorising function
@@ -47,6 +48,10 @@ for (const exporter of exporters) {
   report.pause.toFixed();
   snapshotHandler({ token: 'a', exporter });
 }
+await exportSnapshot(new FileExporter(), { output: 'image', lowMemory: 'error', compress: 'zstd' });
+oom({ output: 'image', lowMemory: 'image', embed: 'auto' });
+// @ts-expect-error: OpenProfiling knows no images
+new HeapSnapshotProfiler({ output: 'image' });
 // @ts-expect-error: where to?
 new S3Exporter({});
 // @ts-expect-error: no account

@@ -1,9 +1,10 @@
 // The tarballs of the packages: of all platforms, or as they would be published with this machine's binary alone.
 
-import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { restorerIsBuilt } from '../restorer.mjs';
 import { Problem, root, run } from '../run.mjs';
 
 /** The platforms that a package is published for. */
@@ -11,13 +12,13 @@ export const platforms = () => readdirSync(join(root, 'npm'));
 
 /**
  * Packs the main package and those of the platforms in `binaries`.
- * @param {Record<string, string>} binaries by the platform's name
+ * @param {Record<string, {addon: string, restorer?: string}>} binaries files, by the platform's name
  * @returns {Promise<Record<string, string>>} the tarballs, by the package's name
  */
 export async function pack(binaries, destination) {
   const staged = mkdtempSync(join(tmpdir(), 'heapdump-rs-pack-'));
   try {
-    const directories = Object.entries(binaries).map(([name, binary]) => stage(name, binary, join(staged, name)));
+    const directories = Object.entries(binaries).map(([name, files]) => stage(name, files, join(staged, name)));
     return await npmPack([root, ...directories], destination);
   } finally {
     rmSync(staged, { recursive: true, force: true });
@@ -32,23 +33,33 @@ export async function packHere(work) {
   const standIn = join(work, 'stand-in');
   writeFileSync(standIn, 'a binary for another platform');
   const own = here();
-  return pack(Object.fromEntries(platforms().map((name) => [name, name === own.name ? own.file : standIn])), work);
+  const filesFor = (name) => {
+    if (name === own.name) return { addon: own.file, restorer: own.restorer };
+    return { addon: standIn, restorer: restorerIsBuilt(name) ? standIn : undefined };
+  };
+  return pack(Object.fromEntries(platforms().map((name) => [name, filesFor(name)])), work);
 }
 
-/** This platform's name and the binary that `npm run build` made. */
+/** This platform's name and the binaries that `npm run build` made. */
 export function here() {
   for (const name of platforms()) {
     const file = join(root, `heapdump-rs.${name}.node`);
-    if (name.startsWith(`${process.platform}-${process.arch}`) && existsSync(file)) return { name, file };
+    if (name.startsWith(`${process.platform}-${process.arch}`) && existsSync(file)) {
+      return { name, file, restorer: restorerIsBuilt(name) ? join(root, `heapimage-restore.${name}`) : undefined };
+    }
   }
   throw new Problem(`there is no package for ${process.platform}-${process.arch}`);
 }
 
 /** The directory of a platform's package with what is not committed there. */
-function stage(name, binary, directory) {
+function stage(name, { addon, restorer }, directory) {
   cpSync(join(root, 'npm', name), directory, { recursive: true, filter: (file) => !file.endsWith('.node') });
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
-  copyFileSync(binary, join(directory, `heapdump-rs.${name}.node`));
+  copyFileSync(addon, join(directory, `heapdump-rs.${name}.node`));
+  if (restorer !== undefined) {
+    copyFileSync(restorer, join(directory, 'heapimage-restore'));
+    chmodSync(join(directory, 'heapimage-restore'), 0o755);
+  }
   return directory;
 }
 

@@ -36,7 +36,7 @@ async function takeAll(target, file, take) {
 function nameFor(file, pid) {
   if (file.includes('{pid}')) return file.replaceAll('{pid}', pid);
   const { dir, base } = path.parse(file);
-  const [, name, extension] = /^(.+?)((?:\.heapsnapshot)?(?:\.gz|\.zst)?|\.[^.]+)$/.exec(base);
+  const [, name, extension] = /^(.+?)((?:\.heapsnapshot|\.heapimage)?(?:\.gz|\.zst)?|\.[^.]+)$/.exec(base);
   return path.join(dir, `${name}.${pid}${extension}`);
 }
 

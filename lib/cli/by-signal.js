@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { setTimeout: delay } = require('node:timers/promises');
 
+const { IMAGE_NAME } = require('../extensions.js');
 const { Problem, printable, size } = require('./command.js');
 const { FactsPage } = require('./facts.js');
 const { Inside, identityOf, openFile } = require('./inside.js');
@@ -34,7 +35,7 @@ async function bySignal(target, name, output, progress, signal) {
   const inside = new Inside(target.pid);
   let dump;
   try {
-    dump = await begun({ target, page, inside, name, signal });
+    dump = await begun({ target, page, inside, name, wantsImage: output.wantsImage, signal });
     dump.path = await complete(target, page, inside, dump, progress, signal);
     const counts = await copy(dump, output, progress, signal);
     removeOriginal(inside, dump, progress);
@@ -61,13 +62,14 @@ async function begun(asking) {
 }
 
 /** Sends the signal, and gives what answers it; undefined where that is over and gone. */
-async function answered({ target, page, inside, name, signal }) {
+async function answered({ target, page, inside, name, wantsImage, signal }) {
   const before = page?.read();
   if (before === undefined) throw new Problem(`process ${target.pid} has ended, or no longer says how it is asked`);
   const newest = before.snapshots.at(-1)?.number ?? 0;
   const sent = Date.now();
   // Its number may be another's by now, and a signal that is not caught ends a process.
   if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
+  if (wantsImage && before.output !== 'image') throw new Problem(noImage(target, before));
   if (before.signal !== name || !target.catches(name))
     throw new Problem(`process ${target.pid} no longer answers ${name}, which is not sent`);
   try {
@@ -153,6 +155,11 @@ function isOwn(target, page, { uid }, name) {
   throw new Problem(`${printable(name)}, which process ${target.pid} says is its dump, ${whose}, and is left alone`);
 }
 
+/** A signal says nothing but that a dump is wanted. */
+const noImage = (target, { lowMemory }) =>
+  `process ${target.pid} was not told to write images: NODE_HEAPDUMP_OPTIONS=image when it starts makes its dumps ones` +
+  (lowMemory === 'image' ? '; it writes one where memory is short (low-memory=image), so ask for a .heapsnapshot' : '');
+
 const gaveUp = (target, { message = 'it does not say why', code }) =>
   new Problem(`process ${target.pid} gave the dump up: ${printable(message)}${code ? ` (${code})` : ''}`);
 
@@ -187,7 +194,8 @@ async function complete(target, page, inside, dump, progress, signal) {
 
 async function copy(dump, output, progress, signal) {
   try {
-    return await output.receive(bytesOf(dump.fd), (bytes) => progress.show(`${size(bytes)} copied`), signal);
+    const isImage = IMAGE_NAME.test(dump.path);
+    return await output.receive(bytesOf(dump.fd), (bytes) => progress.show(`${size(bytes)} copied`), signal, isImage);
   } catch (error) {
     if (error instanceof Problem) error.message += `; the process' own copy stays: ${printable(dump.path)}`;
     throw error;

@@ -6,6 +6,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { IMAGE_NAME } = require('../extensions.js');
 const { Problem, printable, size } = require('./command.js');
 const { plainly } = require('./output.js');
 const { findListener } = require('./processes.js');
@@ -19,14 +20,17 @@ const ANSWER_LIMIT = 64 * 1024;
  */
 async function fromEndpoint({ url, token, method, signal }, output, progress) {
   const address = readUrl(url);
+  if (output.wantsImage) address.searchParams.set('output', 'image');
   const response = await ask(address, token, method, signal);
   if (response.statusCode !== 200) throw new Problem(await refusal(address, response, token, method));
   if (/^application\/json\b/.test(response.headers['content-type'] ?? '')) {
     const file = await named(address, response);
     progress.say(`copying ${printable(file)}`);
-    return output.receive(fs.createReadStream(file), (bytes) => progress.show(`${size(bytes)} copied`), signal);
+    const copied = (bytes) => progress.show(`${size(bytes)} copied`);
+    return output.receive(fs.createReadStream(file), copied, signal, IMAGE_NAME.test(file));
   }
-  return output.receive(response, (bytes) => progress.show(`${size(bytes)} downloaded`), signal);
+  const isImage = response.headers['x-heapdump-kind'] === 'image';
+  return output.receive(response, (bytes) => progress.show(`${size(bytes)} downloaded`), signal, isImage);
 }
 
 function readUrl(text) {

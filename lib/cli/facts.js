@@ -22,6 +22,8 @@ const { identityOf, openFile } = require('./inside.js');
  * @property {'dir=' | '--diagnostic-dir'} [directoryFrom] who said so; the process' own directory otherwise
  * @property {'fork' | 'inline'} mode of the signal's dumps
  * @property {'gzip' | 'zstd'} [compression] of the signal's dumps
+ * @property {'snapshot' | 'image'} output of the signal's dumps
+ * @property {'error' | 'image'} lowMemory where there is too little for a snapshot
  * @property {{loaded: number, dumped: number, main: boolean}} threads that have loaded the package, that one signal dumps, and
  *   whether the main thread is one of them
  * @property {boolean} nearHeapLimit a thread takes a snapshot at V8's limit
@@ -196,6 +198,9 @@ function factsOf(pid, said) {
     directoryFrom: optional(said.directoryFrom, (who) => matching(who, /^(dir=|--diagnostic-dir)$/)),
     mode: matching(mode, /^(fork|inline)$/),
     compression: optional(compression, (name) => matching(name, /^(gzip|zstd)$/)),
+    // Versions before images do not say.
+    output: matching(said.output ?? 'snapshot', /^(snapshot|image)$/),
+    lowMemory: matching(said.lowMemory ?? 'error', /^(error|image)$/),
     threads: Object.freeze({ loaded: count(threads.loaded), dumped: count(threads.dumped), main: flag(threads.main) }),
     nearHeapLimit: flag(nearHeapLimit),
     monitors: count(monitors),

@@ -15,6 +15,12 @@ const LEAVE_LIMIT_MS = 600_000;
  * @param {boolean} trusted whether its user says that its inspector opens on loopback
  */
 async function byInspector(target, output, progress, signal, trusted) {
+  if (output.wantsImage) {
+    throw new Problem(
+      `process ${target.pid} does not answer a signal for heapdump-rs, and its inspector knows no images: load the package in ` +
+        'the application with NODE_HEAPDUMP_OPTIONS=image, or take a core file (gcore)',
+    );
+  }
   if (!target.sharesNetwork()) {
     throw new Problem(
       `process ${target.pid} is in a network of its own (a container), where its inspector cannot be reached from here: ` +

@@ -3,6 +3,7 @@
 // npx heapdump-rs node-snapshot: a snapshot of a running process into a file here.
 
 const { Problem, Progress, size, wholeNumber } = require('./command.js');
+const { advice } = require('./image.js');
 const { Output } = require('./output.js');
 const { Target, whileItRuns } = require('./processes.js');
 
@@ -11,6 +12,8 @@ const help = `Fetches a heap snapshot of a running Node.js process into a file
 Usage: heapdump-rs node-snapshot --endpoint URL --output FILE [--token TOKEN]
        heapdump-rs node-snapshot --pid PID [--exactly] --output FILE
        heapdump-rs node-snapshot --all PID --output FILE
+       heapdump-rs node-snapshot --image IMAGE --output FILE [--node PATH] [--map OLD=NEW]
+       heapdump-rs node-snapshot --image IMAGE --check
 
 Options:
   --endpoint URL     An HTTP endpoint that sends the snapshot, or answers {snapshot, size}: a file that is readable here
@@ -24,17 +27,26 @@ Options:
   --all PID          That process and all Node.js processes that it has started, one after the other; {pid} in FILE is
                      the pid, which otherwise comes before the extension
   --assume-loopback  You know that its inspector opens for this machine alone, where that cannot be seen
-  --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst
+  --image IMAGE      A heap image (.heapimage, .heapimage.zst) of another time or machine: its process comes back in a sandbox,
+                     as nobody where this is root, and V8 in it writes the snapshot (Linux x64)
+  --check            Says what the image is and needs, and whether this machine will do: exit code 0 or 1
+  --node PATH        The Node.js binary of the image's version, where it is not at its old place
+  --map OLD=NEW      Another file, or directory of files, that the image names; may be given again
+  --ignore-cpu       Try although this CPU lacks what the image's had
+  --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst. A name that ends in
+                     .heapimage or .heapimage.zst asks for a heap image, which the process must allow
   --force            Replace an older file
   --timeout SECONDS  Give up after that; without it as long as it takes
   -h, --help         Print help
 
-Exit codes: 0 the file is whole, 2 there is no file; of --all: 1 some are missing, 2 all are
+Exit codes: 0 the file is whole, 2 there is no file; of --all: 1 some are missing, 2 all are; of --check: 0 this machine will
+do, 1 it will not, 2 the image is none
 
 Examples:
   heapdump-rs node-snapshot --endpoint http://localhost:3000/debug/heap-snapshot --output baseline.heapsnapshot
   heapdump-rs node-snapshot --pid 4242 --output app.heapsnapshot.gz
   heapdump-rs node-snapshot --all 4242 --output app.{pid}.heapsnapshot.gz
+  heapdump-rs node-snapshot --image app.heapimage.zst --output app.heapsnapshot
 `;
 
 const options = {
@@ -48,12 +60,21 @@ const options = {
   force: { type: 'boolean' },
   'assume-loopback': { type: 'boolean' },
   timeout: { type: 'string' },
+  image: { type: 'string' },
+  check: { type: 'boolean' },
+  node: { type: 'string' },
+  map: { type: 'string', multiple: true },
+  'ignore-cpu': { type: 'boolean' },
 };
 
 async function main(values) {
-  const { endpoint, token, method, pid, exactly, all, output: file, force = false, timeout } = values;
-  if ([endpoint, pid, all].filter((given) => given !== undefined).length !== 1)
-    throw new Problem('one of --endpoint, --pid and --all is needed; --help shows how');
+  const { endpoint, token, method, pid, exactly, all, image, output: file, force = false, timeout } = values;
+  if ([endpoint, pid, all, image].filter((given) => given !== undefined).length !== 1)
+    throw new Problem('one of --endpoint, --pid, --all and --image is needed; --help shows how');
+  for (const name of ['check', 'node', 'map', 'ignore-cpu']) {
+    if (values[name] !== undefined && image === undefined) throw new Problem(`--${name} belongs to --image`);
+  }
+  if (values.check) return require('./from-image.js').check(image, values);
   if (!file) throw new Problem('--output is needed: the file to write');
   if (method !== undefined && method !== 'GET' && method !== 'POST') throw new Problem('--method must be POST or GET');
   if (exactly && pid === undefined) throw new Problem('--exactly belongs to --pid');
@@ -71,6 +92,10 @@ async function main(values) {
     const say = (text) => progress.say(text);
     return fromProcess(exactly ? target : await whileItRuns(target, () => require('./which.js').meant(target, say)), file);
   }
+  if (image !== undefined) {
+    const signal = signalOf();
+    return write(file, force, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
+  }
   const source = { url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal: signalOf() };
   return write(file, force, progress, (output) => fetchFrom(source, output, progress));
 }
@@ -79,9 +104,10 @@ async function main(values) {
 async function write(file, force, progress, fetch) {
   const output = new Output(file, force);
   try {
-    const { bytes, nodes } = await fetch(output);
+    const { kind, bytes, nodes } = await fetch(output);
     progress.clear();
-    console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
+    if (kind === 'image') console.log(`${output.path}: a heap image, complete, ${size(bytes)}; ${advice(output.path)}`);
+    else console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
   } finally {
     progress.clear();
     output.close();

@@ -8,8 +8,10 @@ const { Readable } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
 const zlib = require('node:zlib');
 
+const { IMAGE_NAME, imageName } = require('../extensions.js');
 const { Completeness } = require('./completeness.js');
 const { Problem, printable } = require('./command.js');
+const { checkedImage, isImage, isZstd } = require('./image.js');
 
 class Output {
   #file;
@@ -20,8 +22,15 @@ class Output {
   /** Opened before anything is asked for, so that a wrong name costs no dump. `force`: an older file is replaced. */
   constructor(file, force) {
     this.path = path.resolve(file);
-    this.#encode = encoder(this.path);
+    /** Whether an image is asked for, as the name says. */
+    this.wantsImage = IMAGE_NAME.test(this.path);
+    this.#encode = this.wantsImage ? undefined : encoder(this.path);
     this.#force = force;
+    this.#open();
+    process.once('exit', this.#remove);
+  }
+
+  #open() {
     this.#checkName();
     try {
       // Only here: doctor says what is wrong where no binary loads.
@@ -30,7 +39,6 @@ class Output {
     } catch (error) {
       throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
     }
-    process.once('exit', this.#remove);
   }
 
   #checkName() {
@@ -46,27 +54,34 @@ class Output {
   }
 
   /**
-   * Takes a whole snapshot, plain or compressed, and gives it its name. The name's extension says how it is kept.
+   * Takes a whole snapshot, plain or compressed, and gives it its name. The name's extension says how it is kept. An image is
+   * kept as it comes, under a name that says what it is.
    * @param {AsyncIterable<Buffer>} source
    * @param {(bytes: number) => void} [onBytes] of the snapshot, as it comes
    * @param {AbortSignal} [signal] of --timeout
+   * @param {boolean} [mayBeImage] whether what is compressed is said to be an image
    */
-  async receive(source, onBytes, signal) {
-    const check = new Completeness();
-    const checked = async function* (chunks) {
-      for await (const chunk of chunks) {
-        check.write(chunk);
-        onBytes?.(check.bytes);
-        yield chunk;
-      }
-    };
+  async receive(source, onBytes, signal, mayBeImage = false) {
+    const counted = { bytes: 0 };
     try {
-      await pipeline([await decoded(source), checked, ...this.#encode(), (chunks) => this.#write(chunks)], { signal });
+      const { start, all } = await peek(source);
+      if (isImage(start) || (mayBeImage && isZstd(start))) {
+        return await this.#receiveImage(all, isZstd(start), onBytes, signal, counted);
+      }
+      if (this.wantsImage) throw new Problem('a snapshot came where an image was asked for: the name is to end in .heapsnapshot');
+      const check = new Completeness();
+      const checked = async function* (chunks) {
+        for await (const chunk of chunks) {
+          check.write(chunk);
+          counted.bytes = check.bytes;
+          onBytes?.(check.bytes);
+          yield chunk;
+        }
+      };
+      await pipeline([decoded(start, all), checked, ...this.#encode(), (chunks) => this.#write(chunks)], { signal });
       const counts = check.end();
-      await this.#file.sync();
-      this.#checkName();
-      this.#file.publish({ replace: this.#force });
-      return counts;
+      await this.#publish();
+      return { kind: 'snapshot', ...counts };
     } catch (error) {
       this.close();
       if (error instanceof Problem) throw error;
@@ -74,9 +89,36 @@ class Output {
       if (['write', 'fsync', 'link', 'rename'].includes(error.syscall)) {
         throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
       }
-      const after = check.bytes > 0 ? `after ${check.bytes} bytes ` : '';
+      const after = counted.bytes > 0 ? `after ${counted.bytes} bytes ` : '';
       throw new Problem(`the snapshot is not complete: ${after}${plainly(error)}`);
     }
+  }
+
+  async #receiveImage(all, isCompressed, onBytes, signal, counted) {
+    const plain = imageName(this.path.replace(/\.(?:gz|zst)$/, ''));
+    const name = isCompressed ? `${plain}.zst` : plain;
+    if (name !== this.path) {
+      this.#file.close();
+      this.path = name;
+      this.#open();
+    }
+    const shown = async function* (chunks) {
+      for await (const chunk of chunks) {
+        counted.bytes += chunk.length;
+        onBytes?.(counted.bytes);
+        yield chunk;
+      }
+    };
+    const checked = (chunks) => checkedImage(chunks, isCompressed);
+    await pipeline([all, shown, checked, (chunks) => this.#write(chunks)], { signal });
+    await this.#publish();
+    return { kind: 'image', bytes: counted.bytes };
+  }
+
+  async #publish() {
+    await this.#file.sync();
+    this.#checkName();
+    this.#file.publish({ replace: this.#force });
   }
 
   /** Not a WriteStream, which closes the descriptor on an error at a time of its own. */
@@ -97,18 +139,19 @@ class Output {
 
 /** Streams that compress for a name. */
 function encoder(file) {
+  if (file.endsWith('.heapimage.gz')) throw new Problem('images are compressed by zstd: use a name that ends in .heapimage.zst');
   if (file.endsWith('.gz')) return () => [zlib.createGzip()];
   if (!file.endsWith('.zst')) return () => [];
   if (!zlib.createZstdCompress) throw new Problem('this Node.js cannot write zstd; use a name that ends in .gz');
   return () => [zlib.createZstdCompress()];
 }
 
-/** The same bytes, decompressed if their first ones say that they are compressed. */
-async function decoded(source) {
+/** The first bytes, and a stream of all of them. */
+async function peek(source) {
   const chunks = source[Symbol.asyncIterator]();
   let start = Buffer.alloc(0);
   let ended = false;
-  while (start.length < 4 && !ended) {
+  while (start.length < 8 && !ended) {
     const { value, done } = await chunks.next();
     if (done) ended = true;
     else start = Buffer.concat([start, value]);
@@ -120,6 +163,11 @@ async function decoded(source) {
     })(),
     { objectMode: false },
   );
+  return { start, all };
+}
+
+/** The same bytes, decompressed if their first ones say that they are compressed. */
+function decoded(start, all) {
   const decoder = decoderFor(start);
   if (decoder === undefined) return all;
   // pipeline() sees the decoder alone: what goes wrong upstream is to be told, and nobody reads on when it has gone.
@@ -130,7 +178,7 @@ async function decoded(source) {
 
 function decoderFor(start) {
   if (start[0] === 0x1f && start[1] === 0x8b) return zlib.createGunzip();
-  if (start.length < 4 || start.readUInt32LE(0) !== 0xfd2fb528) return undefined;
+  if (!isZstd(start)) return undefined;
   if (!zlib.createZstdDecompress)
     throw new Problem('the snapshot is compressed with zstd, which this Node.js cannot read');
   return zlib.createZstdDecompress();

@@ -64,11 +64,11 @@ class Exporter {
 }
 
 /** Unique, sorted by time, and valid on every system. */
-function defaultName(source) {
+function defaultName(source, ending = '.heapsnapshot') {
   if (source instanceof URL) return path.basename(fileURLToPath(source));
   if (typeof source === 'string') return path.basename(source);
   const host = os.hostname().replace(/[^\w.-]/g, '_').slice(0, 100);
-  return `heapdump-${host}-${process.pid}-${stamp(new Date())}-${unique()}.heapsnapshot`;
+  return `heapdump-${host}-${process.pid}-${stamp(new Date())}-${unique()}${ending}`;
 }
 
 function profileName({ kind, startTime, extension = KINDS[kind] ?? 'profile' }) {
@@ -96,6 +96,9 @@ function requireString(name, value) {
 }
 
 /** For stores: what a file of that name is. */
-const contentType = (name) => (name.endsWith('.gz') ? 'application/gzip' : 'application/octet-stream');
+const contentType = (name) => TYPES[path.extname(name)] ?? 'application/octet-stream';
+
+/** RFC 6713, RFC 8878. */
+const TYPES = { '.gz': 'application/gzip', '.zst': 'application/zstd' };
 
 module.exports = { Exporter, defaultName, requireString, contentType };

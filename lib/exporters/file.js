@@ -11,7 +11,7 @@ const { NewFile } = require('../new-file.js');
 const { Exporter } = require('./exporter.js');
 
 /** What retention removes: nothing else in the directory is touched. */
-const OURS = /\.(?:heapsnapshot|heapprofile|cpuprofile)(?:\.gz|\.zst)?$/;
+const OURS = /\.(?:heapsnapshot|heapimage|heapprofile|cpuprofile)(?:\.gz|\.zst)?$/;
 
 class FileExporter extends Exporter {
   #directory;

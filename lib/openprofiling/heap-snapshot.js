@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { invalidValue } = require('../errors.js');
 const { Profile, ProfileType } = require('./profile.js');
 
 const EXTENSIONS = { gzip: '.gz', zstd: '.zst' };
@@ -23,6 +24,10 @@ class HeapSnapshotProfiler {
     this.#directory = directory;
     // Nobody awaits it, so it does not stop the process where no child can be forked.
     this.#options = { fallback: 'error', ...options };
+    // Its profiles are snapshots by name and by kind, and whoever collects them expects no memory of the process.
+    for (const name of ['output', 'lowMemory']) {
+      if (options[name] !== undefined) throw invalidValue(name, 'absent: OpenProfiling knows no images', options[name]);
+    }
     require('../options.js').normalize(this.#options);
   }
 

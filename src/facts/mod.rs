@@ -11,7 +11,7 @@ pub(crate) use snapshots::{Cause, Entry, while_taken};
 use crate::environment::Environment;
 use crate::monitor::wall_clock;
 use crate::options::{DirectorySource, EnvironmentOptions};
-use crate::snapshot::{Compression, Mode};
+use crate::snapshot::{Compression, Kind, Mode};
 use crate::v8::{Isolate, heap_figures};
 use page::{MOST_BYTES, Page};
 use serde::Serialize;
@@ -111,6 +111,9 @@ struct Facts {
     directory_from: Option<&'static str>,
     mode: &'static str,
     compression: Option<&'static str>,
+    /// `snapshot` or `image`, and `image` where memory is short, of the signal's dumps.
+    output: &'static str,
+    low_memory: &'static str,
     near_heap_limit: bool,
     monitors: u32,
     heap_limit: Option<u64>,
@@ -163,6 +166,8 @@ impl State {
             directory_from: None,
             mode: "",
             compression: None,
+            output: "",
+            low_memory: "",
             near_heap_limit: false,
             monitors: 0,
             heap_limit: heap.map(|heap| heap.limit),
@@ -196,6 +201,8 @@ impl Facts {
         self.directory_from = options.directory_from.map(DirectorySource::name);
         self.mode = if options.in_process { Mode::Inline } else { Mode::Fork }.name();
         self.compression = options.compression.map(Compression::name);
+        self.output = if options.image { Kind::Image } else { Kind::Snapshot }.name();
+        self.low_memory = if options.image_if_no_memory { "image" } else { "error" };
         self.workers = options.workers;
     }
 

@@ -37,6 +37,13 @@ impl Entry {
         self.change(|snapshot| snapshot.state = Stage::Running);
     }
 
+    /// Its file will have another name.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    pub(crate) fn moved(self, output: &Output) {
+        let path = output.path().map(|path| path.to_string_lossy().into_owned());
+        self.change(|snapshot| snapshot.path = path);
+    }
+
     pub(crate) fn ended(self, result: &Result<Report, SnapshotError>) {
         match result {
             Err(error) => self.failed(error),

@@ -11,9 +11,9 @@ use crate::facts::while_taken;
 use crate::options::EnvironmentOptions;
 use crate::signal;
 use crate::snapshot::{
-    Accepted, AtLimit, Busy, Destination, NearLimitAnnounce, NearLimitSettings, Order, Origin,
-    Output, Report, RequestOptions, announce_end, arm, import_file as import, open_destination,
-    record_path, say_end, start, take_in_process,
+    Accepted, AtLimit, Busy, Destination, Kind, NearLimitAnnounce, NearLimitSettings, Order,
+    Origin, Output, Report, RequestOptions, announce_end, arm, check_image, import_file as import,
+    open_destination, record_path, say_end, start, take_in_process,
 };
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
@@ -79,7 +79,10 @@ fn in_process(
     take: impl FnOnce(&Output, RequestOptions, Instant) -> Result<Report, SnapshotError>,
 ) -> Started {
     let asked_at = Instant::now();
-    match open(path, options) {
+    let in_process = RequestOptions { in_process: true, ..options.request() };
+    let wants_image = in_process.content.kind() == Kind::Image;
+    let possible = if wants_image { check_image(&in_process) } else { Ok(()) };
+    match possible.and_then(|()| open(path, options)) {
         Err(error) => Started { end: Some(Err(error).into()), ..Started::default() },
         Ok((output, name)) => {
             let path = output.path().map(buffer_of);

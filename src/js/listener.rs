@@ -95,6 +95,10 @@ impl Listener for EventListener {
         self.send(Event { progress: Some(report.into()), ..Event::default() });
     }
 
+    fn becomes_image(&self) {
+        self.send(Event { becomes_image: Some(true), ..Event::default() });
+    }
+
     fn done(self: Box<Self>, result: Result<Report, SnapshotError>) {
         super::last::remember(&result);
         self.send(result.into());

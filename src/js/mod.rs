@@ -8,6 +8,7 @@ mod last;
 mod listener;
 mod monitor;
 mod new_file;
+mod unpack;
 mod values;
 
 pub(crate) use analyze::{Ask, Loaded, Open, Question};
@@ -23,6 +24,7 @@ pub(crate) use monitor::{
     JsFigures, JsMonitor, JsMonitorEvent, arm_at_limit, figures, start_monitor,
 };
 pub(crate) use new_file::JsNewFile;
+pub(crate) use unpack::Unpack;
 pub(crate) use values::{
     Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, Started, Status,
 };

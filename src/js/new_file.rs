@@ -1,9 +1,11 @@
 //! Files that JavaScript writes, with the guarantees of a snapshot's.
 
+use super::unpack::Unpack;
 use super::values::{JsError, buffer_of, path_of};
 use crate::error::SnapshotError;
 use crate::snapshot::{Unfinished, clear_in_background};
 use napi::bindgen_prelude::Buffer;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -32,6 +34,13 @@ impl JsNewFile {
 
     pub(crate) fn temporary(&self) -> Option<Buffer> {
         self.unfinished.as_ref().and_then(Unfinished::temporary).map(buffer_of)
+    }
+
+    /// Has what a file holds that may be compressed put into it.
+    pub(crate) fn unpack(&self, from: &[u8]) -> Unpack {
+        let closed = || Err(io::Error::other("the file is closed"));
+        let to = self.unfinished.as_ref().map_or_else(closed, |to| to.file().try_clone());
+        Unpack { from: path_of(from), to }
     }
 
     /// Where the file system cannot, it keeps the time that it has.

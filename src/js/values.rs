@@ -2,7 +2,7 @@
 
 use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
-use crate::snapshot::{Compression, Content, Embed, ProgressReport, Report, RequestOptions};
+use crate::snapshot::{Compression, Content, Embed, Kind, ProgressReport, Report, RequestOptions};
 use crate::v8::SnapshotOptions;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -45,6 +45,8 @@ pub struct JsOptions {
 #[napi(object)]
 #[derive(Default)]
 pub struct Event {
+    /// An image is written in the place of a snapshot; a listener may hear of it before the end.
+    pub becomes_image: Option<bool>,
     pub progress: Option<JsProgress>,
     pub report: Option<JsReport>,
     pub error: Option<JsError>,
@@ -62,6 +64,8 @@ pub struct JsProgress {
 /// A complete snapshot. Times in milliseconds, sizes in bytes.
 #[napi(object)]
 pub struct JsReport {
+    /// `snapshot` or `image`.
+    pub kind: String,
     pub path: Option<Buffer>,
     pub bytes: f64,
     pub sha256: String,
@@ -134,6 +138,12 @@ pub struct JsEnvironmentOptions {
     /// `name=`.
     pub name: Option<String>,
     pub compress: Option<String>,
+    /// `snapshot` or `image`.
+    pub output: String,
+    /// `error` or `image`.
+    pub low_memory: String,
+    /// `auto` or `all`.
+    pub embed: String,
     pub workers: bool,
     /// Absent where nobody said so.
     pub announce: Option<bool>,
@@ -222,6 +232,7 @@ impl From<Report> for JsReport {
     fn from(report: Report) -> JsReport {
         let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
         JsReport {
+            kind: report.kind.name().to_owned(),
             path: report.path.as_deref().map(buffer_of),
             bytes: number(report.bytes),
             sha256: report.sha256.into(),
@@ -275,6 +286,9 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             directory_from: options.directory_from.map(|source| source.name().to_owned()),
             name: options.name.as_ref().map(|name| name.text().to_owned()),
             compress: options.compression.map(|compression| compression.name().to_owned()),
+            output: if options.image { Kind::Image } else { Kind::Snapshot }.name().to_owned(),
+            low_memory: if options.image_if_no_memory { "image" } else { "error" }.to_owned(),
+            embed: if options.embed == Embed::All { "all" } else { "auto" }.to_owned(),
             workers: options.workers,
             announce: options.announce,
             automatic: options

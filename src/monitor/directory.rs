@@ -1,5 +1,5 @@
-//! The directory of automatic snapshots: `heap-<reason>-<ms>.heapsnapshot`, and `.json` beside each. What is in it is
-//! what outlives a restart. Other files are not ours and are left alone. Where a pattern names them, see [`named`].
+//! The directory of automatic snapshots: `heap-<reason>-<ms>.heapsnapshot`, or `.heapimage`, and `.json` beside each. What is in
+//! it is what outlives a restart. Other files are not ours and are left alone. Where a pattern names them, see [`named`].
 
 mod named;
 
@@ -167,6 +167,7 @@ fn program_of(sidecar: &Path) -> Option<String> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// Or an image: retention makes no difference.
     Snapshot,
     Sidecar,
 }
@@ -176,6 +177,7 @@ fn parse(name: &str) -> Option<(Reason, u64, Kind)> {
     let (stem, extension) = name.split_once('.')?;
     let kind = match extension {
         "heapsnapshot" | "heapsnapshot.gz" | "heapsnapshot.zst" => Kind::Snapshot,
+        "heapimage" | "heapimage.zst" => Kind::Snapshot,
         // The second is the record of a heap at its limit.
         "json" | "heapsnapshot.json" => Kind::Sidecar,
         _ => return None,
@@ -229,11 +231,15 @@ mod tests {
     #[test]
     fn only_own_names_are_read() {
         assert_eq!(parse("heap-rss-17.heapsnapshot.gz"), Some((Reason::Rss, 17, Kind::Snapshot)));
+        for image in ["heap-rss-17.heapimage", "heap-rss-17.heapimage.zst"] {
+            assert_eq!(parse(image), Some((Reason::Rss, 17, Kind::Snapshot)));
+        }
         assert_eq!(parse("heap-used-17.json"), Some((Reason::Used, 17, Kind::Sidecar)));
         for other in [
             "heap-auto-17.heapsnapshot",
             "heap-rss-017.heapsnapshot",
             "heap-rss-17.heapsnapshot.bak",
+            "heap-rss-17.heapimage.gz",
             "heap-rss-x.heapsnapshot",
             "heapdump-17.17.heapsnapshot",
             "heap-rss-+17.json",
@@ -246,8 +252,10 @@ mod tests {
     #[test]
     fn the_oldest_go_first_and_strangers_stay() {
         let directory = Scratch::new("prune");
-        for time in 1..=4 {
-            directory.file(&format!("heap-rss-{time}.heapsnapshot"), 10);
+        for (time, end) in
+            [(1, "heapimage.zst"), (2, "heapsnapshot"), (3, "heapsnapshot"), (4, "heapimage")]
+        {
+            directory.file(&format!("heap-rss-{time}.{end}"), 10);
             directory.file(&format!("heap-rss-{time}.json"), 1);
         }
         directory.file("heap-rss-0.json", 1);
@@ -260,12 +268,12 @@ mod tests {
                 "heap-rss-0.json",
                 "heap-rss-3.heapsnapshot",
                 "heap-rss-3.json",
-                "heap-rss-4.heapsnapshot",
+                "heap-rss-4.heapimage",
                 "heap-rss-4.json"
             ]
         );
         prune(&directory.0, None, Keep { files: 2, bytes: 5 });
-        assert!(directory.names().contains(&"heap-rss-4.heapsnapshot".to_owned()));
+        assert!(directory.names().contains(&"heap-rss-4.heapimage".to_owned()));
         assert!(!directory.names().contains(&"heap-rss-3.json".to_owned()));
     }
 

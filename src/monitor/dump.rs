@@ -4,7 +4,7 @@ use super::hold::Hold;
 use super::{Crossing, Monitor, Reason, Settings, Told, Why, directory, lock};
 use crate::error::SnapshotError;
 use crate::facts::{Cause, Entry};
-use crate::filename::{NamePattern, numbered};
+use crate::filename::{EXTENSION, NamePattern, numbered};
 use crate::process;
 use crate::signal;
 use crate::snapshot::{
@@ -167,7 +167,7 @@ impl Monitor {
         let directory = &self.settings.directory;
         let Some(free) = process::free_space(directory) else { return Ok(()) };
         let used = heap.map_or(0, |heap| heap.used);
-        let size = expected_size(used, self.settings.options.compression);
+        let size = expected_size(used, &self.settings.options);
         if free >= size.saturating_add(self.settings.free) {
             return Ok(());
         }
@@ -193,7 +193,7 @@ impl Monitor {
 
 /// Where a sidecar can tell of a snapshot that could not be opened, and of no other.
 fn without_sidecar(directory: &Path, stem: &str) -> PathBuf {
-    let mut paths = numbered(stem, "").map(|name| directory.join(name));
+    let mut paths = numbered(stem).map(|stem| directory.join(stem + EXTENSION));
     let is_free = |path: &PathBuf| fs::symlink_metadata(sidecar_of(path)).is_err();
     paths.find(is_free).unwrap_or_else(|| directory.join(stem))
 }

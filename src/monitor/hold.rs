@@ -6,7 +6,7 @@
 use super::Monitor;
 use crate::environment::Environment;
 use crate::process;
-use crate::snapshot::{RequestOptions, float};
+use crate::snapshot::{Kind, RequestOptions, float};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +21,9 @@ const LEAST: f64 = 3.0;
 
 /// Bytes of the heap that a child writes in a second, at least.
 const WRITTEN: f64 = 16.0 * 1024.0 * 1024.0;
+
+/// The same where it writes its memory as it is: a slow disk's.
+const WRITTEN_AS_IMAGE: f64 = 64.0 * 1024.0 * 1024.0;
 
 /// The JavaScript thread stands still until this is dropped.
 pub(super) struct Hold {
@@ -43,7 +46,11 @@ impl Monitor {
         }
         let heap = self.last_heap().map_or(0, |heap| heap.used);
         let left = process::memory_left()?.available;
-        let is_urgent = speed > 0.0 && float(left) / speed < LEAST + float(heap) / WRITTEN;
+        let written = match options.content.kind() {
+            Kind::Snapshot => WRITTEN,
+            Kind::Image => WRITTEN_AS_IMAGE,
+        };
+        let is_urgent = speed > 0.0 && float(left) / speed < LEAST + float(heap) / written;
         is_urgent.then(|| Hold::start(&self.environment))
     }
 }

@@ -127,6 +127,7 @@ impl Cost {
         attempts: u32,
     ) -> Report {
         Report {
+            kind: request.options.content.kind(),
             path: request.output.path().map(Path::to_owned),
             bytes: progress.bytes.load(Relaxed),
             sha256: progress.digest(),

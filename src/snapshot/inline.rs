@@ -2,7 +2,7 @@
 
 use super::unfinished::{PublishError, PublishStep};
 use super::writer::{Writer, local_progress, write_snapshot};
-use super::{Compression, Mode, Output, Report};
+use super::{Compression, Kind, Mode, Output, Report};
 use crate::error::SnapshotError;
 use crate::process::{Failure, Progress};
 use crate::v8::{ChunkSink, Isolate, SnapshotOptions, take_heap_snapshot};
@@ -137,6 +137,7 @@ fn report(
     fallback_reason: Option<String>,
 ) -> Report {
     Report {
+        kind: Kind::Snapshot,
         path: output.path().map(Path::to_owned),
         bytes: progress.bytes.load(Relaxed),
         sha256: progress.digest(),

@@ -10,6 +10,7 @@ mod attempt;
 mod budget;
 #[cfg(target_os = "linux")]
 mod child;
+mod content;
 #[cfg(target_os = "linux")]
 mod fork;
 mod inline;
@@ -30,6 +31,7 @@ pub(crate) use announce::{
     announce_dumps, announce_end, announce_request, dumps_are_announced, expected_size, heap_now,
     say_end,
 };
+pub(crate) use content::{Content, Embed, IMAGE_IN_PROCESS, IMAGE_UNSUPPORTED, Kind};
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
@@ -77,30 +79,8 @@ impl Compression {
     }
 }
 
-/// What is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// V8's snapshot.
-    #[default]
-    Snapshot,
-    /// The child's memory, of which a snapshot is made elsewhere (`crates/heapimage`).
-    Image(Embed),
-    /// The image only where a snapshot would be refused for memory.
-    ImageIfNoMemory(Embed),
-}
-
-/// Which files that are mapped are copied into an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Embed {
-    /// All but large ones (16 MB) that their build-id finds again: Node's binary above all.
-    #[default]
-    Auto,
-    /// Those too: the image needs nothing but the restorer.
-    All,
-}
-
 /// What the caller chose.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RequestOptions {
     pub(crate) content: Content,
     pub(crate) v8: SnapshotOptions,
@@ -144,6 +124,9 @@ pub(crate) trait Listener: Send {
     /// It is its turn now; on the thread that drives it.
     fn begins(&self, _request: &Request) {}
 
+    /// An image is written in the place of a snapshot, for which there is no memory.
+    fn becomes_image(&self) {}
+
     /// A child has been forked: the snapshot depends on the JavaScript thread no longer, unless that child hangs or crashes.
     fn forked(&self) {}
 
@@ -186,6 +169,19 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
         budget::child_budget(&headroom)?;
     }
     Ok(())
+}
+
+/// Whether the image that is wanted can be written, as far as system and options tell.
+///
+/// # Errors
+///
+/// [`SnapshotError::ImageUnsupported`]
+pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
+    let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
+    match IMAGE_UNSUPPORTED.or(in_process) {
+        Some(reason) => Err(SnapshotError::ImageUnsupported(reason)),
+        None => Ok(()),
+    }
 }
 
 /// Why no child can be forked in this environment, as far as can be told without trying.
@@ -237,6 +233,14 @@ impl Request {
         listener.done(result);
     }
 
+    /// From here on an image is written in the place of a snapshot, under an image's name.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+    fn become_image(&self) {
+        self.output.become_image();
+        self.entry.moved(&self.output);
+        self.listener.becomes_image();
+    }
+
     /// The caller's own reasons to stop.
     fn ended_early(&self) -> Option<SnapshotError> {
         if self.cancelled.load(Relaxed) {
@@ -252,6 +256,10 @@ impl Request {
         if let Some(error) = self.ended_early() {
             return Err(error);
         }
+        let wants_image = self.options.content.kind() == Kind::Image;
+        if wants_image {
+            check_image(&self.options)?;
+        }
         if self.options.in_process {
             return self.take_on_javascript_thread(None);
         }
@@ -260,7 +268,9 @@ impl Request {
             Err(NoSnapshot::Failed(error)) => Err(error),
             // In process nobody would read a pipe while it is written: the JavaScript side streams by other means.
             Err(NoSnapshot::CannotFork(reason))
-                if !self.options.fallback_inline || matches!(*self.output, Output::Pipe(_)) =>
+                if !self.options.fallback_inline
+                    || wants_image
+                    || matches!(*self.output, Output::Pipe(_)) =>
             {
                 Err(SnapshotError::ForkUnavailable(reason))
             }

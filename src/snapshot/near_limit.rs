@@ -9,8 +9,8 @@
 
 use super::announce::announce_begin;
 use super::{
-    Destination, Listener, Origin, Output, QUEUE, Record, Report, Request, RequestOptions,
-    fork_unavailable, open_destination,
+    Destination, Kind, Listener, Origin, Output, QUEUE, Record, Report, Request, RequestOptions,
+    check_image, fork_unavailable, open_destination,
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
@@ -86,6 +86,9 @@ pub(crate) fn arm(
 ) -> Result<(), SnapshotError> {
     if let Some(reason) = fork_unavailable(environment) {
         return Err(SnapshotError::ForkUnavailable(reason));
+    }
+    if settings.options.content.kind() == Kind::Image {
+        check_image(&settings.options)?;
     }
     #[cfg(target_os = "linux")]
     super::child::look_up(environment);
@@ -190,14 +193,14 @@ impl NearLimit {
             Some(Ok((_, path))) => path.clone(),
             _ => numbered(&self.settings.first, number),
         };
+        let snapshot = named_for(&path, &self.settings.options);
         if self.settings.announce {
             // As node-oom-heapdump says it.
-            process::say(&format!("Generating Heapdump to '{}' now...", path.display()));
+            process::say(&format!("Generating Heapdump to '{}' now...", snapshot.display()));
         }
-        let snapshot = named_for(&path, &self.settings.options);
         if !self.settings.announce {
             let figures = heap_figures(heap.isolate).ok();
-            announce_begin("oom", &snapshot, self.settings.options.compression, figures);
+            announce_begin("oom", &snapshot, &self.settings.options, figures);
         }
         let record = Arc::new(Record::at_limit(
             heap,
@@ -257,7 +260,7 @@ impl NearLimit {
         let beside = Destination::Beside(directory, stem, *record_path);
         let (output, _) = open_destination(beside, options, *file_mode)?;
         let mut path = output.path().unwrap_or(first).to_owned();
-        if options.compression.is_some() {
+        if options.compression_of(options.content.kind()).is_some() {
             path.set_extension("");
         }
         Ok((output, path))
@@ -363,12 +366,10 @@ impl Listener for NearLimitListener {
     }
 }
 
-/// The file that `path` becomes: absolute, with the compression's extension.
+/// The file that `path` becomes: absolute, with the extension of what it holds.
 fn named_for(path: &Path, options: &RequestOptions) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut path = path.into_os_string();
-    path.push(options.compression.map_or("", super::Compression::extension));
-    path.into()
+    options.named(&path, options.content.kind())
 }
 
 /// `first`, then `name-2.heapsnapshot` beside it.

@@ -1,5 +1,6 @@
 //! What is said of a snapshot.
 
+use super::Kind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,12 +26,15 @@ impl Mode {
 /// A complete snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
+    /// What was written.
+    pub(crate) kind: Kind,
     /// The file, absolute; `None` for a stream.
     pub(crate) path: Option<PathBuf>,
     /// Bytes of the output, as compressed.
     pub(crate) bytes: u64,
     /// SHA-256 of the output, as compressed, in hexadecimal digits.
     pub(crate) sha256: Box<str>,
+    /// 0 of an image, which nobody has counted, as `edges`.
     pub(crate) nodes: u64,
     pub(crate) edges: u64,
     pub(crate) mode: Mode,

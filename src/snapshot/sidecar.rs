@@ -1,8 +1,9 @@
 //! What is known of an automatic snapshot beside the snapshot itself, as JSON: the first thing to read after an exit.
 
 use super::unfinished::Unfinished;
-use super::{Mode, Report};
+use super::{Kind, Mode, Report};
 use crate::error::SnapshotError;
+use crate::filename::{EXTENSION, IMAGE_EXTENSION};
 use crate::process::{self, Progress};
 use crate::v8::HeapFigures;
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub(crate) struct Sidecar {
     memory: Memory,
     /// `null` until that is known: its process may end before.
     complete: Option<bool>,
+    /// `snapshot` or `image`: what the file is.
+    kind: &'static str,
     /// The file's name, beside this one.
     snapshot: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,6 +152,7 @@ impl Sidecar {
                 available_below: left.map(|left| left.below),
             },
             complete: None,
+            kind: Kind::of_name(&file_name(snapshot)).name(),
             snapshot: file_name(snapshot),
             report: None,
             error: None,
@@ -179,6 +183,7 @@ impl Sidecar {
     pub(crate) fn finish(&mut self, result: &Result<Report, SnapshotError>) -> io::Result<()> {
         match result {
             Ok(report) => {
+                self.kind = report.kind.name();
                 self.snapshot = report.path.as_deref().map(file_name).unwrap_or_default();
                 self.succeed(report.into());
             }
@@ -252,10 +257,11 @@ impl From<&Report> for Made {
     }
 }
 
-/// `a.json` for `a.heapsnapshot`, however that is compressed.
+/// `a.json` for `a.heapsnapshot` and `a.heapimage`, however they are compressed.
 pub(crate) fn sidecar_of(snapshot: &Path) -> PathBuf {
     let name = file_name(snapshot);
-    let stem = name.split_once(".heapsnapshot").map_or(name.as_str(), |(stem, _)| stem);
+    let before = |extension| name.split_once(extension).map(|(stem, _)| stem);
+    let stem = before(EXTENSION).or(before(IMAGE_EXTENSION)).unwrap_or(&name);
     snapshot.with_file_name(format!("{stem}.json"))
 }
 
@@ -276,7 +282,8 @@ mod tests {
 
     #[test]
     fn lies_beside_its_snapshot() {
-        for name in ["/d/heap-rss-1.heapsnapshot", "/d/heap-rss-1.heapsnapshot.gz"] {
+        for end in ["heapsnapshot", "heapsnapshot.gz", "heapimage", "heapimage.zst"] {
+            let name = &format!("/d/heap-rss-1.{end}");
             assert_eq!(sidecar_of(Path::new(name)), Path::new("/d/heap-rss-1.json"));
         }
         assert_eq!(sidecar_of(Path::new("evidence")), Path::new("evidence.json"));

@@ -1,14 +1,14 @@
 //! From what JavaScript asks for to a request that runs.
 
-use super::target::FileTarget;
+use super::target::{FileTarget, Name};
 use super::{
-    Busy, Listener, Output, QUEUE, Report, Request, RequestOptions, check_memory_in_process,
-    fork_unavailable, take_in_process,
+    Busy, Kind, Listener, Output, QUEUE, Report, Request, RequestOptions, check_image,
+    check_memory_in_process, fork_unavailable, take_in_process,
 };
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::facts::{Cause, Entry, while_taken};
-use crate::filename::{default_name, numbered};
+use crate::filename::{default_stem, numbered};
 use crate::process::monotonic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,39 +50,43 @@ pub(crate) fn open_destination(
     options: &RequestOptions,
     mode: u32,
 ) -> Result<(Output, Option<String>), SnapshotError> {
-    let extension = options.compression.map_or("", super::Compression::extension);
+    let kind = options.content.kind();
+    let may_become_image = options.content.may_become_image();
+    let ending = options.ending(kind);
+    let image_ending = may_become_image.then(|| options.ending(Kind::Image));
+    let name = |stem: String| Name {
+        image: image_ending.as_ref().map(|ending| format!("{stem}{ending}")),
+        first: stem + &ending,
+    };
+    let named = |(target, name)| (Output::File(target), Some(name));
     match destination {
         Destination::Named(name) if name.as_os_str().is_empty() => {
-            Output::open(&name, mode).map(|output| (output, None))
+            Output::open(&name, None, mode).map(|output| (output, None))
         }
         Destination::Named(name) => {
-            let mut path = absolute(&name)?.into_os_string();
-            path.push(extension);
-            Output::open(Path::new(&path), mode).map(|output| (output, None))
+            let path = absolute(&name)?;
+            let image = may_become_image.then(|| options.named(&path, Kind::Image));
+            let output = Output::open(&options.named(&path, kind), image, mode)?;
+            Ok((output, None))
         }
-        Destination::Default(directory, stem) => {
-            let directory = absolute(&directory)?;
-            let (target, name) = match stem {
-                Some(stem) => FileTarget::reserve(&directory, mode, numbered(&stem, extension))?,
-                None => {
-                    let start = monotonic();
-                    // Another nanosecond, another name.
-                    let names = (0..100_000)
-                        .map(|step| default_name(start + Duration::from_nanos(step), extension));
-                    FileTarget::reserve(&directory, mode, names)?
-                }
-            };
-            Ok((Output::File(target), Some(name)))
+        Destination::Default(directory, Some(stem)) => {
+            let names = numbered(&stem).map(name);
+            FileTarget::reserve(&absolute(&directory)?, mode, names).map(named)
+        }
+        Destination::Default(directory, None) => {
+            let start = monotonic();
+            // Another nanosecond, another name.
+            let stems = (0..100_000).map(|step| default_stem(start + Duration::from_nanos(step)));
+            FileTarget::reserve(&absolute(&directory)?, mode, stems.map(name)).map(named)
         }
         Destination::Beside(directory, stem, record_path) => {
             let directory = absolute(&directory)?;
-            let is_alone = |name: &String| {
-                let record = record_path(&directory.join(name));
+            let is_alone = |name: &Name| {
+                let record = record_path(&directory.join(&name.first));
                 std::fs::symlink_metadata(record).is_err()
             };
-            let names = numbered(&stem, extension).filter(is_alone);
-            let (target, name) = FileTarget::reserve(&directory, mode, names)?;
-            Ok((Output::File(target), Some(name)))
+            let names = numbered(&stem).map(name).filter(is_alone);
+            FileTarget::reserve(&directory, mode, names).map(named)
         }
     }
 }
@@ -98,11 +102,18 @@ pub(crate) fn start(
         let take = || take_in_process(output, options.v8, options.compression, *asked_at, reason);
         while_taken(output, take).map(|report| Accepted::Done(Box::new(report)))
     };
+    let wants_image = order.options.content.kind() == Kind::Image;
+    if wants_image {
+        check_image(&order.options)?;
+    }
     if order.options.in_process {
         return now(&order, None);
     }
+    let may_be_in_process = |options: &RequestOptions, output: &Output| {
+        options.fallback_inline && !wants_image && !matches!(output, Output::Pipe(_))
+    };
     if let Some(reason) = fork_unavailable(environment) {
-        if !order.options.fallback_inline || matches!(order.output, Output::Pipe(_)) {
+        if !may_be_in_process(&order.options, &order.output) {
             return Err(SnapshotError::ForkUnavailable(reason));
         }
         check_memory_in_process()?;
@@ -129,14 +140,14 @@ pub(crate) fn start(
         Err((request, error)) => {
             let reason = format!("no thread can be started: {error}");
             let Request { entry, output, options, asked_at, .. } = request;
-            let result = if !options.fallback_inline || matches!(*output, Output::Pipe(_)) {
-                Err(SnapshotError::ForkUnavailable(reason))
-            } else {
+            let result = if may_be_in_process(&options, &output) {
                 // A thread may have been refused for lack of memory.
                 check_memory_in_process().and_then(|()| {
                     let (v8, compression) = (options.v8, options.compression);
                     take_in_process(&output, v8, compression, asked_at, Some(reason))
                 })
+            } else {
+                Err(SnapshotError::ForkUnavailable(reason))
             };
             entry.ended(&result);
             result.map(|report| Accepted::Done(Box::new(report)))

@@ -5,8 +5,8 @@ use crate::error::SnapshotError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 
 /// An output that is open.
@@ -108,8 +108,20 @@ impl Output {
         }
     }
 
-    /// Opens `path`, absolute, for a snapshot. What stands there is left alone until [`Output::publish`].
-    pub(crate) fn open(path: &Path, mode: u32) -> Result<Output, SnapshotError> {
+    /// The file will hold an image, and has an image's name. A device is written as it is, and so is a pipe.
+    pub(crate) fn become_image(&self) {
+        if let Output::File(target) = self {
+            target.is_image.store(true, Relaxed);
+        }
+    }
+
+    /// Opens `path`, absolute, for a snapshot; `image` is what it is called should it become one. What stands there is left
+    /// alone until [`Output::publish`].
+    pub(crate) fn open(
+        path: &Path,
+        image: Option<PathBuf>,
+        mode: u32,
+    ) -> Result<Output, SnapshotError> {
         let open_error = |source| SnapshotError::io("open", path, source);
         match check_existing(path)? {
             Existing::Device => {
@@ -120,11 +132,15 @@ impl Output {
             }
             Existing::NoneOrFile => {
                 path.file_name().ok_or_else(|| open_error(io::ErrorKind::NotFound.into()))?;
+                // It is not to be found unfit when memory is short.
+                image.as_deref().map(check_existing).transpose()?;
                 let unfinished = Unfinished::create(path, mode)
                     .and_then(Unfinished::above_standard)
                     .map_err(open_error)?;
                 Ok(Output::File(FileTarget {
                     names: vec![path.to_owned()],
+                    image_names: image.into_iter().collect(),
+                    is_image: AtomicBool::new(false),
                     taken: AtomicUsize::new(0),
                     unfinished,
                     reserved: false,
@@ -139,10 +155,21 @@ impl Output {
 pub(crate) struct FileTarget {
     /// The name that it will have; a default one has others behind it.
     names: Vec<PathBuf>,
+    /// Those that it has if it becomes an image instead.
+    image_names: Vec<PathBuf>,
+    is_image: AtomicBool,
     taken: AtomicUsize,
     unfinished: Unfinished,
     /// It replaces nothing.
     reserved: bool,
+}
+
+/// A name that nobody chose.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) first: String,
+    /// Should it become an image.
+    pub(super) image: Option<String>,
 }
 
 /// Names that one dump may try at its end, when other processes have taken the ones before.
@@ -154,27 +181,41 @@ static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 impl FileTarget {
     /// Reserves the first of `names` that is free in `directory`, for default names. Two dumps never share one: in this process
     /// it is on a list, and of two processes the later one takes its next name at the end.
-    pub(crate) fn reserve(
+    pub(super) fn reserve(
         directory: &Path,
         mode: u32,
-        mut names: impl Iterator<Item = String>,
+        mut names: impl Iterator<Item = Name>,
     ) -> Result<(FileTarget, String), SnapshotError> {
         let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let Some(name) = names.next() else {
                 return Err(SnapshotError::Internal("there is no free name left".to_owned()));
             };
-            let path = directory.join(&name);
-            if reserved.contains(&path) || fs::symlink_metadata(&path).is_ok() {
+            let path = directory.join(&name.first);
+            let image = name.image.map(|image| directory.join(image));
+            let is_taken =
+                |path: &PathBuf| reserved.contains(path) || fs::symlink_metadata(path).is_ok();
+            if is_taken(&path) || image.as_ref().is_some_and(is_taken) {
                 continue;
             }
             match Unfinished::reserve(&path, mode).and_then(Unfinished::above_standard) {
                 Ok(unfinished) => {
                     reserved.push(path.clone());
-                    let spare = names.map(|name| directory.join(name)).take(SPARE_NAMES);
-                    let names = std::iter::once(path).chain(spare).collect();
-                    let taken = AtomicUsize::new(0);
-                    return Ok((FileTarget { names, taken, unfinished, reserved: true }, name));
+                    reserved.extend(image.clone());
+                    let spare: Vec<Name> = names.take(SPARE_NAMES).collect();
+                    let spare_images = spare.iter().filter_map(|name| name.image.as_ref());
+                    let image_names =
+                        image.into_iter().chain(spare_images.map(|name| directory.join(name)));
+                    let spare = spare.iter().map(|name| directory.join(&name.first));
+                    let target = FileTarget {
+                        names: std::iter::once(path).chain(spare).collect(),
+                        image_names: image_names.collect(),
+                        is_image: AtomicBool::new(false),
+                        taken: AtomicUsize::new(0),
+                        unfinished,
+                        reserved: true,
+                    };
+                    return Ok((target, name.first));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(SnapshotError::io("open", &path, error)),
@@ -182,8 +223,13 @@ impl FileTarget {
         }
     }
 
+    /// In the order in which they are tried.
+    fn names(&self) -> &[PathBuf] {
+        if self.is_image.load(Relaxed) { &self.image_names } else { &self.names }
+    }
+
     fn path(&self) -> &Path {
-        self.names.get(self.taken.load(Relaxed)).map_or(Path::new(""), PathBuf::as_path)
+        self.names().get(self.taken.load(Relaxed)).map_or(Path::new(""), PathBuf::as_path)
     }
 
     fn directory(&self) -> &Path {
@@ -197,7 +243,7 @@ impl FileTarget {
             return self.unfinished.replace(self.path());
         }
         let mut placed = Ok(());
-        for (index, name) in self.names.iter().enumerate() {
+        for (index, name) in self.names().iter().enumerate() {
             placed = self.unfinished.place(name);
             let is_taken =
                 |error: &PublishError| error.source.kind() == io::ErrorKind::AlreadyExists;
@@ -212,7 +258,7 @@ impl FileTarget {
     /// Which of its names the file has.
     fn find_published(&self) -> Option<usize> {
         let open = self.unfinished.file().metadata().ok()?;
-        self.names.iter().position(|name| {
+        self.names().iter().position(|name| {
             fs::symlink_metadata(name).is_ok_and(|found| super::leftovers::same_file(&found, &open))
         })
     }
@@ -222,7 +268,8 @@ impl Drop for FileTarget {
     fn drop(&mut self) {
         if self.reserved {
             let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-            reserved.retain(|path| Some(path) != self.names.first());
+            let (first, image) = (self.names.first(), self.image_names.first());
+            reserved.retain(|path| Some(path) != first && Some(path) != image);
         }
     }
 }
@@ -300,6 +347,11 @@ fn check_existing(path: &Path) -> Result<Existing, SnapshotError> {
     Ok(Existing::NoneOrFile)
 }
 
+/// Whether a character device is there, such as /dev/null.
+pub(super) fn is_device(path: &Path) -> bool {
+    matches!(check_existing(path), Ok(Existing::Device))
+}
+
 #[cfg(unix)]
 fn effective_user() -> u32 {
     crate::process::effective_user()
@@ -321,7 +373,7 @@ mod tests {
         let directory =
             std::env::temp_dir().join(format!("heapdump-target-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
-        drop(Output::open(&directory.join("a"), 0o600).expect("opens"));
+        drop(Output::open(&directory.join("a"), None, 0o600).expect("opens"));
         assert_eq!(fs::read_dir(&directory).expect("readable").count(), 0);
         fs::remove_dir(&directory).expect("empty");
     }
@@ -331,7 +383,8 @@ mod tests {
         let directory =
             std::env::temp_dir().join(format!("heapdump-reserve-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
-        let names = || ["a".to_owned(), "b".to_owned()].into_iter();
+        let plain = |name: &str| Name { first: name.to_owned(), image: None };
+        let names = || ["a", "b"].into_iter().map(plain);
         let (first, first_name) =
             FileTarget::reserve(&directory, 0o600, names()).expect("reserves");
         let (second, second_name) =
@@ -345,6 +398,47 @@ mod tests {
         assert_eq!(fs::read(directory.join("a")).expect("readable"), b"another's");
         drop((first, second));
         assert_eq!(fs::read_dir(&directory).expect("readable").count(), 2);
+        fs::remove_dir_all(&directory).expect("removable");
+    }
+
+    #[test]
+    fn a_file_that_becomes_an_image_has_an_image_s_name() {
+        let directory = std::env::temp_dir().join(format!("heapdump-image-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory");
+        let at = |name: &str| directory.join(name);
+        let name = |stem: &str| Name {
+            first: format!("{stem}.heapsnapshot"),
+            image: Some(format!("{stem}.heapimage")),
+        };
+        let names = || ["a", "b", "c"].into_iter().map(name);
+        fs::write(at("a.heapimage"), "another's").expect("a file");
+        let (first, first_name) =
+            FileTarget::reserve(&directory, 0o600, names()).expect("reserves");
+        assert_eq!(first_name, "b.heapsnapshot", "both names of a are to be free");
+        let (second, second_name) =
+            FileTarget::reserve(&directory, 0o600, names()).expect("reserves");
+        assert_eq!(second_name, "c.heapsnapshot");
+        let output = Output::File(first);
+        output.become_image();
+        assert_eq!(output.path(), Some(&*at("b.heapimage")));
+        // Another process was faster: it takes the next one, and replaces nothing.
+        fs::write(at("b.heapimage"), "another's").expect("a file");
+        output.publish().expect("takes its next name");
+        assert_eq!(output.path(), Some(&*at("c.heapimage")));
+        drop((output, second));
+
+        let image = Some(at("d.heapimage"));
+        let given = Output::open(&at("d.heapsnapshot"), image, 0o600).expect("opens");
+        fs::write(at("d.heapsnapshot"), "older").expect("a file");
+        given.become_image();
+        given.publish().expect("has its name");
+        assert!(given.is_published() && at("d.heapimage").exists());
+        assert_eq!(fs::read(at("d.heapsnapshot")).expect("readable"), b"older");
+        drop(given);
+        // An image that could not be put there later is told now.
+        fs::create_dir(at("e.heapimage")).expect("a directory");
+        let image = Some(at("e.heapimage"));
+        assert!(Output::open(&at("e.heapsnapshot"), image, 0o600).is_err());
         fs::remove_dir_all(&directory).expect("removable");
     }
 }

@@ -2,7 +2,7 @@
 //! pattern by which they are ours. Only what the JSON's own name says is removed with it, whatever stands in it.
 
 use super::{Record, millis};
-use crate::filename::{EXTENSION, NamePattern};
+use crate::filename::{EXTENSION, IMAGE_EXTENSION, NamePattern, image_name};
 use crate::monitor::rules::Reason;
 use serde::Deserialize;
 use std::fs;
@@ -55,14 +55,8 @@ fn record(directory: &Path, stem: &str, pattern: &NamePattern) -> Option<Record>
         bytes: metadata.len(),
         modified: modified.map_or(0, millis),
     };
-    // Of a dump that failed there is none: a file of that name is of somebody who came later.
-    let ends: &[&str] = match said.complete {
-        Some(false) => &[],
-        Some(true) => &[""],
-        None => &["", ".gz", ".zst"],
-    };
-    for end in ends.iter().filter(|_| is_name_for(&said.snapshot, stem)) {
-        let snapshot = directory.join(format!("{}{end}", said.snapshot));
+    for name in names_of(&said).filter(|_| is_name_for(&said.snapshot, stem)) {
+        let snapshot = directory.join(name);
         let Ok(metadata) = fs::symlink_metadata(&snapshot) else { continue };
         if metadata.is_file() && is_own(&metadata) {
             record.has_snapshot = true;
@@ -73,10 +67,31 @@ fn record(directory: &Path, stem: &str, pattern: &NamePattern) -> Option<Record>
     Some(record)
 }
 
+/// The names that its file may have. Of a dump that failed there is none: a file of that name is of somebody who came later.
+fn names_of(Said { snapshot, complete, .. }: &Said) -> impl Iterator<Item = String> {
+    let image = image_name(Path::new(snapshot)).to_string_lossy().into_owned();
+    let names = match complete {
+        Some(false) => Vec::new(),
+        Some(true) => vec![snapshot.clone()],
+        // Neither how it is compressed nor whether an image took its place.
+        None => {
+            let mut names: Vec<_> =
+                ["", ".gz", ".zst"].map(|end| format!("{snapshot}{end}")).into();
+            if image != *snapshot {
+                names.extend(["", ".zst"].map(|end| format!("{image}{end}")));
+            }
+            names
+        }
+    };
+    names.into_iter()
+}
+
 /// Whether a snapshot may have the sidecar `stem.json`: its own name, or with the number that it got when another took that.
 fn is_name_for(snapshot: &str, stem: &str) -> bool {
     let plain = [".gz", ".zst"].iter().find_map(|end| snapshot.strip_suffix(end));
-    let Some(name) = plain.unwrap_or(snapshot).strip_suffix(EXTENSION) else { return false };
+    let plain = plain.unwrap_or(snapshot);
+    let name = plain.strip_suffix(EXTENSION).or(plain.strip_suffix(IMAGE_EXTENSION));
+    let Some(name) = name else { return false };
     let number = |rest: &str| {
         let digits = rest.strip_prefix('-').unwrap_or_default();
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())

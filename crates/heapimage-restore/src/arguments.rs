@@ -1,0 +1,131 @@
+//! The program's arguments. Descriptor 0 is the image, 1 the output, 2 where one line says why there is none.
+
+use crate::stop::Stop;
+use core::ffi::CStr;
+
+/// How a file of the image is found here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// `--map OLD=NEW`: that path, or what is below that directory, is there.
+    Map {
+        /// In the image.
+        old: &'a [u8],
+        /// Here.
+        new: &'a [u8],
+    },
+    /// `--file PATH`: whatever file of the image has the same build-id.
+    File(&'a [u8]),
+}
+
+/// Most of them.
+const MOST_PLACES: usize = 64;
+
+/// What the program was told.
+#[derive(Debug, Clone, Copy)]
+pub struct Arguments<'a> {
+    /// Nothing is restored: what the image is and needs goes to the output.
+    pub check: bool,
+    /// It is tried although the CPU lacks what the image's had.
+    pub ignore_cpu: bool,
+    /// As if the kernel refused to (PR_SET_MM_MAP), for tests.
+    pub no_memory_marks: bool,
+    places: [Option<Place<'a>>; MOST_PLACES],
+}
+
+impl<'a> Arguments<'a> {
+    /// Reads them, the program's name not among them.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Usage`].
+    pub fn read(mut words: impl Iterator<Item = &'a [u8]>) -> Result<Arguments<'a>, Stop> {
+        let mut read = Arguments {
+            check: false,
+            ignore_cpu: false,
+            no_memory_marks: false,
+            places: [None; MOST_PLACES],
+        };
+        while let Some(word) = words.next() {
+            match word {
+                b"--check" => read.check = true,
+                b"--ignore-cpu" => read.ignore_cpu = true,
+                b"--no-memory-marks" => read.no_memory_marks = true,
+                b"--map" => {
+                    let value = words.next().unwrap_or_default();
+                    let cut = value.iter().position(|&byte| byte == b'=');
+                    let Some((old, new)) = cut.and_then(|cut| value.split_at_checked(cut)) else {
+                        return Err(Stop::Usage("--map wants OLD=NEW"));
+                    };
+                    read.add(Place::Map { old, new: new.get(1..).unwrap_or_default() })?;
+                }
+                b"--file" => match words.next() {
+                    Some(path) => read.add(Place::File(path))?,
+                    None => return Err(Stop::Usage("--file wants a path")),
+                },
+                _ => return Err(Stop::Usage("an argument is unknown")),
+            }
+        }
+        Ok(read)
+    }
+
+    fn add(&mut self, place: Place<'a>) -> Result<(), Stop> {
+        let free = self.places.iter_mut().find(|place| place.is_none());
+        *free.ok_or(Stop::Usage("too many files are named"))? = Some(place);
+        Ok(())
+    }
+
+    /// The places in their order.
+    pub fn places(&self) -> impl Iterator<Item = Place<'a>> + '_ {
+        self.places.iter().flatten().copied()
+    }
+
+    /// Where the file of that path is here, written to `room`. `None` where it does not fit.
+    #[must_use]
+    pub fn path_here<'r>(&self, path: &[u8], room: &'r mut [u8]) -> Option<&'r CStr> {
+        let (begin, rest) =
+            self.places().find_map(|place| mapped(&place, path)).unwrap_or((b"", path));
+        let length = begin.len().checked_add(rest.len())?;
+        let room = room.get_mut(..length.checked_add(1)?)?;
+        room[..begin.len()].copy_from_slice(begin);
+        room[begin.len()..length].copy_from_slice(rest);
+        room[length] = 0;
+        CStr::from_bytes_with_nul(room).ok()
+    }
+}
+
+/// The two parts of a path under a `--map`.
+fn mapped<'a, 'p: 'a>(place: &Place<'a>, path: &'p [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let Place::Map { old, new } = *place else { return None };
+    let rest = path.strip_prefix(old)?;
+    (rest.is_empty() || rest[0] == b'/' || old.ends_with(b"/")).then_some((new, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here(words: &[&str], path: &str) -> std::string::String {
+        let arguments = Arguments::read(words.iter().map(|word| word.as_bytes())).expect("them");
+        let mut room = [0; 64];
+        let found = arguments.path_here(path.as_bytes(), &mut room).expect("room");
+        found.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn a_path_or_all_below_a_directory_can_be_elsewhere() {
+        assert_eq!(here(&[], "/usr/bin/node"), "/usr/bin/node");
+        assert_eq!(here(&["--map", "/usr/bin/node=/n"], "/usr/bin/node"), "/n");
+        assert_eq!(here(&["--map", "/usr=/mnt/usr"], "/usr/bin/node"), "/mnt/usr/bin/node");
+        assert_eq!(here(&["--map", "/=/mnt/"], "/usr/bin/node"), "/mnt/usr/bin/node");
+        assert_eq!(here(&["--map", "/us=/mnt"], "/usr/bin/node"), "/usr/bin/node");
+        assert_eq!(here(&["--map", "/a=/b", "--map", "/usr=/c"], "/usr/node"), "/c/node");
+    }
+
+    #[test]
+    fn what_is_no_argument_is_refused() {
+        for words in [&["--map", "/a"][..], &["--map"], &["--file"], &["-v"]] {
+            let read = Arguments::read(words.iter().map(|word| word.as_bytes()));
+            assert!(matches!(read, Err(Stop::Usage(_))), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Linux: the system calls of the restorer, and what it does with them. Without a C library.
+#![allow(unsafe_code)]
+
+pub mod files;
+pub mod filter;
+pub mod limits;
+pub mod marks;
+pub mod memory;
+pub mod privileges;
+pub mod say;
+
+use crate::arch::{number, system_call};
+use crate::input::Input;
+use core::ffi::CStr;
+
+/// The result of a system call, or the number of its error.
+pub type Outcome = Result<usize, i32>;
+
+/// The errors that are told apart (errno(3)).
+#[expect(missing_docs, reason = "the kernel's own names")]
+pub mod errno {
+    pub const EPERM: i32 = 1;
+    pub const EINTR: i32 = 4;
+    pub const EAGAIN: i32 = 11;
+    pub const EEXIST: i32 = 17;
+}
+
+const O_RDONLY: usize = 0;
+const O_WRONLY: usize = 1;
+const O_CLOEXEC: usize = 0o2_000_000;
+
+/// Makes a system call.
+///
+/// # Safety
+///
+/// What the call does to memory must be right.
+pub unsafe fn call(number: u32, arguments: [usize; 6]) -> Outcome {
+    // SAFETY: as the caller says.
+    let result = unsafe { system_call(number, arguments) };
+    usize::try_from(result).map_err(|_| i32::try_from(-result).unwrap_or(i32::MAX))
+}
+
+/// An open file. It stays open: the program ends soon, one way or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Descriptor(pub u32);
+
+/// The image.
+pub const IMAGE: Descriptor = Descriptor(0);
+/// Where the snapshot goes.
+pub const OUTPUT: Descriptor = Descriptor(1);
+/// Where it is said why there is none.
+pub const MESSAGES: Descriptor = Descriptor(2);
+
+impl Descriptor {
+    /// Opens a file to read.
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn open(path: &CStr) -> Result<Descriptor, i32> {
+        open(path, O_RDONLY)
+    }
+
+    /// Opens a file to write.
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn open_to_write(path: &CStr) -> Result<Descriptor, i32> {
+        open(path, O_WRONLY)
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn write(self, mut bytes: &[u8]) -> Result<(), i32> {
+        while !bytes.is_empty() {
+            let [at, length] = [bytes.as_ptr() as usize, bytes.len()];
+            // SAFETY: memory that is only read.
+            match unsafe { call(number::WRITE, [self.0 as usize, at, length, 0, 0, 0]) } {
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(errno::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts it at another number, where it is open in programs that are started, too.
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn duplicate_to(self, other: u32) -> Result<(), i32> {
+        if self.0 == other {
+            return Ok(());
+        }
+        // SAFETY: no memory is touched.
+        unsafe { call(number::DUP3, [self.0 as usize, other as usize, 0, 0, 0, 0]) }.map(|_| ())
+    }
+
+    /// Closes it.
+    pub fn close(self) {
+        // SAFETY: no memory is touched.
+        let _ = unsafe { call(number::CLOSE, [self.0 as usize, 0, 0, 0, 0, 0]) };
+    }
+
+    /// Its size and the time of its last change, in seconds since 1970 (`struct stat` of x86-64: bytes 48 and 88).
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn size_and_time(self) -> Result<(u64, u64), i32> {
+        let mut stat = [0_u64; 18];
+        // SAFETY: 144 bytes, as the kernel writes.
+        unsafe { call(number::FSTAT, [self.0 as usize, stat.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
+        Ok((stat[6], stat[11]))
+    }
+}
+
+fn open(path: &CStr, how: usize) -> Result<Descriptor, i32> {
+    // SAFETY: a text with a zero at its end, which is only read.
+    let opened =
+        unsafe { call(number::OPEN, [path.as_ptr() as usize, how | O_CLOEXEC, 0, 0, 0, 0]) };
+    opened.map(|opened| Descriptor(u32::try_from(opened).unwrap_or(u32::MAX)))
+}
+
+impl Input for Descriptor {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, i32> {
+        let [at, length] = [bytes.as_mut_ptr() as usize, bytes.len()];
+        loop {
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            // SAFETY: the kernel writes into this slice and nowhere else.
+            let read =
+                unsafe { call(number::PREAD64, [self.0 as usize, at, length, offset, 0, 0]) };
+            if read != Err(errno::EINTR) {
+                return read;
+            }
+        }
+    }
+}
+
+/// Ends the process.
+pub fn exit(status: i32) -> ! {
+    loop {
+        let status = usize::try_from(status).unwrap_or(1);
+        // SAFETY: it does not return.
+        let _ = unsafe { call(number::EXIT_GROUP, [status, 0, 0, 0, 0, 0]) };
+    }
+}

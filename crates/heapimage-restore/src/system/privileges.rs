@@ -1,0 +1,49 @@
+//! A stranger's program is not run with anybody's rights.
+
+use super::call;
+use crate::arch::number;
+use crate::stop::Stop;
+
+/// The user and group of nobody's (`/proc/sys/kernel/overflowuid`).
+const NOBODY: usize = 65534;
+const PR_SET_PDEATHSIG: usize = 1;
+const PR_SET_NO_NEW_PRIVS: usize = 38;
+const SIGKILL: usize = 9;
+
+/// root becomes nobody; where there is no nobody (a user namespace of one user) it loses its capabilities. And the process
+/// ends with the one that started it.
+///
+/// # Errors
+///
+/// [`Stop::Refused`] where root can become nobody's by no way.
+pub fn drop_privileges() -> Result<(), Stop> {
+    // SAFETY: none of these touches memory.
+    unsafe {
+        if call(number::GETUID, [0; 6]) == Ok(0) {
+            let _ = call(number::SETGROUPS, [0; 6]);
+            let group = call(number::SETRESGID, [NOBODY, NOBODY, NOBODY, 0, 0, 0]);
+            let user = call(number::SETRESUID, [NOBODY, NOBODY, NOBODY, 0, 0, 0]);
+            if group.and(user).is_err() {
+                drop_capabilities()?;
+            }
+        }
+        let _ = call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]);
+        match call(number::PRCTL, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0]) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Stop::Refused { what: "privileges cannot be given up", error }),
+        }
+    }
+}
+
+/// capset(2): none effective, permitted or inheritable.
+fn drop_capabilities() -> Result<(), Stop> {
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = [VERSION_3, 0];
+    let none = [0_u32; 6];
+    let [header, none] = [header.as_ptr() as usize, none.as_ptr() as usize];
+    // SAFETY: the two structures of capset(2), which are only read.
+    match unsafe { call(number::CAPSET, [header, none, 0, 0, 0, 0]) } {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Stop::Refused { what: "root cannot become nobody", error }),
+    }
+}

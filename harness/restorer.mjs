@@ -1,0 +1,11 @@
+// The program that makes a process of a heap image again (crates/heapimage-restore), which goes with the addon.
+
+/** Whether there is one for a platform; named as in npm/, by default this one. */
+export const restorerIsBuilt = (name = `${process.platform}-${process.arch}`) => name.startsWith('linux-x64');
+
+/** What cargo builds it with: no library of the system's, at a fixed address. */
+export const restorerArguments = (...more) => [
+  ...'rustc -p heapimage-restore --bin heapimage-restore --features program --profile restorer'.split(' '),
+  ...more,
+  ...'-- -C relocation-model=static'.split(' '),
+];

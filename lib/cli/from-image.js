@@ -1,0 +1,101 @@
+'use strict';
+
+// node-snapshot --image: the process that an image is of comes back, in a sandbox, and V8 in it writes the snapshot.
+
+const path = require('node:path');
+
+const { EXIT, Problem, printable, size } = require('./command.js');
+const { Restorer } = require('./restorer.js');
+const { withImage } = require('./unpacked.js');
+const words = require('./image-words.js');
+
+/** The kernel may keep something of its own where the image needs memory; it lies elsewhere each time. */
+const MOST_TRIES = 10;
+
+/** Why there is no snapshot of an image. */
+class ImageProblem extends Problem {
+  constructor(code, text) {
+    super(`${text} [${code}]`);
+    this.code = code;
+  }
+}
+
+/**
+ * Has `output` filled.
+ * @param {string} file the image
+ * @param {{node?: string, map?: string[], 'ignore-cpu'?: boolean}} options
+ * @param {import('./output.js').Output} output
+ */
+function fromImage(file, options, output, progress, signal) {
+  const args = argumentsOf(options);
+  progress.show(`reading ${file}`);
+  return withImage(file, [path.dirname(output.path)], async (descriptor) => {
+    const restorer = await start(descriptor, args);
+    const abort = () => restorer.kill();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const onBytes = (bytes) => progress.show(`V8 of the image writes: ${size(bytes)}`);
+      return await output.receive(written(restorer, file), onBytes, signal);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      restorer.kill();
+    }
+  });
+}
+
+/** A restorer whose image runs, or that has said why not. */
+async function start(descriptor, args) {
+  for (let tries = 1; ; tries++) {
+    const restorer = new Restorer(descriptor, args);
+    if ((await restorer.begins()) || restorer.stop?.[0] !== 'collision' || tries === MOST_TRIES) return restorer;
+    restorer.output.resume();
+  }
+}
+
+/** All that the restored process writes; throws where that is not a whole snapshot. */
+async function* written(restorer, file) {
+  const end = restorer.ended();
+  yield* restorer.output;
+  const { status, signal } = await end;
+  if (status !== 0) throw failure(restorer, { status, signal }, file);
+}
+
+function failure(restorer, end, file) {
+  const [code, text] = words.ending(restorer, end);
+  return new ImageProblem(code, `${file}: ${text}`);
+}
+
+/** Prints what an image is and needs; the exit code says whether this machine will do. */
+async function check(file, options) {
+  return withImage(file, [path.dirname(path.resolve(file))], async (descriptor) => {
+    const restorer = new Restorer(descriptor, ['--check', ...argumentsOf(options)]);
+    restorer.output.resume();
+    const end = await restorer.ended();
+    if (restorer.stop || end.status === null) throw failure(restorer, end, file);
+    for (const line of words.description(file, restorer.image)) console.log(line);
+    if (restorer.lacks.length === 0) {
+      console.log('This machine will do.');
+      return EXIT.fine;
+    }
+    console.log('This machine will not do:');
+    for (const [word, text] of restorer.lacks) console.log(`  ${words.lacking(word, text, restorer.image)}`);
+    return EXIT.findings;
+  });
+}
+
+function argumentsOf({ node, map = [], 'ignore-cpu': ignoreCpu }) {
+  const maps = map.map((each) => {
+    const [, old, now] = /^([^=]+)=(.+)$/.exec(each) ?? [];
+    if (old === undefined) throw new Problem(`--map must be OLD=NEW, not ${printable(each)}`);
+    return `${old}=${path.resolve(now)}`;
+  });
+  // This one may be the image's, too.
+  const nodes = node === undefined ? [process.execPath] : [path.resolve(node), process.execPath];
+  return [
+    ...maps.flatMap((each) => ['--map', each]),
+    ...nodes.flatMap((each) => ['--file', each]),
+    ...(ignoreCpu ? ['--ignore-cpu'] : []),
+  ];
+}
+
+module.exports = { ImageProblem, check, fromImage };

@@ -1,0 +1,176 @@
+'use strict';
+
+// The program that makes a process of an image (crates/heapimage-restore): found, started, listened to and ended.
+
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const { Problem } = require('./command.js');
+
+/** How often a restored process is looked at, and how long it may sleep without having used a processor, in ms. */
+const INTERVAL = 250;
+const HUNG_AFTER = 3000;
+
+/** What it says on standard error is kept up to so many characters. */
+const MOST_TEXT = 1 << 20;
+
+/** Where this package, or the one for this platform, has it. */
+function findProgram() {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new Problem(`heap images are restored on linux-x64; this is ${process.platform}-${process.arch}: copy the image to such a machine`);
+  }
+  for (const [local, installed] of [
+    ['heapimage-restore.linux-x64-gnu', 'heapdump-rs-linux-x64-gnu/heapimage-restore'],
+    ['heapimage-restore.linux-x64-musl', 'heapdump-rs-linux-x64-musl/heapimage-restore'],
+  ]) {
+    const built = path.join(__dirname, '../..', local);
+    if (fs.existsSync(built)) return built;
+    try {
+      return require.resolve(installed);
+    } catch {
+      // The package for the other C library, or none.
+    }
+  }
+  throw new Problem('the program that restores heap images is not installed: install heapdump-rs again, without --omit=optional');
+}
+
+/** One run of it, of the image that is open as `descriptor`. */
+class Restorer {
+  /** What the image is, by name; files it needs are in `files`. */
+  image = { files: [] };
+  /** What this machine lacks: `[word, text]`. */
+  lacks = [];
+  /** Why there is no restored process: `[word, text]`. */
+  stop;
+  /** What the restored process said. */
+  said = '';
+  hung = false;
+  #process;
+  #end;
+  #begun = resolvers();
+  #hasBegun = false;
+  #line = '';
+  #copy;
+
+  constructor(descriptor, args) {
+    this.#process = spawn(this.#executable(findProgram()), args, { stdio: [descriptor, 'pipe', 'pipe'], cwd: '/', env: {} });
+    const end = () => this.kill();
+    process.once('exit', end);
+    this.#process.stderr.setEncoding('utf8').on('data', (text) => this.#hear(text)).once('end', () => this.#begun.resolve(false));
+    this.#end = new Promise((resolve, reject) => {
+      this.#process.once('error', (error) => reject(new Problem(`the restorer cannot be started: ${error.message}`)));
+      this.#process.once('close', (status, signal) => resolve({ status, signal }));
+    }).finally(() => {
+      process.removeListener('exit', end);
+      this.#discardCopy();
+    });
+    this.#end.catch(() => {});
+  }
+
+  /** What it writes: the snapshot. */
+  get output() {
+    return this.#process.stdout;
+  }
+
+  /** Waits until the image's own code runs: whether it does. */
+  begins() {
+    return this.#begun.promise;
+  }
+
+  kill() {
+    this.#process.kill('SIGKILL');
+    this.#discardCopy();
+  }
+
+  /** `{status, signal}` at its end; one that waits for nobody is ended. */
+  async ended() {
+    const watch = setInterval(this.#watcher(), INTERVAL);
+    try {
+      return await this.#end;
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  /** Package managers keep modes; where one did not, or files are in an archive, a copy can be executed. */
+  #executable(program) {
+    try {
+      fs.accessSync(program, fs.constants.X_OK);
+      return program;
+    } catch {
+      const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
+      this.#copy = directory;
+      const copy = path.join(directory, 'heapimage-restore');
+      fs.writeFileSync(copy, fs.readFileSync(program), { mode: 0o700 });
+      return copy;
+    }
+  }
+
+  #discardCopy() {
+    if (this.#copy) fs.rmSync(this.#copy, { recursive: true, force: true });
+    this.#copy = undefined;
+  }
+
+  #hear(text) {
+    this.#line += text;
+    while (!this.#hasBegun) {
+      const end = this.#line.indexOf('\n');
+      if (end < 0) return;
+      this.#tell(this.#line.slice(0, end));
+      this.#line = this.#line.slice(end + 1);
+    }
+    this.said = (this.said + this.#line).slice(0, MOST_TEXT);
+    this.#line = '';
+  }
+
+  #tell(line) {
+    if (line === 'begins') {
+      this.#hasBegun = true;
+      this.#begun.resolve(true);
+    }
+    const [, kind, word, text] = /^(is|lacks|stop) ([\w-]+): (.*)$/.exec(line) ?? [];
+    if (kind === 'lacks') this.lacks.push([word, text]);
+    if (kind === 'stop') this.stop = [word, text];
+    if (kind === 'is' && word === 'file') this.image.files.push(text);
+    else if (kind === 'is') this.image[word] = text;
+  }
+
+  /** A process asleep without CPU, of which all output has been read, waits for a thread that does not exist. */
+  #watcher() {
+    let last = '';
+    let since = Date.now();
+    return () => {
+      const seen = this.#vitals();
+      const waitsForUs = this.output.readableLength > 0;
+      if (seen === undefined || waitsForUs || seen !== last || !seen.startsWith('S')) {
+        last = seen;
+        since = Date.now();
+      } else if (Date.now() - since > HUNG_AFTER) {
+        this.hung = true;
+        this.kill();
+      }
+    };
+  }
+
+  /** State and processor time (proc(5), stat). */
+  #vitals() {
+    try {
+      const text = fs.readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      return [fields[0], fields[11], fields[12], this.output.bytesRead].join(' ');
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Promise.withResolvers, which Node.js 20 does not have. */
+function resolvers() {
+  let resolve;
+  const promise = new Promise((given) => (resolve = given));
+  return { promise, resolve };
+}
+
+module.exports = { Restorer };

@@ -1,0 +1,32 @@
+'use strict';
+
+// What files are called by what they hold: `.heapsnapshot` or `.heapimage`, and how it is compressed.
+
+const path = require('node:path');
+
+const EXTENSION = '.heapsnapshot';
+const IMAGE_EXTENSION = '.heapimage';
+const COMPRESSIONS = { gzip: '.gz', zstd: '.zst' };
+const IMAGE_NAME = /\.heapimage(?:\.zst)?$/;
+
+/** What a file that holds `kind` is called at its end. An image knows zstd alone (src/snapshot/content.rs). */
+function endingOf(kind, compress) {
+  return kind === 'image' ? IMAGE_EXTENSION + (compress ? '.zst' : '') : EXTENSION + (COMPRESSIONS[compress] ?? '');
+}
+
+/** What an image is called where a snapshot would be `name`: never a snapshot (`image_name` of src/filename.rs). */
+function imageName(name) {
+  if (name.endsWith(IMAGE_EXTENSION)) return name;
+  const isSnapshot = name.endsWith(EXTENSION) && path.basename(name) !== EXTENSION;
+  return (isSnapshot ? name.slice(0, -EXTENSION.length) : name) + IMAGE_EXTENSION;
+}
+
+/** What the file that a caller calls `name` may be called in the end. */
+function finalNames(name, { content, compress }) {
+  const names = [];
+  if (content !== 'image') names.push(name + (COMPRESSIONS[compress] ?? ''));
+  if (content !== undefined) names.push(imageName(name) + (compress ? '.zst' : ''));
+  return names;
+}
+
+module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, endingOf, finalNames, imageName };
