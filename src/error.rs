@@ -1,6 +1,7 @@
 //! Everything that can go wrong with a snapshot, each with a code that does not change.
 
 use crate::snapshot::IMAGE_UNSUPPORTED;
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub(crate) enum SnapshotError {
     )]
     ForkUnavailable(String),
     #[error("no heap image can be written: {0}. A snapshot can be taken here: output: 'snapshot'")]
-    ImageUnsupported(&'static str),
+    ImageUnsupported(Cow<'static, str>),
     #[error("the JavaScript thread did not answer for {} s, so it could not be forked", .0.as_secs())]
     NotResponding(Duration),
     #[error(

@@ -55,6 +55,8 @@ impl Heap {
         let of_node = node_options::diagnostic_directory(&node_options, &arguments);
         let options = options::parse(&options).or_directory(of_node);
         facts::loaded(&environment, &options);
+        #[cfg(target_os = "linux")]
+        snapshot::remember_node(|| js::node_version(env));
         if options.plain {
             snapshot::keep_children_plain();
         }
@@ -363,18 +365,18 @@ pub fn open_snapshot(path: String, salvage: bool) -> AsyncTask<Open> {
     AsyncTask::new(Open { path: path.into(), salvage })
 }
 
-/// Makes a heap image of a core file, for the restorer. `map`: files or directories of its machine, and where they are here.
-/// `room`, where a compressed core is unpacked, and `image` are descriptors of empty files.
+/// Makes a heap image of the core file `name`, for the restorer. `core` and `image` are descriptors. `map`: files or directories of
+/// its machine, and where they are here; `program`: where Node.js is.
 #[cfg(target_os = "linux")]
 #[napi(catch_unwind)]
 pub fn image_of_core(
-    core: String,
+    name: String,
+    core: i32,
     program: Option<String>,
     map: Vec<(String, String)>,
-    room: i32,
     image: i32,
 ) -> AsyncTask<js::CoreImage> {
-    AsyncTask::new(js::CoreImage::new(core, program, map, room, image))
+    AsyncTask::new(js::CoreImage::new(name, core, program, map, image))
 }
 
 /// Runs a command of `npx heapdump-rs` on the process's own output; returns its exit code.

@@ -222,6 +222,7 @@ fn request(
         fallback_inline: settings.fallback_inline,
         stable_ids: false,
         timeout: None,
+        twin: None,
     };
     let mode = 0o600;
     let stem = settings.name.as_ref().map(|name| name.expand("signal", environment.thread));

@@ -2,7 +2,6 @@
 //! knows.
 
 mod paths;
-mod unpack;
 
 use crate::process::MappedFile;
 use heapimage_core::{Core, CoreFault, Image, Opened, Options};
@@ -33,35 +32,24 @@ pub(crate) struct Made {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Makes the image of `core` and writes it to `image`. A compressed core is unpacked into `room`, an empty file.
+/// Makes the image of the core file `core`, which is named so and not compressed, and writes it to `image`.
 ///
 /// # Errors
 ///
 /// [`CoreError`].
 pub(crate) fn make_image(
-    core: &Path,
+    name: &Path,
+    core: &File,
     paths: &Paths,
-    room: &File,
     image: &File,
 ) -> Result<Made, CoreError> {
-    let failed = |source| CoreError::Open { path: core.to_owned(), source };
-    let file = File::open(core).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(failed(io::Error::other("it is no file")));
+    let failed = |source| CoreError::Open { path: name.to_owned(), source };
+    let metadata = core.metadata().map_err(failed)?;
+    let bytes = MappedFile::open(core).map_err(failed)?;
+    if let Some((by, how)) = packed(&bytes) {
+        return Err(CoreError::Packed { path: name.to_owned(), by, how });
     }
-    let packing = unpack::packing(&file).map_err(failed)?;
-    let bytes = match packing {
-        unpack::Packing::None => MappedFile::open(&file).map_err(failed)?,
-        unpack::Packing::Zstd => {
-            unpack::zstd(&file, room).map_err(failed)?;
-            MappedFile::open(room).map_err(failed)?
-        }
-        unpack::Packing::Other { by, how } => {
-            return Err(CoreError::Packed { path: core.to_owned(), by, how });
-        }
-    };
-    let fault = |fault| CoreError::Core { path: core.to_owned(), fault };
+    let fault = |fault| CoreError::Core { path: name.to_owned(), fault };
     let parsed = Core::parse(&bytes).map_err(fault)?;
     let files = open_files(&parsed, paths);
     let opened: Vec<_> = files.iter().map(Found::opened).collect();
@@ -74,6 +62,16 @@ pub(crate) fn make_image(
     let remarks = std::mem::take(&mut made.remarks);
     made.write(BufWriter::with_capacity(1 << 20, image)).map_err(CoreError::Write)?;
     Ok(Made { remarks })
+}
+
+/// What a core was compressed with, and what unpacks it: systemd-coredump used these before zstd.
+fn packed(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    match bytes {
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some(("lz4", "lz4 -d")),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some(("xz", "xz -dk")),
+        [0x1f, 0x8b, ..] => Some(("gzip", "gunzip -k")),
+        _ => None,
+    }
 }
 
 /// The restorer is given the output as this descriptor.

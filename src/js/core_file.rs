@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 /// Makes it.
 pub struct CoreImage {
-    core: PathBuf,
+    name: PathBuf,
     paths: Paths,
     /// Descriptors of JavaScript's.
-    room: i32,
+    core: i32,
     image: i32,
 }
 
@@ -26,15 +26,15 @@ pub struct CoreResult {
 
 impl CoreImage {
     pub(crate) fn new(
-        core: String,
+        name: String,
+        core: i32,
         program: Option<String>,
         map: Vec<(String, String)>,
-        room: i32,
         image: i32,
     ) -> CoreImage {
         let map = map.into_iter().map(|(there, here)| (there.into(), here.into())).collect();
         let paths = Paths { program: program.map(Into::into), map };
-        CoreImage { core: core.into(), paths, room, image }
+        CoreImage { name: name.into(), paths, core, image }
     }
 }
 
@@ -43,12 +43,10 @@ impl Task for CoreImage {
     type JsValue = CoreResult;
 
     fn compute(&mut self) -> napi::Result<CoreResult> {
-        let made = open(self.room)
-            .and_then(|room| Ok((room, open(self.image)?)))
-            .map_err(core_file::CoreError::Write)
-            .and_then(|(room, image)| {
-                core_file::make_image(&self.core, &self.paths, &room, &image)
-            });
+        let opened = open(self.core, false).and_then(|core| Ok((core, open(self.image, true)?)));
+        let made = opened.map_err(core_file::CoreError::Write).and_then(|(core, image)| {
+            core_file::make_image(&self.name, &core, &self.paths, &image)
+        });
         Ok(match made {
             Ok(made) => CoreResult { refused: None, remarks: made.remarks },
             Err(error) => CoreResult { refused: Some(error.to_string()), remarks: Vec::new() },
@@ -60,7 +58,7 @@ impl Task for CoreImage {
     }
 }
 
-/// A descriptor of JavaScript's, opened anew: the file has no name any more.
-fn open(descriptor: i32) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(format!("/proc/self/fd/{descriptor}"))
+/// A descriptor of JavaScript's, opened anew: the file may have no name any more.
+fn open(descriptor: i32, write: bool) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(write).open(format!("/proc/self/fd/{descriptor}"))
 }

@@ -43,6 +43,16 @@ pub(crate) fn connect(env: &napi::Env, environment: &Arc<Environment>) -> napi::
     Ok(())
 }
 
+/// `process.version` without the `v`; nothing where Node-API does not say.
+#[cfg(target_os = "linux")]
+pub(crate) fn node_version(env: &napi::Env) -> String {
+    let version = env.get_node_version();
+    version.map_or_else(
+        |_| String::new(),
+        |version| format!("{}.{}.{}", version.major, version.minor, version.patch),
+    )
+}
+
 pub(super) type EventFunction<const WEAK: bool> =
     ThreadsafeFunction<Event, (), FnArgs<(Event,)>, napi::Status, false, WEAK, 0>;
 

@@ -19,6 +19,8 @@ pub(crate) use calls::{
 #[cfg(target_os = "linux")]
 pub(crate) use core_file::CoreImage;
 pub(crate) use last::status;
+#[cfg(target_os = "linux")]
+pub(crate) use listener::node_version;
 pub(crate) use listener::{Cancellations, EventListener, connect};
 pub(crate) use monitor::{
     JsFigures, JsMonitor, JsMonitorEvent, arm_at_limit, figures, start_monitor,

@@ -20,6 +20,8 @@ pub struct JsOptions {
     pub content: Option<String>,
     /// Every mapped file is copied into an image.
     pub embed_all: Option<bool>,
+    /// For tests: the child writes an image into this file first, and then its snapshot.
+    pub twin: Option<Buffer>,
     /// `gzip` or `zstd`.
     pub compress: Option<String>,
     pub expose_internals: bool,
@@ -204,6 +206,7 @@ impl JsOptions {
             fallback_inline: self.fallback_inline,
             stable_ids: self.stable_ids,
             timeout: self.timeout.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok()),
+            twin: self.twin.as_deref().map(path_of),
         }
     }
 }

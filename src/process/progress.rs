@@ -62,6 +62,8 @@ pub(crate) enum Failure {
     Link = 8,
     /// The compressing thread could not be started.
     Thread = 7,
+    /// The child could not read its own memory.
+    Image = 9,
     /// The child's own code failed.
     Internal = 6,
 }
@@ -110,6 +112,7 @@ impl Progress {
             5 => Failure::Rename,
             7 => Failure::Thread,
             8 => Failure::Link,
+            9 => Failure::Image,
             _ => Failure::Internal,
         };
         Some((failure, self.errno.load(Relaxed)))

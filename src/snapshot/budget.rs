@@ -1,5 +1,6 @@
 //! How much memory a child may use, so that it fails and not the application.
 
+use super::Kind;
 use crate::error::SnapshotError;
 use crate::process::Headroom;
 
@@ -7,6 +8,9 @@ const MIB: u64 = 1024 * 1024;
 
 /// A child that may allocate less cannot take the snapshot of an empty heap.
 const LEAST: u64 = 24 * MIB;
+
+/// Below that an image's child is ended: it grows no further, and gives back what it has written.
+const LEAST_BESIDE_IMAGE: u64 = 4 * MIB;
 
 /// What a child may allocate beyond what it shares with its parent, in bytes.
 ///
@@ -34,6 +38,28 @@ pub(super) fn child_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
     Ok(budget)
 }
 
+/// What the child of an image may allocate. It needs a few megabytes at any size of the heap.
+///
+/// # Errors
+///
+/// [`SnapshotError::NoMemoryForImage`] when even that is not left.
+pub(super) fn image_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
+    const OWN: u64 = 4 * MIB;
+    const SPARE: u64 = 8 * MIB;
+    // The kernel's copy of the page tables: eight bytes for a page.
+    let tables = headroom.anonymous / 512;
+    let needed = OWN + SPARE + tables;
+    if headroom.available < needed {
+        return Err(SnapshotError::NoMemoryForImage(format!(
+            "{} MB are left below {}, and {} MB are needed",
+            headroom.available / MIB,
+            headroom.bound.describe(),
+            needed / MIB + 1,
+        )));
+    }
+    Ok(OWN)
+}
+
 /// What a child may allocate that only writes the record of a heap at its limit; `None` when that is too much as well.
 pub(super) fn record_budget(headroom: &Headroom) -> Option<u64> {
     const SPARE: u64 = 8 * MIB;
@@ -44,8 +70,13 @@ pub(super) fn record_budget(headroom: &Headroom) -> Option<u64> {
 
 /// Whether memory has become so scarce that a running child must go: its own limit does not see what the application
 /// allocates meanwhile.
-pub(super) fn must_end_child(headroom: &Headroom) -> bool {
-    headroom.available < if headroom.oom_group { 32 * MIB } else { 8 * MIB }
+pub(super) fn must_end_child(headroom: &Headroom, kind: Kind) -> bool {
+    let least = match (kind, headroom.oom_group) {
+        (Kind::Image, _) => LEAST_BESIDE_IMAGE,
+        (Kind::Snapshot, true) => 32 * MIB,
+        (Kind::Snapshot, false) => 8 * MIB,
+    };
+    headroom.available < least
 }
 
 /// What must always stay free for the application: 16 MB and a sixteenth.
@@ -95,8 +126,9 @@ mod tests {
 
     #[test]
     fn a_child_goes_earlier_where_the_group_dies_as_one() {
-        assert!(must_end_child(&headroom(7, 0, false)));
-        assert!(!must_end_child(&headroom(20, 0, false)));
-        assert!(must_end_child(&headroom(20, 0, true)));
+        let must_end = |headroom| must_end_child(&headroom, Kind::Snapshot);
+        assert!(must_end(headroom(7, 0, false)));
+        assert!(!must_end(headroom(20, 0, false)));
+        assert!(must_end(headroom(20, 0, true)));
     }
 }

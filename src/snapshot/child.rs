@@ -1,19 +1,21 @@
 //! What a child is given, and its whole life.
 
-use super::budget::{child_budget, record_budget};
+use super::budget::{child_budget, image_budget, record_budget};
+use super::image::{Continuation, plan_image};
 use super::inline::record_publish_failure;
 use super::writer::write_snapshot;
-use super::{Compression, NoSnapshot, Output, Record, Request, name_buffers};
+use super::{Compression, Content, Embed, Kind, NoSnapshot, Output, Record, Request, name_buffers};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process::{
-    Child, ChildSetup, Failure, MemorySources, NameBuffers, Progress, Regions, SharedPage, Stage,
-    fork_child, memory_left, private_memory,
+    Child, ChildSetup, Failure, Headroom, ImagePlan, MemorySources, NameBuffers, Progress, Regions,
+    SharedPage, Stage, Start, fork_child, memory_left, private_memory,
 };
 use crate::v8::{
-    CollectionLock, Isolate, SnapshotOptions, Workerless, lift_heap_limit, take_heap_snapshot,
+    CollectionLock, Isolate, SnapshotOptions, Workerless, heap_figures, lift_heap_limit,
+    take_heap_snapshot,
 };
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -37,8 +39,17 @@ pub(super) struct Plan {
     /// `None`: V8's tasks for worker threads go to the queue that the child has a copy of.
     workerless: Option<&'static Workerless>,
     record: Option<Arc<Record>>,
+    work: Work,
+}
+
+/// What a child is for.
+enum Work {
+    Snapshot,
     /// The record is all that is wanted.
-    record_alone: bool,
+    Record,
+    Image(ImagePlan),
+    /// An image into this file, then the snapshot.
+    Twins(ImagePlan, CString),
 }
 
 impl Plan {
@@ -46,14 +57,37 @@ impl Plan {
         let headroom = memory
             .headroom()
             .ok_or_else(|| NoSnapshot::CannotFork("there is no /proc".to_owned()))?;
-        Plan::with_budget(request, child_budget(&headroom)?)
+        match request.options.content {
+            Content::Image(embed) => return Plan::make_image(request, &headroom, embed),
+            Content::Snapshot | Content::ImageIfNoMemory(_) => {}
+        }
+        let plan = Plan::with_budget(request, child_budget(&headroom)?)?;
+        let Some(twin) = &request.options.twin else { return Ok(plan) };
+        let path = CString::new(twin.as_os_str().as_bytes());
+        let path = path.map_err(|error| SnapshotError::Internal(error.to_string()))?;
+        Ok(Plan { work: Work::Twins(plan_image(request, Embed::Auto, None)?, path), ..plan })
+    }
+
+    fn make_image(
+        request: &Request,
+        headroom: &Headroom,
+        embed: Embed,
+    ) -> Result<Plan, NoSnapshot> {
+        let budget = image_budget(headroom)?;
+        let image = plan_image(request, embed, Some(&request.output))?;
+        Ok(Plan { work: Work::Image(image), ..Plan::with_budget(request, budget)? })
+    }
+
+    /// What it writes.
+    pub(super) fn kind(&self) -> Kind {
+        if let Work::Image(_) = self.work { Kind::Image } else { Kind::Snapshot }
     }
 
     /// For a child that writes the record and takes no snapshot; `None` where even that is too much.
     pub(super) fn make_for_record(request: &Request, memory: &MemorySources) -> Option<Plan> {
         let budget = record_budget(&memory.headroom()?)?;
         let plan = Plan::with_budget(request, budget).ok()?;
-        Some(Plan { record_alone: true, name_buffers: None, ..plan })
+        Some(Plan { work: Work::Record, name_buffers: None, ..plan })
     }
 
     fn with_budget(request: &Request, budget: u64) -> Result<Plan, NoSnapshot> {
@@ -79,7 +113,7 @@ impl Plan {
             name_buffers: name_buffers(),
             workerless: workerless(&request.environment),
             record: request.record.clone(),
-            record_alone: false,
+            work: Work::Snapshot,
         })
     }
 }
@@ -106,7 +140,10 @@ pub(super) fn fork_now(
         parent: std::process::id(),
         memory_budget: plan.budget,
         progress: &plan.progress,
-        temporary_file: plan.temporary.as_deref(),
+        temporary_file: match &plan.work {
+            Work::Image(image) => image.temporary(),
+            _ => plan.temporary.as_deref(),
+        },
     };
     fork_child(regions, &setup, move || {
         drop(lock);
@@ -117,9 +154,24 @@ pub(super) fn fork_now(
 /// The whole life of a child. Runs in a process with one thread (two with compression) that ends with the status
 /// returned here; nothing is freed on the way.
 fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
-    const COMPLETE: i32 = 0;
-    const FAILED: i32 = 1;
     let progress: &'static Progress = plan.progress.for_child();
+    let output = plan.output.file().as_raw_fd();
+    let continuation = Continuation {
+        isolate,
+        options: plan.options,
+        workerless: plan.workerless,
+        name_buffers: plan.name_buffers,
+        output,
+    };
+    let heap_used = heap_figures(isolate).map_or(0, |figures| figures.used);
+    let start = Start::new(&continuation, output, heap_used);
+    match &plan.work {
+        Work::Image(image) if plan.record.is_none() => image.save_and_end(output, start, progress),
+        Work::Twins(image, path) if save_twin(image, path, start, progress).is_err() => {
+            return FAILED;
+        }
+        _ => {}
+    }
     if let Some(workerless) = plan.workerless {
         workerless.install();
     }
@@ -127,9 +179,18 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
     if let Some(record) = &plan.record {
         record.begin_in_child(isolate);
     }
-    if plan.record_alone {
-        progress.enter(Stage::Complete);
-        return COMPLETE;
+    match &plan.work {
+        Work::Record => {
+            progress.enter(Stage::Complete);
+            return COMPLETE;
+        }
+        Work::Image(image) => {
+            if image.save(output, start, progress).is_err() {
+                return FAILED;
+            }
+            return publish(plan, progress);
+        }
+        Work::Snapshot | Work::Twins(..) => {}
     }
     if let Some(name_buffers) = plan.name_buffers {
         progress.names_cut.store(true, Relaxed);
@@ -149,6 +210,14 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
         return FAILED;
     }
     progress.private_bytes.store(private_memory(), Relaxed);
+    publish(plan, progress)
+}
+
+const COMPLETE: i32 = 0;
+const FAILED: i32 = 1;
+
+/// The last steps of a child that has written everything.
+fn publish(plan: &Plan, progress: &Progress) -> i32 {
     // An fsync may take as long as it likes, as a write may.
     progress.writing.store(true, Relaxed);
     if let Err(error) = plan.output.publish() {
@@ -157,8 +226,25 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
     }
     progress.enter(Stage::Complete);
     if let Some(record) = &plan.record {
-        record.complete_in_child(progress);
+        record.complete_in_child(plan.kind(), plan.output.path(), progress);
     }
     plan.output.sync_directory();
     COMPLETE
+}
+
+/// Writes an image into `path`, of memory that is as it will be when the snapshot is taken.
+fn save_twin(
+    image: &ImagePlan,
+    path: &CStr,
+    start: Start,
+    progress: &'static Progress,
+) -> Result<(), ()> {
+    let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+    let Ok(file) = File::create(path) else {
+        progress.fail(Failure::Internal, 0);
+        return Err(());
+    };
+    image.save(file.as_raw_fd(), start, progress)?;
+    progress.bytes.store(0, Relaxed);
+    Ok(())
 }

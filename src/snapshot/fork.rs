@@ -5,11 +5,13 @@
 
 use super::attempt::{Forked, fork_once};
 use super::child::Plan;
-use super::supervise::{Supervisor, judge, may_try_again};
-use super::{Mode, NoSnapshot, Report, Request, THREAD_PATIENCE, keep_children_plain};
+use super::supervise::{Supervisor, is_as_before, judge, may_try_again};
+use super::{
+    Kind, Mode, NoSnapshot, Output, Report, Request, THREAD_PATIENCE, keep_children_plain,
+};
 use crate::environment::{NotRun, When};
 use crate::error::SnapshotError;
-use crate::process::{ChildEnd, MemorySources, SharedPage, watch};
+use crate::process::{ChildEnd, MemorySources, watch};
 use crate::v8::{Isolate, Platform, track_object_ids};
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +55,7 @@ pub(super) fn take_in_child(request: &mut Request) -> Result<Report, NoSnapshot>
 fn leave_record(request: &Request, platform: Platform, memory: &MemorySources) {
     let Some(plan) = Plan::make_for_record(request, memory).map(Arc::new) else { return };
     if let Ok(forked) = fork_once(request, platform, &plan) {
-        let mut supervisor = Supervisor::new(request, memory);
+        let mut supervisor = Supervisor::new(request, memory, plan.kind());
         watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
     }
 }
@@ -66,7 +68,13 @@ fn take_with(
     let mut cost = Cost::default();
     let mut attempts_allowed = ATTEMPTS;
     for attempt in 1.. {
-        let plan = Arc::new(Plan::make(request, memory)?);
+        let plan = match Plan::make(request, memory) {
+            Err(NoSnapshot::Failed(SnapshotError::NoMemory(_))) if request.becomes_image() => {
+                Plan::make(request, memory)?
+            }
+            made => made?,
+        };
+        let plan = Arc::new(plan);
         if request.options.stable_ids {
             cost.pause += give_stable_ids(request)?;
         }
@@ -78,15 +86,24 @@ fn take_with(
         request.listener.forked();
         // While V8 is at work and before anything is written: what is left there may take the room.
         request.output.clear_directory();
-        let mut supervisor = Supervisor::new(request, memory);
+        let mut supervisor = Supervisor::new(request, memory, plan.kind());
         let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
         let stopped_for = supervisor.stopped_for;
         match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {
             Ok(()) => {
+                if plan.kind() == Kind::Image {
+                    publish_for_child(&request.output)?;
+                }
                 request.output.keep();
-                return Ok(cost.report(request, &plan.progress, &end, attempt));
+                return Ok(cost.report(request, &plan, &end, attempt));
             }
             Err(error) => {
+                let lacks_memory = matches!(error, SnapshotError::NoMemory(_));
+                if lacks_memory && is_as_before(request, &plan) && request.becomes_image() {
+                    attempts_allowed += 1;
+                    cost.retry_reasons.push(error.to_string());
+                    continue;
+                }
                 let names_cut = plan.progress.names_cut.load(Relaxed);
                 if matches!(error, SnapshotError::ChildCrashed { .. }) && names_cut {
                     // It may be our fault: children are plain from here on, and this attempt does not count.
@@ -101,6 +118,17 @@ fn take_with(
         }
     }
     Err(SnapshotError::Internal("no attempt was made".to_owned()).into())
+}
+
+/// The child has written everything, and had no memory left to give the file its name.
+fn publish_for_child(output: &Output) -> Result<(), SnapshotError> {
+    let Some(path) = output.path().filter(|_| !output.is_published()) else { return Ok(()) };
+    let path = path.to_owned();
+    output
+        .publish()
+        .map_err(|error| SnapshotError::io(error.step.syscall(), &path, error.source))?;
+    output.sync_directory();
+    Ok(())
 }
 
 /// What all attempts cost together.
@@ -119,15 +147,10 @@ impl Cost {
         self.fork_time += forked.child.fork_time;
     }
 
-    fn report(
-        &self,
-        request: &Request,
-        progress: &SharedPage,
-        end: &ChildEnd,
-        attempts: u32,
-    ) -> Report {
+    fn report(&self, request: &Request, plan: &Plan, end: &ChildEnd, attempts: u32) -> Report {
+        let progress = &plan.progress;
         Report {
-            kind: request.options.content.kind(),
+            kind: plan.kind(),
             path: request.output.path().map(Path::to_owned),
             bytes: progress.bytes.load(Relaxed),
             sha256: progress.digest(),

@@ -93,6 +93,9 @@ pub(super) fn error_of(failure: Failure, errno: i32, path: Option<&Path>) -> Sna
         Failure::Link => SnapshotError::Io { syscall: "link", path, source: source() },
         Failure::Rename => SnapshotError::Io { syscall: "rename", path, source: source() },
         Failure::Thread => SnapshotError::Io { syscall: "pthread_create", path, source: source() },
+        Failure::Image => SnapshotError::ImageUnsupported(
+            format!("the child could not read its own memory: {}", source()).into(),
+        ),
         Failure::Internal => SnapshotError::Internal("the writer panicked".to_owned()),
     }
 }

@@ -13,6 +13,8 @@ mod child;
 mod content;
 #[cfg(target_os = "linux")]
 mod fork;
+#[cfg(target_os = "linux")]
+mod image;
 mod inline;
 mod leftovers;
 mod near_limit;
@@ -32,6 +34,8 @@ pub(crate) use announce::{
     say_end,
 };
 pub(crate) use content::{Content, Embed, IMAGE_IN_PROCESS, IMAGE_UNSUPPORTED, Kind};
+#[cfg(target_os = "linux")]
+pub(crate) use image::remember_node;
 pub(crate) use inline::{import_file, take_in_process};
 pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
@@ -49,6 +53,7 @@ use crate::environment::{Environment, NotRun, Pending, When};
 use crate::error::SnapshotError;
 use crate::facts::Entry;
 use crate::v8::{SnapshotOptions, open_platform_gate, shut_platform_gate};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -93,6 +98,8 @@ pub(crate) struct RequestOptions {
     pub(crate) stable_ids: bool,
     /// From the call to the complete file.
     pub(crate) timeout: Option<Duration>,
+    /// For tests: the child writes an image into this file first, and then its snapshot.
+    pub(crate) twin: Option<PathBuf>,
 }
 
 /// A snapshot that was accepted. It belongs to the thread that drives it.
@@ -179,7 +186,7 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
 pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
     let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
     match IMAGE_UNSUPPORTED.or(in_process) {
-        Some(reason) => Err(SnapshotError::ImageUnsupported(reason)),
+        Some(reason) => Err(SnapshotError::ImageUnsupported(reason.into())),
         None => Ok(()),
     }
 }
@@ -233,12 +240,18 @@ impl Request {
         listener.done(result);
     }
 
-    /// From here on an image is written in the place of a snapshot, under an image's name.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
-    fn become_image(&self) {
+    /// Whether an image will do; from here on it is what is written, under an image's name.
+    #[cfg(target_os = "linux")]
+    fn becomes_image(&mut self) -> bool {
+        let Content::ImageIfNoMemory(embed) = self.options.content else { return false };
+        if !self.options.content.may_become_image() {
+            return false;
+        }
+        self.options.content = Content::Image(embed);
         self.output.become_image();
         self.entry.moved(&self.output);
         self.listener.becomes_image();
+        true
     }
 
     /// The caller's own reasons to stop.

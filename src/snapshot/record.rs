@@ -4,8 +4,8 @@
 //! The child writes it before it takes the snapshot, so it is there whatever becomes of child and parent; the end of the
 //! snapshot corrects or removes it.
 
-use super::Report;
 use super::sidecar::{Made, Origin, Sidecar, float};
+use super::{Kind, Report};
 use crate::error::SnapshotError;
 use crate::process::Progress;
 use crate::v8::{AtHeapLimit, HeapSpace, Isolate, Sampled, heap_statistics, sampled_allocations};
@@ -93,10 +93,10 @@ impl Record {
     }
 
     /// In a forked child: the snapshot is complete under its name, should nobody be left to say so.
-    pub(super) fn complete_in_child(&self, progress: &Progress) {
+    pub(super) fn complete_in_child(&self, kind: Kind, file: Option<&Path>, progress: &Progress) {
         if self.keep {
             let mut sidecar = self.with_profile();
-            sidecar.succeed(Made::in_child(progress));
+            sidecar.succeed_in_child(kind, file, Made::in_child(progress));
             let _ = sidecar.replace();
         } else {
             // Only ours: the child has just written it.

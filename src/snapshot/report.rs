@@ -36,6 +36,7 @@ pub(crate) struct Report {
     pub(crate) sha256: Box<str>,
     /// 0 of an image, which nobody has counted, as `edges`.
     pub(crate) nodes: u64,
+    /// See `nodes`.
     pub(crate) edges: u64,
     pub(crate) mode: Mode,
     /// Why it was taken in process although a child was wanted.

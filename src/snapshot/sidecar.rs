@@ -192,7 +192,14 @@ impl Sidecar {
         self.replace()
     }
 
-    pub(super) fn succeed(&mut self, made: Made) {
+    /// The same in a child, which knows what it has written and where.
+    pub(super) fn succeed_in_child(&mut self, kind: Kind, file: Option<&Path>, made: Made) {
+        self.kind = kind.name();
+        self.snapshot = file.map(file_name).unwrap_or_default();
+        self.succeed(made);
+    }
+
+    fn succeed(&mut self, made: Made) {
         self.complete = Some(true);
         self.report = Some(made);
         self.error = None;

@@ -3,7 +3,7 @@
 use super::budget::must_end_child;
 use super::child::Plan;
 use super::inline::error_of;
-use super::{Output, ProgressReport, QUEUE, Request};
+use super::{Kind, Output, ProgressReport, QUEUE, Request};
 use crate::error::SnapshotError;
 use crate::process::{ChildEnd, Ending, Failure, MemorySources, SharedPage, Stage, Vitals};
 use std::ops::ControlFlow;
@@ -13,12 +13,18 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) struct Supervisor<'a> {
     request: &'a Request,
     memory: &'a MemorySources,
+    kind: Kind,
     pub(super) stopped_for: Option<SnapshotError>,
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(request: &'a Request, memory: &'a MemorySources) -> Supervisor<'a> {
-        Supervisor { request, memory, stopped_for: None }
+    /// `kind`: what the child writes.
+    pub(super) fn new(
+        request: &'a Request,
+        memory: &'a MemorySources,
+        kind: Kind,
+    ) -> Supervisor<'a> {
+        Supervisor { request, memory, kind, stopped_for: None }
     }
 
     pub(super) fn look(&mut self, vitals: &Vitals<'_>) -> ControlFlow<()> {
@@ -27,12 +33,15 @@ impl<'a> Supervisor<'a> {
             self.request.listener.progress(progress_report(vitals.progress));
         }
         self.stopped_for = self.request.ended_early().or_else(|| {
-            let headroom = self.memory.headroom().filter(must_end_child)?;
-            Some(SnapshotError::NoMemory(format!(
-                "only {} MB were left below {} while the child was at work, so it was ended",
-                headroom.available >> 20,
-                headroom.bound.describe()
-            )))
+            let headroom = self.memory.headroom().filter(|left| must_end_child(left, self.kind))?;
+            Some(no_memory(
+                self.kind,
+                format!(
+                    "only {} MB were left below {} while the child was at work, so it was ended",
+                    headroom.available >> 20,
+                    headroom.bound.describe()
+                ),
+            ))
         });
         if self.stopped_for.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -53,6 +62,14 @@ fn progress_report(progress: &SharedPage) -> ProgressReport {
     }
 }
 
+/// What an image needs can hardly be had by another.
+fn no_memory(kind: Kind, why: String) -> SnapshotError {
+    match kind {
+        Kind::Snapshot => SnapshotError::NoMemory(why),
+        Kind::Image => SnapshotError::NoMemoryForImage(why),
+    }
+}
+
 /// What a child's end means.
 pub(super) fn judge(
     plan: &Plan,
@@ -67,10 +84,13 @@ pub(super) fn judge(
     }
     if let Some((failure, errno)) = plan.progress.failure() {
         return Err(match failure {
-            Failure::NoMemory => SnapshotError::NoMemory(format!(
-                "the child needed more than the {} MB that it was given so that the application survives",
-                plan.budget >> 20
-            )),
+            Failure::NoMemory => no_memory(
+                plan.kind(),
+                format!(
+                    "the child needed more than the {} MB that it was given so that the application survives",
+                    plan.budget >> 20
+                ),
+            ),
             _ => error_of(failure, errno, plan.output.path()),
         });
     }
@@ -79,7 +99,7 @@ pub(super) fn judge(
         Ending::Hung => SnapshotError::ChildHung { attempts },
         Ending::Blocked => SnapshotError::OutputStalled,
         Ending::Signalled(libc::SIGKILL) if killed_for_memory() => {
-            SnapshotError::NoMemory("the kernel's memory killer ended the child".to_owned())
+            no_memory(plan.kind(), "the kernel's memory killer ended the child".to_owned())
         }
         Ending::Signalled(
             signal @ (libc::SIGKILL | libc::SIGTERM | libc::SIGINT | libc::SIGHUP),
@@ -98,7 +118,12 @@ pub(super) fn judge(
 pub(super) fn may_try_again(error: &SnapshotError, request: &Request, plan: &Plan) -> bool {
     let chance =
         matches!(error, SnapshotError::ChildHung { .. } | SnapshotError::ChildCrashed { .. });
+    chance && is_as_before(request, plan)
+}
+
+/// Whether the output can be written from its beginning.
+pub(super) fn is_as_before(request: &Request, plan: &Plan) -> bool {
     let unread =
         !matches!(*request.output, Output::Pipe(_)) || plan.progress.bytes.load(Relaxed) == 0;
-    chance && unread && request.output.rewind().is_ok() && !request.environment.is_closed()
+    unread && request.output.rewind().is_ok() && !request.environment.is_closed()
 }

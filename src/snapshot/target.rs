@@ -255,6 +255,26 @@ impl FileTarget {
         placed
     }
 
+    /// The names for a child whose parent has gone and whose heap may be gone; `None` for paths that no system call takes.
+    #[cfg(target_os = "linux")]
+    pub(super) fn names_for_child(&self) -> Option<crate::process::FileNames> {
+        use std::ffi::CString;
+        use std::os::unix::ffi::OsStrExt;
+        let text = |path: &Path| CString::new(path.as_os_str().as_bytes()).ok();
+        let temporary = self.unfinished.temporary();
+        let passing =
+            self.path().with_file_name(super::leftovers::unique_name(self.path().file_name()?));
+        Some(crate::process::FileNames {
+            temporary: match temporary {
+                Some(path) => Some(text(path)?),
+                None => None,
+            },
+            passing: text(&passing)?,
+            replaces: !self.reserved,
+            names: self.names().iter().map(|name| text(name)).collect::<Option<_>>()?,
+        })
+    }
+
     /// Which of its names the file has.
     fn find_published(&self) -> Option<usize> {
         let open = self.unfinished.file().metadata().ok()?;

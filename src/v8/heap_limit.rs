@@ -209,7 +209,10 @@ impl Asked {
 /// In a forked child: V8's heap may grow beyond its limit. A heap that is nearly full is the one that most wants a
 /// snapshot, and taking it allocates a little on it; what bounds the child is its own memory limit.
 pub(crate) fn lift_heap_limit(isolate: Isolate) {
-    IS_LIFTED.store(true, Relaxed);
+    if IS_LIFTED.swap(true, Relaxed) {
+        // V8 ends the process when a callback is added again: a restored image may have it.
+        return;
+    }
     if let Some(add) = symbols::profiler().ok().and_then(|table| table.add_near_heap_limit_callback)
     {
         // SAFETY: the isolate is alive and entered by this thread; V8 calls the callback added last, so no other one

@@ -49,4 +49,6 @@ pub(crate) use profiler::{exit_when_allocation_fails, track_object_ids};
 pub(crate) use sampling::{Sampled, sampled_allocations};
 pub(crate) use symbols::MissingSymbol;
 #[cfg(target_os = "linux")]
+pub(crate) use symbols::version;
+#[cfg(target_os = "linux")]
 pub(crate) use workerless::Workerless;

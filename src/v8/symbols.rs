@@ -131,6 +131,16 @@ pub(super) fn gc_callbacks() -> Result<&'static GcCallbackSymbols, MissingSymbol
     TABLE.get_or_init(load_gc_callbacks).as_ref().map_err(|missing| *missing)
 }
 
+/// `v8::V8::GetVersion`: `process.versions.v8` without Node's own part of it.
+#[cfg(target_os = "linux")]
+pub(crate) fn version() -> Option<String> {
+    // SAFETY: the name fixes the signature; V8 gives a C string that stays.
+    unsafe {
+        let version: unsafe extern "C" fn() -> *const c_char = find(names::VERSION)?;
+        Some(CStr::from_ptr(version()).to_string_lossy().into_owned())
+    }
+}
+
 fn load_profiler() -> Result<ProfilerSymbols, MissingSymbol> {
     // SAFETY: each name fixes the function's signature (C++ mangling encodes the parameters), and the field that
     // receives the address has that signature.
@@ -272,6 +282,8 @@ mod names {
         c"_ZN2v86String9Utf8ValueC1EPNS_7IsolateENS_5LocalINS_5ValueEEENS0_12WriteOptionsE",
     ];
     pub(super) const SET_NEW_HANDLER: Names = &[c"_ZSt15set_new_handlerPFvvE"];
+    #[cfg(target_os = "linux")]
+    pub(super) const VERSION: Names = &[c"_ZN2v82V810GetVersionEv"];
     #[cfg(target_os = "linux")]
     pub(super) const LOCK_COLLECTIONS: Names = &[c"_ZN5cppgc8internal20PersistentRegionLockC1Ev"];
     #[cfg(target_os = "linux")]

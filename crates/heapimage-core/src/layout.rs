@@ -363,7 +363,7 @@ impl<'a> Image<'a> {
         let below = header.entry.stack.saturating_sub(8);
         let stack =
             self.mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&below));
-        if !stack.is_some_and(|mapping| mapping.protection & 2 != 0) {
+        if stack.is_none_or(|mapping| mapping.protection & 2 == 0) {
             return Err(CoreFault::Malformed(
                 "its main thread was not on a stack: that is too small, or overflowed",
             ));

@@ -40,7 +40,8 @@ struct Blocks<'a, W> {
     page_count: u64,
 }
 
-const ZEROS: [u8; PAGE as usize] = [0; PAGE as usize];
+const ZEROS: [u8; 4096] = [0; 4096];
+const _: () = assert!(ZEROS.len() as u64 == PAGE);
 
 impl<'a, W: Write> Blocks<'a, W> {
     fn new(to: W) -> Self {
@@ -50,6 +51,7 @@ impl<'a, W: Write> Blocks<'a, W> {
     }
 
     fn add_mapping(&mut self, start: u64, contents: &'a Contents<'_>) -> io::Result<()> {
+        let mut begins = true;
         for (address, page) in
             (start..).step_by(ZEROS.len()).zip(contents.bytes.chunks(ZEROS.len()))
         {
@@ -60,9 +62,12 @@ impl<'a, W: Write> Blocks<'a, W> {
             if !contents.zeros_too && *page == ZEROS {
                 continue;
             }
-            if !self.block.add_page(address) {
+            let is_first = std::mem::take(&mut begins);
+            let added =
+                if is_first { self.block.begin_run(address) } else { self.block.add_page(address) };
+            if !added {
                 self.finish_block()?;
-                self.block.add_page(address);
+                self.block.begin_run(address);
             }
             self.pages.push(page);
         }

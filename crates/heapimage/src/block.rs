@@ -60,7 +60,7 @@ impl Block {
         self.reserved = [0];
     }
 
-    /// Adds a page; `false` when the block is full and must be written first.
+    /// Adds a page of the mapping that the last one was of; `false` when the block is full and must be written first.
     pub fn add_page(&mut self, address: u64) -> bool {
         if self.pages() >= BLOCK_PAGES {
             return false;
@@ -72,6 +72,15 @@ impl Block {
             last.pages += 1;
             return true;
         }
+        self.begin_run(address)
+    }
+
+    /// Adds the first page of another mapping: a run is of one mapping, though they lie beside each other.
+    pub fn begin_run(&mut self, address: u64) -> bool {
+        if self.pages() >= BLOCK_PAGES {
+            return false;
+        }
+        let count = usize::try_from(self.run_count).unwrap_or(BLOCK_RUNS);
         let Some(next) = self.runs.get_mut(count) else { return false };
         *next = Run { address, pages: 1 };
         self.run_count += 1;

@@ -165,8 +165,18 @@ fn replace_descriptors(output: RawFd, dev_null: RawFd, spare: Option<RawFd>) {
     }
 }
 
+/// Whether the parent has died, so that nobody else looks after the child and its file. Async-signal-safe.
+pub(super) fn is_alone() -> bool {
+    state::is_alone()
+}
+
+/// Removes the temporary file if nobody else will. Async-signal-safe.
+pub(super) fn clean_up_alone() {
+    state::clean_up_alone();
+}
+
 /// Names of `linux_dirent64` records (getdents64(2)) that are numbers.
-fn directory_numbers(mut records: &[u8]) -> impl Iterator<Item = RawFd> {
+pub(super) fn directory_numbers(mut records: &[u8]) -> impl Iterator<Item = RawFd> {
     std::iter::from_fn(move || {
         loop {
             let length = usize::from(u16::from_ne_bytes([*records.get(16)?, *records.get(17)?]));

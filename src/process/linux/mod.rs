@@ -4,6 +4,7 @@ mod bell;
 mod child;
 mod fork;
 mod gauges;
+mod image;
 mod memory;
 #[cfg(all(target_env = "gnu", target_arch = "x86_64"))]
 mod name_buffers;
@@ -21,6 +22,9 @@ pub(crate) use bell::{Bell, Woken};
 pub(crate) use child::{ChildSetup, private_memory};
 pub(crate) use fork::{Child, fork_child};
 pub(crate) use gauges::Gauges;
+pub(crate) use image::{
+    FileNames, ImageOptions, ImagePlan, NoImage, Restored, Start, write_restored,
+};
 #[cfg(test)]
 pub(crate) use memory::Bound;
 pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, resident};

@@ -1,0 +1,165 @@
+//! From the writer to the descriptor: compressed if wanted, hashed, counted.
+
+use crate::process::Progress;
+use sha2::{Digest, Sha256};
+use std::os::fd::RawFd;
+use std::sync::atomic::Ordering::Relaxed;
+use zstd::zstd_safe::zstd_sys as sys;
+
+/// As for snapshots: higher levels would delay the file.
+const LEVEL: i32 = 1;
+
+/// What a compressor works in: made by the parent, begun by the child.
+pub(super) struct Packing<'a> {
+    pub(super) workspace: &'a mut [u64],
+    pub(super) packed: &'a mut [u8],
+}
+
+/// How many words a compressor needs, and how many bytes what it has packed.
+pub(super) fn packing_sizes() -> (usize, usize) {
+    // SAFETY: two functions of a number or nothing.
+    unsafe { (sys::ZSTD_estimateCStreamSize(LEVEL).div_ceil(8), sys::ZSTD_CStreamOutSize()) }
+}
+
+/// An open file or pipe.
+pub(super) struct Sink<'a> {
+    file: RawFd,
+    hash: Sha256,
+    progress: &'a Progress,
+    packer: Option<Packer<'a>>,
+}
+
+struct Packer<'a> {
+    stream: *mut sys::ZSTD_CStream,
+    packed: &'a mut [u8],
+}
+
+impl<'a> Sink<'a> {
+    /// # Errors
+    ///
+    /// ENOMEM where the compressor does not fit what was estimated for it.
+    pub(super) fn new(
+        file: RawFd,
+        progress: &'a Progress,
+        packing: Option<Packing<'a>>,
+    ) -> Result<Sink<'a>, i32> {
+        let packer = packing.map(Packer::new).transpose()?;
+        Ok(Sink { file, hash: Sha256::new(), progress, packer })
+    }
+
+    /// # Errors
+    ///
+    /// The errno of write(2).
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), i32> {
+        self.pack(bytes, sys::ZSTD_EndDirective::ZSTD_e_continue)
+    }
+
+    /// Everything is written; the SHA-256 of what is in the file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sink::write`].
+    pub(super) fn finish(mut self) -> Result<[u8; 32], i32> {
+        self.pack(&[], sys::ZSTD_EndDirective::ZSTD_e_end)?;
+        Ok(self.hash.finalize().into())
+    }
+
+    fn pack(&mut self, bytes: &[u8], directive: sys::ZSTD_EndDirective) -> Result<(), i32> {
+        let Some(packer) = self.packer.take() else { return self.put(bytes) };
+        let mut input =
+            sys::ZSTD_inBuffer { src: bytes.as_ptr().cast(), size: bytes.len(), pos: 0 };
+        let packed = loop {
+            let mut output = sys::ZSTD_outBuffer {
+                dst: packer.packed.as_mut_ptr().cast(),
+                size: packer.packed.len(),
+                pos: 0,
+            };
+            // SAFETY: a stream of `Packer::new`; both buffers are as long as they say.
+            let left = unsafe {
+                sys::ZSTD_compressStream2(packer.stream, &raw mut output, &raw mut input, directive)
+            };
+            // SAFETY: a function of a number.
+            if unsafe { sys::ZSTD_isError(left) } != 0 {
+                break Err(libc::EIO);
+            }
+            let put = self.put(packer.packed.get(..output.pos).unwrap_or_default());
+            let is_done = match directive {
+                sys::ZSTD_EndDirective::ZSTD_e_end => left == 0,
+                _ => input.pos == input.size,
+            };
+            if put.is_err() || is_done {
+                break put;
+            }
+        };
+        self.packer = Some(packer);
+        packed
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), i32> {
+        self.hash.update(bytes);
+        let progress = self.progress;
+        super::system::write_all(self.file, bytes, |written| {
+            progress.bytes.fetch_add(written as u64, Relaxed);
+        })
+    }
+}
+
+impl<'a> Packer<'a> {
+    fn new(packing: Packing<'a>) -> Result<Packer<'a>, i32> {
+        let Packing { workspace, packed } = packing;
+        let bytes = size_of_val(workspace);
+        // SAFETY: the workspace is as long as said, aligned to eight bytes, and nobody else's for as long as the stream is
+        // used. It needs no end: it owns nothing but that.
+        let stream = unsafe { sys::ZSTD_initStaticCStream(workspace.as_mut_ptr().cast(), bytes) };
+        if stream.is_null() {
+            return Err(libc::ENOMEM);
+        }
+        // SAFETY: the stream of above, which has not begun.
+        let refused = unsafe {
+            let level = sys::ZSTD_cParameter::ZSTD_c_compressionLevel;
+            let checksum = sys::ZSTD_cParameter::ZSTD_c_checksumFlag;
+            sys::ZSTD_isError(sys::ZSTD_CCtx_setParameter(stream, level, LEVEL)) != 0
+                || sys::ZSTD_isError(sys::ZSTD_CCtx_setParameter(stream, checksum, 1)) != 0
+        };
+        if refused { Err(libc::ENOMEM) } else { Ok(Packer { stream, packed }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
+
+    fn written(packed: bool, pieces: &[&[u8]]) -> Vec<u8> {
+        let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let progress = Progress::default();
+        let (words, bytes) = packing_sizes();
+        let (mut workspace, mut buffer) = (vec![0; words], vec![0; bytes]);
+        let packing = packed.then(|| Packing { workspace: &mut workspace, packed: &mut buffer });
+        let mut sink = Sink::new(writer.as_raw_fd(), &progress, packing).expect("fits");
+        for piece in pieces {
+            sink.write(piece).expect("written");
+        }
+        let digest = sink.finish().expect("written");
+        drop(writer);
+        let mut found = Vec::new();
+        reader.read_to_end(&mut found).expect("read");
+        assert_eq!(digest[..], Sha256::digest(&found)[..]);
+        assert_eq!(progress.bytes.load(Relaxed), found.len() as u64);
+        found
+    }
+
+    #[test]
+    fn writes_what_it_is_given() {
+        assert_eq!(written(false, &[b"one", b"", b" and two"]), b"one and two");
+    }
+
+    #[test]
+    fn packs_in_the_space_that_the_parent_made() {
+        let pages = vec![7; 1 << 20];
+        let packed = written(true, &[b"one", &pages, b"two"]);
+        let unpacked = zstd::decode_all(&packed[..]).expect("zstd");
+        assert_eq!(unpacked, [&b"one"[..], &pages, b"two"].concat());
+    }
+}

@@ -1,0 +1,129 @@
+//! System calls of a child that has one thread and nothing left of its parent's heap: no allocation, no lock, no
+//! thread-local but errno. Each begins again after a signal.
+
+use std::ffi::{CStr, c_int};
+use std::io;
+use std::os::fd::RawFd;
+
+/// open(2) for reading.
+pub(super) fn open(path: &CStr) -> Result<RawFd, i32> {
+    // SAFETY: a C string.
+    check(|| unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) } as isize)
+        .map(descriptor)
+}
+
+/// close(2).
+pub(super) fn close(file: RawFd) {
+    // SAFETY: a descriptor that this module opened.
+    unsafe { libc::close(file) };
+}
+
+/// read(2).
+pub(super) fn read(file: RawFd, into: &mut [u8]) -> Result<usize, i32> {
+    // SAFETY: the buffer is as long as said.
+    check(|| unsafe { libc::read(file, into.as_mut_ptr().cast(), into.len()) })
+}
+
+/// pread(2).
+pub(super) fn read_at(file: RawFd, into: &mut [u8], offset: u64) -> Result<usize, i32> {
+    let offset = offset.cast_signed();
+    // SAFETY: the buffer is as long as said.
+    check(|| unsafe { libc::pread64(file, into.as_mut_ptr().cast(), into.len(), offset) })
+}
+
+/// write(2) of all of it. `wrote` hears of each part.
+pub(super) fn write_all(
+    file: RawFd,
+    mut bytes: &[u8],
+    mut wrote: impl FnMut(usize),
+) -> Result<(), i32> {
+    while !bytes.is_empty() {
+        // SAFETY: the buffer is as long as said.
+        let written = check(|| unsafe { libc::write(file, bytes.as_ptr().cast(), bytes.len()) })?;
+        if written == 0 {
+            return Err(libc::EIO);
+        }
+        wrote(written);
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// fsync(2).
+pub(super) fn sync(file: RawFd) -> Result<(), i32> {
+    // SAFETY: a number.
+    check(|| unsafe { libc::fsync(file) } as isize).map(drop)
+}
+
+/// linkat(2), through a link of /proc too.
+pub(super) fn link(from: &CStr, to: &CStr) -> Result<(), i32> {
+    let (here, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
+    // SAFETY: two C strings.
+    check(|| unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), follow) } as isize)
+        .map(drop)
+}
+
+/// rename(2).
+pub(super) fn rename(from: &CStr, to: &CStr) -> Result<(), i32> {
+    // SAFETY: two C strings.
+    check(|| unsafe { libc::rename(from.as_ptr(), to.as_ptr()) } as isize).map(drop)
+}
+
+/// unlink(2).
+pub(super) fn unlink(path: &CStr) {
+    // SAFETY: a C string.
+    unsafe { libc::unlink(path.as_ptr()) };
+}
+
+/// madvise(2), MADV_DONTNEED: this process no longer has these pages. What refuses (locked pages) stays.
+pub(super) fn give_back(address: u64, bytes: u64) {
+    let (Ok(address), Ok(bytes)) = (usize::try_from(address), usize::try_from(bytes)) else {
+        return;
+    };
+    let address = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: memory that the writer says nobody uses any more, in a process that ends by `_exit` and runs nothing else.
+    unsafe { libc::madvise(address, bytes, libc::MADV_DONTNEED) };
+}
+
+/// Numbers of the descriptors that are open (getdents64(2) of /proc/self/fd); nothing where that cannot be read.
+pub(super) fn each_descriptor(buffer: &mut [u8], mut each: impl FnMut(u32)) {
+    // SAFETY: a C string.
+    let opened = check(|| unsafe {
+        libc::open(c"/proc/self/fd".as_ptr(), libc::O_DIRECTORY | libc::O_CLOEXEC) as isize
+    });
+    let Ok(list) = opened.map(descriptor) else { return };
+    loop {
+        // SAFETY: the buffer is as long as said.
+        let read = check(|| unsafe {
+            libc::syscall(libc::SYS_getdents64, list, buffer.as_mut_ptr(), buffer.len()) as isize
+        });
+        let Ok(read @ 1..) = read else { break };
+        let records = buffer.get(..read).unwrap_or_default();
+        for number in super::super::child::directory_numbers(records) {
+            if number != list {
+                each(number.unsigned_abs());
+            }
+        }
+    }
+    close(list);
+}
+
+fn check(mut call: impl FnMut() -> isize) -> Result<usize, i32> {
+    loop {
+        if let Ok(done) = usize::try_from(call()) {
+            return Ok(done);
+        }
+        match errno() {
+            libc::EINTR => {}
+            other => return Err(other),
+        }
+    }
+}
+
+pub(super) fn errno() -> c_int {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}
+
+fn descriptor(number: usize) -> RawFd {
+    RawFd::try_from(number).unwrap_or(-1)
+}
