@@ -12,7 +12,7 @@ pub(crate) struct Notes<'a> {
     /// Its command line, in part.
     pub(crate) arguments: &'a [u8],
     pub(crate) signal: Option<Signal>,
-    auxiliary: &'a [u8],
+    pub(crate) auxiliary: &'a [u8],
     pub(crate) files: Vec<FileMapping<'a>>,
 }
 
