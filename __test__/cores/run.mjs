@@ -10,7 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { build } from '../../harness/build.mjs';
-import { FILE, WAIT } from '../../harness/limits.cjs';
+import LIMITS from '../../harness/limits.cjs';
 import { NODES, fetchNode } from '../../harness/nodes.mjs';
 import { bold, dim, green, main, red, root, yellow } from '../../harness/run.mjs';
 import { validateSnapshot } from '../../harness/validate.mjs';
@@ -19,6 +19,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { quick: { type: 'boolean', default: false }, times: { type: 'string' }, ways: { type: 'string' }, keep: { type: 'boolean' } },
 });
+const { FILE, WAIT } = LIMITS;
 const times = Number(values.times ?? (values.quick ? 1 : 5));
 
 /** How a process dies: options for Node.js, whether it is sent a signal, and how its core is made. */
