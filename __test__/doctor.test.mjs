@@ -52,7 +52,7 @@ test('here: a child is really forked, and every line is good', async (t) => {
       .trim()
       .split('\n')
       .map((line) => line.slice(0, 9).trim()),
-    ['✓ fork', '✓ memory', '✓ signal', '✓ files', '✓ pause'],
+    ['✓ fork', '✓ memory', '✓ image', '✓ signal', '✓ files', '✓ pause'],
   );
   assert.match(stdout, /a child took a snapshot of this process in \d+ ms/);
   assert.deepEqual(directory.names(), []);
@@ -88,13 +88,26 @@ test('a process that has loaded the package', async (t) => {
     process: 'good',
     fork: 'good',
     memory: 'good',
+    image: 'good',
     signal: 'good',
     files: 'good',
     pause: 'good',
   });
+  assert.match(found.image.text, /off unless asked for .*it holds all memory of the process/);
   assert.match(found.signal.text, new RegExp(`SIGHUP dumps \\(kill -HUP ${app.pid}\\)`));
   assert.ok(found.files.text.includes(directory.path));
   assert.match(found.pause.text, /about \d+ ms/);
+});
+
+test('what an image would take, beside what a snapshot would, and whether one is to come', async (t) => {
+  if (process.arch !== 'x64') return t.diagnostic('not run: images are of Linux x64');
+  const here = await doctor(t);
+  assert.match(here.image.text, /^a heap image takes about [\d.]+ MB on the disk.* and [\d.]+ MB of the [\d.]+ .B below /);
+  for (const [words, said] of [['image', 'are images:'], ['low-memory=image', 'are images where memory is short:']]) {
+    assert.ok((await doctor(t, [], { env: { NODE_HEAPDUMP_OPTIONS: words } })).image.text.includes(said), words);
+  }
+  const app = await start(t, loaded, { env: { NODE_HEAPDUMP_OPTIONS: 'low-memory=image' } });
+  assert.match((await doctor(t, ['--pid', app.pid])).image.text, /are images where memory is short:/);
 });
 
 test('a process that has not loaded it', async (t) => {

@@ -55,6 +55,8 @@ test('what it says: version, signal, directory, mode, threads; nothing of its su
     directoryFrom: undefined,
     mode: 'inline',
     compression: 'gzip',
+    output: 'snapshot',
+    lowMemory: 'error',
     threads: { loaded: 1, dumped: 1, main: true },
     nearHeapLimit: false,
     monitors: 0,
@@ -73,7 +75,7 @@ test('what it says: version, signal, directory, mode, threads; nothing of its su
   assert.deepEqual(
     [...members].sort(),
     ['compression', 'directory', 'heapLimit', 'loadedAt', 'mode', 'monitors', 'nearHeapLimit', 'pid', 'signal']
-      .concat(['signals', 'snapshots', 'threads', 'version'])
+      .concat(['lowMemory', 'output', 'signals', 'snapshots', 'threads', 'version'])
       .sort(),
   );
 });

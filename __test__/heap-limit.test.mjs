@@ -4,51 +4,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { startApp } from './support/app.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { buildLibrary } from './support/library.mjs';
+import { startLeak } from './support/limit.mjs';
 import { validateSnapshot } from '../harness/validate.mjs';
-
-const SMALL = ['--max-old-space-size=32'];
-
-// V8's flag would win over the worker's own limit.
-const OWN = ['--max-old-space-size=0'];
-
-/** Arms what `args.order` names, in that order, and leaks for ever: in this thread, or in a worker of it. */
-const leak = ({ args, worker, once }) => {
-  const body = ({ args }) => {
-    const arm = {
-      ours: () => require('../../lib/oom.js')({ path: 'evidence', atLimit: args.atLimit }),
-      node: () => require('node:v8').setHeapSnapshotNearHeapLimit(1),
-      addon() {
-        try {
-          process.dlopen({ exports: {} }, args.library);
-        } catch {
-          // It is no addon, and stays loaded all the same (nodelete).
-        }
-      },
-    };
-    for (const who of args.order.split(' ')) arm[who]();
-    const kept = (globalThis.kept = []);
-    // Node.js 26 does not end a worker that allocates nothing but arrays of numbers.
-    const one = args.inWorker ? (n) => ({ a: n, b: { c: n } }) : (n) => new Array(1000).fill(n + 0.5);
-    for (;;) kept.push(one(kept.length));
-  };
-  if (!args.inWorker) return body({ args });
-  const { Worker } = require('node:worker_threads');
-  const thread = new Worker(process.argv[1], { workerData: { source: body.toString(), args }, resourceLimits: { maxOldGenerationSizeMb: 32 } });
-  return once(thread, 'error').then(({ code }) => code);
-};
-
-function startLeak(t, directory, args, options = {}) {
-  return startApp(t, leak, { cwd: directory.path, args, nodeOptions: args.inWorker ? OWN : SMALL, ...options });
-}
 
 const isOfNode = (name) => /^Heap\..*\.heapsnapshot$/.test(name);
 
 const ASKED_AFTER_OURS = /Generating Heapdump to[^]*the neighbour is asked/;
 
-for (const order of ['addon ours', 'ours addon']) {
+for (const order of ['addon oom', 'oom addon']) {
   test(`another addon's callback is asked after ours: ${order}`, async (t) => {
     const library = buildLibrary(t, 'limit-callback');
     if (library === undefined) return;
@@ -73,20 +38,33 @@ for (const order of ['addon ours', 'ours addon']) {
   });
 }
 
+test('another that collects garbage when it is asked, of a heap far beyond its limit: only the worker ends', async (t) => {
+  const library = buildLibrary(t, 'limit-callback');
+  if (library === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const env = { LIMIT_CALLBACK_LEAVES: '1', LIMIT_CALLBACK_COLLECTS: '1' };
+  // Each array takes more than Node.js allows beyond the limit.
+  const args = { order: 'oom addon', library, atLimit: 'wait', inWorker: true, length: 8e6 };
+  const app = startLeak(t, directory, args, { env });
+  assert.equal(await app.result(), 'ERR_WORKER_OUT_OF_MEMORY');
+  assert.match(app.stderr, ASKED_AFTER_OURS);
+  await validateSnapshot(directory.at('evidence.heapsnapshot'));
+});
+
 test('exit: the others are asked before the process ends', async (t) => {
   const library = buildLibrary(t, 'limit-callback');
   if (library === undefined) return;
   const directory = makeTemporaryDirectory(t);
-  const { code, stderr } = await startLeak(t, directory, { order: 'ours addon', library, atLimit: 'exit' }).ended();
+  const { code, stderr } = await startLeak(t, directory, { order: 'oom addon', library, atLimit: 'exit' }).ended();
   assert.equal(code, 1);
   assert.match(stderr, ASKED_AFTER_OURS);
   await validateSnapshot(directory.at('evidence.heapsnapshot'));
 });
 
-for (const [order, nodeOptions] of [['node ours', []], ['ours node', []], ['ours', ['--heapsnapshot-near-heap-limit=1']]]) {
+for (const [order, nodeOptions] of [['node oom', []], ['oom node', []], ['oom', ['--heapsnapshot-near-heap-limit=1']]]) {
   test(`Node's own snapshot at the limit comes after ours: ${[order, ...nodeOptions].join(' ')}`, async (t) => {
     const directory = makeTemporaryDirectory(t);
-    const app = startLeak(t, directory, { order, atLimit: 'exit' }, { nodeOptions: [...SMALL, ...nodeOptions] });
+    const app = startLeak(t, directory, { order, atLimit: 'exit' }, { nodeOptions });
     const { code, stderr } = await app.ended();
     assert.match(stderr, /Generating Heapdump to[^]*Wrote snapshot to/);
     assert.equal(code, 1);

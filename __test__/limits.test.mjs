@@ -1,4 +1,4 @@
-// Limits that do not fit together, said before it matters: version 1 of control groups for real, version 2 by fixture.
+// Limits that do not fit together, said before it matters: the machine's version of control groups for real, version 2 by fixture.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';

@@ -1,5 +1,5 @@
-// Promise 16 of the design: the application never dies of a dump. Memory control groups (version 1) and limits of the
-// process for real; version 2 is tested by fixture trees in src/process/linux/memory/tests.rs.
+// Promise 16 of the design: the application never dies of a dump. Memory control groups, of whichever version the
+// machine has, and limits of the process for real; both versions by fixture trees in src/process/linux/memory/tests.rs.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

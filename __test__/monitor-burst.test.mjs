@@ -1,5 +1,5 @@
-// Memory that fills in a second: in a control group of 512 MB (version 1) that is full a moment later a monitor's snapshot is
-// whole all the same. Version 2 is read from fixtures, in src/process/linux/memory/tests.rs.
+// Memory that fills in a second: in a control group of 512 MB, of whichever version the machine has, that is full a moment later a
+// monitor's snapshot is whole all the same.
 
 import assert from 'node:assert/strict';
 import path from 'node:path';

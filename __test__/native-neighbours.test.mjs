@@ -7,8 +7,10 @@ import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
 import { startApp } from './support/app.mjs';
+import { readSidecar } from './support/evidence.mjs';
 import { isSnapshotName, makeTemporaryDirectory } from './support/files.mjs';
 import { buildLibrary } from './support/library.mjs';
+import { startLeak } from './support/limit.mjs';
 import { snapshotChild, waitFor } from './support/processes.mjs';
 import { nextRequest } from './support/signals.mjs';
 
@@ -89,4 +91,16 @@ test('a lock of V8’s task queue that another thread holds at the fork hangs no
     assert.deepEqual([mode, attempts], ['fork', 1]);
     await validateSnapshot(path);
   }
+});
+
+test('a lock of the isolate that V8 holds while it is asked for an interrupt hangs no child', async (t) => {
+  const library = buildLibrary(t, 'slow-interrupt');
+  if (library === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startLeak(t, directory, { order: 'oom', atLimit: 'exit' }, { env: { LD_PRELOAD: library } });
+  const { code, stderr } = await app.ended();
+  assert.equal(code, 1, stderr);
+  assert.doesNotMatch(stderr, /forked with a lock/);
+  assert.equal(readSidecar(directory.at('evidence.heapsnapshot.json')).report.attempts, 1);
+  await validateSnapshot(directory.at('evidence.heapsnapshot'));
 });

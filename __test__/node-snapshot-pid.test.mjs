@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import limits from '../harness/limits.cjs';
 import { startApp, startProgram } from './support/app.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
-import { WITHOUT_RIGHTS, needsRoot, needsTool } from './support/faults.mjs';
+import { WITHOUT_RIGHTS, injectInto, needsRoot, needsTool } from './support/faults.mjs';
 import { isSnapshotName, makeTemporaryDirectory, modeOf, watchOpens } from './support/files.mjs';
 import {
   childrenOf,
@@ -75,6 +75,20 @@ test('a process that has loaded the package writes it by a child; nothing else i
   const { nodes } = await validateSnapshot(directory.at('a.heapsnapshot'));
   assert.match(stdout, new RegExp(`${nodes} objects`));
   assert.ok(isRunning(processInfo(app.pid)));
+});
+
+test('a process whose files may not be named once they are open: the copy that gets the name is removed too', async (t) => {
+  if (!needsTool(t, 'strace')) return;
+  const directory = makeTemporaryDirectory(t);
+  fs.mkdirSync(directory.at('app'));
+  const app = await start(t, loaded, { cwd: directory.at('app'), args: { objects: 20_000 } });
+  await injectInto(t, app, undefined, 'linkat:error=ENOENT');
+  for (const name of ['a', 'b']) {
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)]);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.deepEqual(directory.names('app'), []);
+    await validateSnapshot(directory.at(name));
+  }
 });
 
 test('of two processes with one directory each gives its own', async (t) => {

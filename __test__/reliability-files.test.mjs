@@ -216,6 +216,21 @@ test('a default name that another process takes meanwhile: the next one, and the
   await validateSnapshot(path);
 });
 
+test('the same where a copy has to get the name', async (t) => {
+  if (!needsTool(t, 'strace')) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, ({ heapdump, fill }) => new Promise((resolve) => {
+    fill(20_000);
+    heapdump.writeSnapshot(undefined, { name: 'ours' }, (error, name, { path }) => resolve({ error, name, path }));
+  }), { cwd: directory.path });
+  // Of each name the first call is for the open file, and the second for the copy of it.
+  await injectInto(t, await snapshotChildOf(app), undefined, 'linkat:error=ENOENT:when=1+2');
+  fs.writeFileSync(directory.at('ours.heapsnapshot'), 'taken meanwhile');
+  const { error, name, path } = await app.result();
+  assert.deepEqual([error, directory.names(), path], [null, [name, 'ours.heapsnapshot'], directory.at(name)]);
+  await validateSnapshot(path);
+});
+
 test('a relative name is resolved when the call is made', async (t) => {
   const directory = makeTemporaryDirectory(t);
   for (const name of ['before', 'after']) fs.mkdirSync(directory.at(name));

@@ -7,7 +7,7 @@ const OWN = {
   ps: [() => require('../lib/cli/ps.js'), 'Lists the Node.js processes of this machine, and how each would be asked'],
   'node-snapshot': [
     () => require('../lib/cli/node-snapshot.js'),
-    "Fetches a process' snapshot: from an HTTP endpoint, or by its pid",
+    "Fetches a process' snapshot: from an HTTP endpoint, by its pid, or from its heap image",
   ],
   doctor: [() => require('../lib/cli/doctor.js'), 'What a dump would meet here, or in another process'],
 };
@@ -18,10 +18,16 @@ const asked = first === 'help' ? rest[0] : first;
 if (Object.hasOwn(OWN, asked ?? '')) {
   const { run } = require('../lib/cli/command.js');
   run(OWN[asked][0](), first === 'help' ? ['--help'] : rest);
+} else if (rest.some((word) => /\.heapimage(\.zst)?$/.test(word))) {
+  const { guarded } = require('../lib/cli/command.js');
+  guarded(() => require('../lib/cli/images-first.js').withSnapshots([first, ...rest], analyze));
 } else {
-  const { addon } = require('../lib/native.js');
-  process.exitCode = addon.runCommand(process.argv.slice(2));
+  process.exitCode = analyze(process.argv.slice(2));
   if (asked === undefined || asked === '--help' || asked === '-h') listOwn(process.exitCode === 0 ? 1 : 2);
+}
+
+function analyze(words) {
+  return require('../lib/native.js').addon.runCommand(words);
 }
 
 /** Below the addon's own list, which is on that descriptor already. */

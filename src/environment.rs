@@ -208,6 +208,12 @@ impl Environment {
         Ok(())
     }
 
+    /// While it is held, nobody interrupts the JavaScript thread. For a fork on it: V8 holds a lock of the isolate while it is
+    /// asked to (`Isolate::RequestInterrupt`), and a child would find that taken for ever.
+    pub(crate) fn interrupts(&self) -> &Mutex<impl Sized> {
+        self.interrupter.requests()
+    }
+
     fn serve(&self, limit: Duration, may_run: impl Fn(&Job) -> bool, done: impl Fn() -> bool) {
         let deadline = Instant::now() + limit;
         while !done() && Instant::now() < deadline {

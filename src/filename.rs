@@ -68,9 +68,16 @@ const LONGEST: usize = 190;
 /// Bytes of a host or a title.
 const LONGEST_VALUE: usize = 64;
 
+/// Besides slashes ("Naming Files, Paths, and Namespaces" of Windows); what is behind a colon is a stream of the file before it.
+const NOT_IN_WINDOWS: [char; 7] = [':', '*', '?', '"', '<', '>', '|'];
+
 impl NamePattern {
     /// Reads `text`; otherwise says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<NamePattern, String> {
+        NamePattern::parse_for(text, cfg!(windows))
+    }
+
+    fn parse_for(text: &str, windows: bool) -> Result<NamePattern, String> {
         let without = |extension| text.strip_suffix(extension);
         let stem = without(EXTENSION).or(without(IMAGE_EXTENSION)).unwrap_or(text);
         if stem.is_empty() || stem.len() > LONGEST {
@@ -83,6 +90,10 @@ impl NamePattern {
                 "a name is one file's: no slash, no control character, no dot in front, no {EXTENSION} but at the end, \
                  nor {IMAGE_EXTENSION}"
             ));
+        }
+        if windows && stem.contains(NOT_IN_WINDOWS) {
+            let characters = NOT_IN_WINDOWS.map(String::from).join(" ");
+            return Err(format!("in Windows a file's name has none of {characters}"));
         }
         let mut parts = Vec::new();
         let mut rest = stem;
@@ -218,6 +229,20 @@ mod tests {
             assert!(said.contains(why), "{text}: {said}");
         }
         assert!(NamePattern::parse(&"x".repeat(191)).is_err());
+    }
+
+    #[test]
+    fn what_windows_does_not_allow_is_said_there_alone() {
+        for character in NOT_IN_WINDOWS {
+            let text = format!("a{character}{{pid}}");
+            let said = NamePattern::parse_for(&text, true).expect_err(&text);
+            assert_eq!(said, "in Windows a file's name has none of : * ? \" < > |");
+            assert!(NamePattern::parse_for(&text, false).is_ok());
+        }
+        assert!(NamePattern::parse_for("{host}-{pid} (1)", true).is_ok());
+        for value in VALUES.map(|(_, value)| value.now("call", 0)) {
+            assert!(!value.contains(NOT_IN_WINDOWS), "{value}");
+        }
     }
 
     #[test]

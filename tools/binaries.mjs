@@ -23,6 +23,23 @@ export function faultsOf(file, name, { glibc } = {}) {
   return faults;
 }
 
+/** The same of the restorer of heap images: it must be in nobody's way, and need nobody (crates/heapimage-restore). */
+export function restorerFaults(file) {
+  const bytes = readFileSync(file);
+  const faults = [];
+  if (machineOf(bytes) !== 'linux-x64') return [`a binary for ${machineOf(bytes)}, not for linux-x64`];
+  const [LOAD, DYNAMIC, INTERPRETER] = [1, 2, 3];
+  const FLOOR = 4 << 20;
+  for (let i = 0; i < bytes.readUInt16LE(56); i++) {
+    const at = Number(bytes.readBigUInt64LE(32)) + i * bytes.readUInt16LE(54);
+    const type = bytes.readUInt32LE(at);
+    const end = Number(bytes.readBigUInt64LE(at + 16) + bytes.readBigUInt64LE(at + 40));
+    if (type === DYNAMIC || type === INTERPRETER) faults.push('not static');
+    if (type === LOAD && end > FLOOR) faults.push(`it reaches to 0x${end.toString(16)}, and is to end below 4 MiB`);
+  }
+  return faults;
+}
+
 /** The newest symbol version of glibc that it asks for. */
 export function newestGlibc(bytes) {
   const versions = bytes.toString('latin1').match(/GLIBC_\d+\.\d+(?:\.\d+)?/g) ?? [];

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 
 import { restorerArguments, restorerIsBuilt } from '../harness/restorer.mjs';
 import { Problem, bold, dim, green, main, must, root, run, seconds } from '../harness/run.mjs';
-import { faultsOf } from './binaries.mjs';
+import { faultsOf, restorerFaults } from './binaries.mjs';
 import { PREBUILT, TARGETS, binaryOf, buildable, restorerOf } from './targets.mjs';
 
 /** Two compilers make two binaries, so it is named here. */
@@ -39,8 +39,9 @@ await main(async () => {
 async function make(name, twice) {
   const start = performance.now();
   const file = await build(name, root);
-  check(file, name);
+  refuse(name, faultsOf(file, name, TARGETS[name]));
   const restorer = restorerIsBuilt(name) ? await buildRestorer(root) : undefined;
+  if (restorer !== undefined) refuse(name, restorerFaults(restorer));
   if (twice) await buildElsewhere(name, file, restorer);
   keep(file, binaryOf(name));
   if (restorer !== undefined) keep(restorer, restorerOf(name));
@@ -178,8 +179,7 @@ async function buildElsewhere(name, ...firsts) {
   }
 }
 
-function check(file, name) {
-  const faults = faultsOf(file, name, TARGETS[name]);
+function refuse(name, faults) {
   if (faults.length > 0) throw new Problem(`${name}: ${faults.join('; ')}`);
 }
 

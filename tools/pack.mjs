@@ -7,7 +7,7 @@ import { resolve } from 'node:path';
 import { pack, platforms } from '../harness/packed/tarballs.mjs';
 import { restorerIsBuilt } from '../harness/restorer.mjs';
 import { Problem, green, main } from '../harness/run.mjs';
-import { faultsOf } from './binaries.mjs';
+import { faultsOf, restorerFaults } from './binaries.mjs';
 import { TARGETS, binaryOf, restorerOf } from './targets.mjs';
 
 await main(async () => {
@@ -25,6 +25,8 @@ await main(async () => {
     if (!restorerIsBuilt(name)) continue;
     binaries[name].restorer = restorerOf(name);
     if (!existsSync(restorerOf(name))) throw new Problem(`${restorerOf(name)} is missing`);
+    const more = restorerFaults(restorerOf(name));
+    if (more.length > 0) throw new Problem(`${restorerOf(name)}: ${more.join('; ')}`);
   }
   for (const tarball of Object.values(await pack(binaries, destination))) console.log(`${green('✓')} ${tarball}`);
 });

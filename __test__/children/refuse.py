@@ -1,7 +1,8 @@
 """Runs a command under a seccomp filter that refuses system calls, as some containers do: refuse.py WHAT ERRNO COMMAND...
 
 WHAT is `fork` (threads can still be made: the filter looks for clone(2) without CLONE_THREAD, fork(2) and vfork(2)),
-`memfd` (memfd_create(2)) or `nameless` (open(2) and openat(2) with O_TMPFILE, which NFS, vfat and old kernels do not know).
+`memfd` (memfd_create(2)), `marks` (PR_SET_MM of prctl(2)) or `nameless` (open(2) and openat(2) with O_TMPFILE, which NFS, vfat
+and old kernels do not know).
 """
 
 import ctypes
@@ -13,6 +14,7 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 OPEN, CLONE, FORK, VFORK, OPENAT, MEMFD_CREATE = 2, 56, 57, 58, 257, 319  # x86_64
+PRCTL, PR_SET_MM = 157, 35
 CLONE_THREAD = 0x00010000
 O_TMPFILE = 0x00400000
 
@@ -31,6 +33,14 @@ program = {
     "memfd": [
         (LOAD, 0, 0, 0),
         (JUMP_EQUAL, 0, 1, MEMFD_CREATE),
+        (RETURN, 0, 0, refuse),
+        (RETURN, 0, 0, ALLOW),
+    ],
+    "marks": [
+        (LOAD, 0, 0, 0),
+        (JUMP_EQUAL, 0, 3, PRCTL),
+        (LOAD, 0, 0, 16),  # seccomp_data.args[0], low half
+        (JUMP_EQUAL, 0, 1, PR_SET_MM),
         (RETURN, 0, 0, refuse),
         (RETURN, 0, 0, ALLOW),
     ],

@@ -107,34 +107,48 @@ export async function injectInto(t, child, file, ...injections) {
   process.kill(child.pid, 'SIGCONT');
 }
 
+const GROUPS = '/sys/fs/cgroup';
+/** The machine has version 2 of control groups alone. */
+const IS_UNIFIED = fs.existsSync(path.join(GROUPS, 'cgroup.controllers'));
+/** What version 2 calls the files of version 1; null: what it says is always so. */
+const IN_VERSION_2 = { 'memory.limit_in_bytes': 'memory.max', 'memory.use_hierarchy': null };
+
 /**
- * A control group (version 1) of `controller` with `files` set, removed with the test, below
- * the group `above` if one is given. `via` starts a program in it.
+ * A control group of `controller` with `files` set, by the names of version 1, removed with the test, below the group `above` if
+ * one is given. `via` starts a program in it.
  * Undefined, with a word in the report of `t`, where groups cannot be made.
  */
 export function makeControlGroup(t, controller, files, above) {
-  const root = `/sys/fs/cgroup/${controller}`;
-  const own = fs.existsSync(`${root}/tasks`) && membership(controller);
-  const parent = above?.path ?? (own && fs.existsSync(path.join(root, own)) ? path.join(root, own) : root);
-  const group = path.join(parent, `heapdump-test-${process.pid}-${Math.random().toString(36).slice(2)}`);
+  const group = path.join(above?.path ?? groupAbove(controller), `heapdump-test-${process.pid}-${Math.random().toString(36).slice(2)}`);
+  const place = (name) => path.join(group, (IS_UNIFIED && IN_VERSION_2[name]) || name);
   try {
+    if (IS_UNIFIED && above) fs.writeFileSync(path.join(above.path, 'cgroup.subtree_control'), `+${controller}`);
     fs.mkdirSync(group);
     atEndOf(t, () => removeGroup(group));
-    for (const [name, value] of Object.entries(files)) fs.writeFileSync(path.join(group, name), `${value}`);
+    for (const [name, value] of Object.entries(files)) {
+      if (!IS_UNIFIED || IN_VERSION_2[name] !== null) fs.writeFileSync(place(name), `${value}`);
+    }
   } catch (error) {
-    t.diagnostic(`not run: a control group of ${controller} (version 1) cannot be made here: ${error.message}`);
+    t.diagnostic(`not run: a control group of ${controller} cannot be made here: ${error.message}`);
     return undefined;
   }
   return {
     path: group,
-    read: (name) => fs.readFileSync(path.join(group, name), 'utf8').trim(),
-    write: (name, value) => fs.writeFileSync(path.join(group, name), `${value}`),
+    read: (name) => fs.readFileSync(place(name), 'utf8').trim(),
+    write: (name, value) => fs.writeFileSync(place(name), `${value}`),
     via: ['sh', '-c', 'echo $$ > "$0/cgroup.procs" && exec "$@"', group],
   };
 }
 
-const membership = (controller) =>
-  fs.readFileSync('/proc/self/cgroup', 'utf8').split('\n').map((line) => line.split(':')).find(([, names]) => names === controller)?.[2];
+/** The group of this process; in version 2 the one above it, because a group that has members cannot have groups with limits. */
+function groupAbove(controller) {
+  const root = IS_UNIFIED ? GROUPS : path.join(GROUPS, controller);
+  const lines = fs.readFileSync('/proc/self/cgroup', 'utf8').split('\n').map((line) => line.split(':'));
+  const own = lines.find(([, names]) => names === (IS_UNIFIED ? '' : controller))?.[2];
+  if (IS_UNIFIED) return path.join(root, path.dirname(own));
+  const isVisible = own && fs.existsSync(`${root}/tasks`) && fs.existsSync(path.join(root, own));
+  return isVisible ? path.join(root, own) : root;
+}
 
 /** Members may still be on their way out. */
 async function removeGroup(group) {

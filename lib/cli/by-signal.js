@@ -175,7 +175,13 @@ async function complete(target, page, inside, dump, progress, signal) {
   let last = { bytes: -1, at: performance.now() };
   for (;;) {
     const said = page.read()?.snapshots.find(({ number }) => number === dump.number);
-    if (said?.state === 'complete') return said.path;
+    if (said?.state === 'complete') {
+      // A copy may stand in its place.
+      dump.file = said.file;
+      return said.path;
+    }
+    // Where memory is short it becomes an image, with another name.
+    dump.path = said?.path ?? dump.path;
     if (said === undefined && inside.identify(dump.path) === dump.file) return dump.path;
     if (said?.state === 'failed') throw gaveUp(target, said);
     const { size: bytes } = fs.fstatSync(dump.fd);

@@ -8,6 +8,9 @@ const { parseArgs } = require('node:util');
 /** All is well; findings; the arguments, or what they name, cannot be used. As the addon's commands end. */
 const EXIT = { fine: 0, findings: 1, error: 2 };
 
+/** Those that end a command. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 /** What a person can mend: printed without a stack. */
 class Problem extends Error {}
 
@@ -15,9 +18,18 @@ class Problem extends Error {}
  * Runs a command: `{help, options, main}`, where `options` are `parseArgs`'s and `main(values)` resolves with an exit
  * code or nothing.
  */
-async function run(command, args) {
+function run(command, args) {
+  return guarded(async () => {
+    const values = read(command, args);
+    if (values.help) process.stdout.write(command.help);
+    else return command.main(values);
+  });
+}
+
+/** Runs what resolves with an exit code or nothing: a Problem is printed, and a signal is an end like others. */
+async function guarded(body) {
   // Temporary files go in `exit` listeners, which a signal's default would skip.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  for (const signal of SIGNALS) {
     process.once(signal, () => process.exit(128 + os.constants.signals[signal]));
   }
   // A reader that went away (`| head`) has all that it wanted.
@@ -26,9 +38,7 @@ async function run(command, args) {
     process.exit(EXIT.fine);
   });
   try {
-    const values = read(command, args);
-    if (values.help) process.stdout.write(command.help);
-    else process.exitCode = (await command.main(values)) ?? EXIT.fine;
+    process.exitCode = (await body()) ?? EXIT.fine;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     process.stderr.write(`heapdump-rs: ${error.message}\n`);
@@ -91,4 +101,4 @@ class Progress {
   }
 }
 
-module.exports = { EXIT, Problem, Progress, printable, run, size, wholeNumber };
+module.exports = { EXIT, Problem, Progress, SIGNALS, guarded, printable, run, size, wholeNumber };

@@ -7,7 +7,7 @@ const v8 = require('node:v8');
 
 const { printable, size } = require('./command.js');
 const { LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
-const { files, groupNote, growth, limits, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
+const { files, groupNote, growth, image, limits, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
 const { childBudget, groupLimits, headroom } = require('./memory.js');
 const { cores } = require('./cores.js');
 const { Target } = require('./processes.js');
@@ -22,7 +22,7 @@ async function lookHere() {
   const directory = path.resolve(options.directory ?? '.');
   return [
     attempt.finding,
-    ...(target === undefined ? [] : [memoryHere(target), ...limitsHere(target)]),
+    ...(target === undefined ? [] : [memoryHere(target), ...image(target, headroom(target), options), ...limitsHere(target)]),
     signalHere(options.signal, nodeOptions, parent),
     files(directory, directory, undefined, whose(options)),
     ...(target === undefined ? [] : cores(target)),

@@ -6,7 +6,7 @@ const fs = require('node:fs');
 
 const { Problem, printable, size } = require('./command.js');
 const { FORK_MS_PER_MB, LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
-const { files, groupNote, growth, limits, nodeSignal, nodemon, under } = require('./findings.js');
+const { files, groupNote, growth, image, limits, nodeSignal, nodemon, under } = require('./findings.js');
 const { childBudget, groupLimits, headroom, processesLeft } = require('./memory.js');
 const { cores } = require('./cores.js');
 const { userName } = require('./processes.js');
@@ -20,7 +20,8 @@ function lookAt(target) {
   return [
     ask(target, loaded, facts, signal),
     forkOf(target, facts),
-    memoryOf(target, anonymous),
+    memoryOf(target, anonymous, facts),
+    ...image(target, headroom(target), facts),
     ...limits({ heapLimit: facts?.heapLimit ?? heapLimitOf(target), group: groupLimits(target) }),
     signalOf(target, loaded, facts, signal),
     filesOf(target, loaded, facts),
@@ -66,15 +67,17 @@ function forkOf(target, facts) {
   return good('fork', ['nothing is seen that would keep it from forking', ...notes].join('; '));
 }
 
-function memoryOf(target, anonymous) {
+function memoryOf(target, anonymous, facts) {
   const found = headroom(target);
   if (found === undefined) return bad('memory', 'nothing can be read of it in /proc');
   const budget = childBudget(found, anonymous);
   const text =
     `a child may have ${size(budget)} of the ${size(found.available)} below ${found.bound}; ` +
     `it takes ${LEAST_TIMES} to ${MOST_TIMES} times V8's heap, which is ${size(anonymous)} at most${groupNote(found)}`;
+  const isMaybe = budget < anonymous * LEAST_TIMES;
+  if (isMaybe && facts?.lowMemory === 'image') return warning('memory', `${text}: a dump may be an image`);
   if (budget < LEAST_BUDGET) return bad('memory', `${text}: a dump would be refused; raise the limit`);
-  if (budget < anonymous * LEAST_TIMES) return warning('memory', `${text}: a dump may be refused; raise the limit`);
+  if (isMaybe) return warning('memory', `${text}: a dump may be refused; raise the limit`);
   return good('memory', text);
 }
 

@@ -23,7 +23,7 @@ const { identityOf, openFile } = require('./inside.js');
  * @property {'fork' | 'inline'} mode of the signal's dumps
  * @property {'gzip' | 'zstd'} [compression] of the signal's dumps
  * @property {'snapshot' | 'image'} output of the signal's dumps
- * @property {'error' | 'image'} lowMemory where there is too little for a snapshot
+ * @property {'error' | 'image'} lowMemory what they are where there is too little for a snapshot
  * @property {{loaded: number, dumped: number, main: boolean}} threads that have loaded the package, that one signal dumps, and
  *   whether the main thread is one of them
  * @property {boolean} nearHeapLimit a thread takes a snapshot at V8's limit

@@ -7,7 +7,7 @@ const path = require('node:path');
 
 const { misfit } = require('../limits.js');
 const { printable, size } = require('./command.js');
-const { LEAST_TIMES, MOST_TIMES } = require('./memory.js');
+const { LEAST_TIMES, MOST_TIMES, imageNeeds } = require('./memory.js');
 const { plainly } = require('./output.js');
 const { Target } = require('./processes.js');
 
@@ -53,6 +53,24 @@ function files(name, seen, target, why) {
 function limits(found) {
   const text = found.group && misfit(found);
   return text === undefined ? [] : [warning('limits', text)];
+}
+
+/**
+ * What a heap image would take of a process: `found` is its headroom, `told` what its dumps are. Nothing where there are no images.
+ */
+function image(target, found, { output = 'snapshot', lowMemory = 'error' } = {}) {
+  if (process.platform !== 'linux' || found === undefined) return [];
+  if (process.arch !== 'x64') return [good('image', "heap images (output: 'image') are written on Linux x64 alone")];
+  const needs = imageNeeds(target.memory('RssAnon'));
+  const takes =
+    `a heap image takes about ${size(target.memory('VmRSS'))} on the disk, an eighth with zstd, ` +
+    `and ${size(needs)} of the ${size(found.available)} below ${found.bound}, whatever V8's heap`;
+  const state =
+    output === 'image' ? 'dumps of the signal are images' :
+    lowMemory === 'image' ? 'dumps of the signal are images where memory is short' :
+    'off unless asked for (NODE_HEAPDUMP_OPTIONS=low-memory=image)';
+  const text = `${takes}; ${state}: it holds all memory of the process`;
+  return [found.available < needs ? warning('image', `${text}; too little is left even for that: raise the limit`) : good('image', text)];
 }
 
 /** As the kernel decides it for another user, access control lists apart. */
@@ -111,6 +129,7 @@ module.exports = {
   good,
   groupNote,
   growth,
+  image,
   limits,
   nodeSignal,
   nodemon,

@@ -38,7 +38,7 @@ async function ofDescriptor(descriptor, file, options, output, progress, signal)
   signal?.addEventListener('abort', abort, { once: true });
   try {
     const onBytes = (bytes) => progress.show(`V8 of the image writes: ${size(bytes)}`);
-    return await output.receive(written(restorer, file), onBytes, signal);
+    return await output.receive(written(restorer, file, options), onBytes, signal);
   } finally {
     signal?.removeEventListener('abort', abort);
     restorer.kill();
@@ -55,15 +55,15 @@ async function start(descriptor, args) {
 }
 
 /** All that the restored process writes; throws where that is not a whole snapshot. */
-async function* written(restorer, file) {
+async function* written(restorer, file, options) {
   const end = restorer.ended();
   yield* restorer.output;
   const { status, signal } = await end;
-  if (status !== 0) throw failure(restorer, { status, signal }, file);
+  if (status !== 0) throw failure(restorer, { status, signal }, file, options);
 }
 
-function failure(restorer, end, file) {
-  const [code, text] = words.ending(restorer, end);
+function failure(restorer, end, file, { node }) {
+  const [code, text] = words.ending(restorer, end, node);
   return new ImageProblem(code, `${file}: ${text}`);
 }
 
@@ -73,14 +73,14 @@ async function check(file, options) {
     const restorer = new Restorer(descriptor, ['--check', ...argumentsOf(options)]);
     restorer.output.resume();
     const end = await restorer.ended();
-    if (restorer.stop || end.status === null) throw failure(restorer, end, file);
+    if (restorer.stop || end.status === null) throw failure(restorer, end, file, options);
     for (const line of words.description(file, restorer.image)) console.log(line);
     if (restorer.lacks.length === 0) {
       console.log('This machine will do.');
       return EXIT.fine;
     }
     console.log('This machine will not do:');
-    for (const [word, text] of restorer.lacks) console.log(`  ${words.lacking(word, text, restorer.image)}`);
+    for (const [word, text] of restorer.lacks) console.log(`  ${words.lacking(word, text, restorer.image, options.node)}`);
     return EXIT.findings;
   });
 }

@@ -31,9 +31,10 @@ function memory(heap) {
   return `${needed}, and here ${size(os.availableMemory?.() ?? os.freemem())} are free`;
 }
 
-/** What a machine lacks, and what would help. */
-function lacking(word, text, image) {
+/** What a machine lacks, and what would help. `named`: the --node that was given. */
+function lacking(word, told, image, named) {
   const node = image.node ? `Node.js ${image.node}` : 'Node.js';
+  const text = withNames(told);
   switch (word) {
     case 'cpu':
       return (
@@ -41,7 +42,10 @@ function lacking(word, text, image) {
         'started with GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL makes images that need less'
       );
     case 'file':
-      return `${text}. Install ${node} as it was there and name its binary with --node PATH; other files with --map OLD=NEW; an image with embed: 'all' needs none`;
+      return (
+        `${text}. ${named ? `${named} is no other name of it. ` : ''}If it is Node.js, install ${node} as it was there and name its ` +
+        "binary with --node PATH; name another file with --map OLD=NEW. Images with embed: 'all' need no files"
+      );
     case 'address-space':
       return `Address space: it needs ${text}`;
     case 'mappings':
@@ -54,10 +58,10 @@ function lacking(word, text, image) {
 }
 
 /** A stable code and the words for a restorer that did not end well. */
-function ending(restorer, { status, signal }) {
+function ending(restorer, { status, signal }, named) {
   const { image, stop, lacks, hung } = restorer;
   if (lacks.length > 0) {
-    const all = lacks.map(([word, text]) => `\n  ${lacking(word, text, image)}`);
+    const all = lacks.map(([word, text]) => `\n  ${lacking(word, text, image, named)}`);
     return ['ERR_HEAPDUMP_IMAGE_MACHINE', `this machine will not do:${all.join('')}`];
   }
   if (stop !== undefined) return stopped(stop, status);
@@ -67,7 +71,8 @@ function ending(restorer, { status, signal }) {
   return ['ERR_HEAPDUMP_IMAGE_FAILED', `${why}. ${help} The image is of ${versions || 'an unknown version'}${said}`];
 }
 
-function stopped([word, text], status) {
+function stopped([word, told], status) {
+  const text = withNames(told);
   if (status === 3 && word === 'unreadable') return ['ERR_HEAPDUMP_IMAGE_INVALID', `the image ${text.replace(/^it /, '')}`];
   if (status === 3) {
     const help = word === 'architecture' ? 'restore it on a machine of that kind' : word === 'version' ? 'another version of heapdump-rs reads it' : 'copy it again, or take another';
@@ -76,6 +81,15 @@ function stopped([word, text], status) {
   if (word === 'collision') return ['ERR_HEAPDUMP_IMAGE_MACHINE', `${text}, each time; a machine with another kernel may do`];
   if (status === 4) return ['ERR_HEAPDUMP_IMAGE_MACHINE', `this machine will not do: ${text}`];
   return ['ERR_HEAPDUMP_IMAGE_FAILED', text];
+}
+
+/** Names of errors instead of the system's numbers. */
+function withNames(text) {
+  const names = Object.entries(os.constants.errno);
+  return text.replace(/\(error (\d+)\)/g, (whole, number) => {
+    const name = names.find(([, value]) => value === Number(number))?.[0];
+    return name === undefined ? whole : `(${name})`;
+  });
 }
 
 const REPORT = 'The image is kept; report this, please.';

@@ -14,8 +14,8 @@ const MOST_TIMES = 8;
 /** What stays with the application: so much, and this part of what is left (src/snapshot/budget.rs). */
 const MARGIN = 16 * MIB;
 const MARGIN_PART = 1 / 16;
-/** The part of shared pages that either side copies. */
-const copiedPart = ({ oomGroup }) => (oomGroup ? 1 : 1 / 4);
+/** The part of shared pages that either side copies: an eighth the child, a sixteenth the application, until that is measured. */
+const copiedPart = ({ oomGroup }) => (oomGroup ? 1 : 1 / 8 + 1 / 16);
 /** Without a limit, version 1 shows a number near 2^63. */
 const NO_LIMIT = 2 ** 60;
 
@@ -40,6 +40,9 @@ function headroom(target) {
 function childBudget({ available, oomGroup }, anonymous) {
   return Math.max(0, available * (1 - MARGIN_PART) - MARGIN - anonymous * copiedPart({ oomGroup }));
 }
+
+/** What must be left for an image: a child's own, its page tables, what is copied (`image_needs` of src/snapshot/budget.rs). */
+const imageNeeds = (anonymous) => 8 * MIB + anonymous / 512 + anonymous / 32;
 
 /** The limit under which a snapshot of `heap` fits, beside `rest` of other memory, if it needs most. */
 function limitFor(heap, rest, group) {
@@ -161,6 +164,7 @@ module.exports = {
   childBudget,
   groupLimits,
   headroom,
+  imageNeeds,
   largestHeap,
   limitFor,
   processesLeft,

@@ -2,16 +2,16 @@
 
 // What a request over HTTP wants: a snapshot or an image, compressed or not, as far as the server's owner allows it.
 
-/** What a client asks for by `?output=image` (`&embed=all`); the last one counts. */
+const CHOICES = { output: ['snapshot', 'image'], embed: ['auto', 'all'] };
+
+/** What a client asks for by `?output=image` (`&embed=all`); nothing else in the query means anything. */
 function wantedOf({ url }) {
   const query = new URLSearchParams(/\?(.*)$/s.exec(url ?? '')?.[1]);
-  return Object.fromEntries(['output', 'embed'].filter((name) => query.has(name)).map((name) => [name, query.getAll(name).at(-1)]));
+  return Object.fromEntries([...query].filter(([name, value]) => Object.hasOwn(CHOICES, name) && CHOICES[name].includes(value)));
 }
 
 /** An image holds more secrets than a snapshot, so it is not for a client to choose unless the server's owner says so. */
-function refuseWanted({ output, embed }, isAllowed) {
-  if (!['snapshot', 'image', undefined].includes(output)) return { status: 400, reason: 'output is snapshot or image' };
-  if (!['auto', 'all', undefined].includes(embed)) return { status: 400, reason: 'embed is auto or all' };
+function refuseWanted({ output }, isAllowed) {
   if (output !== 'image' || isAllowed) return undefined;
   return { status: 403, reason: 'images are off here: they hold all memory of the process (option images)' };
 }

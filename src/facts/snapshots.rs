@@ -44,13 +44,16 @@ impl Entry {
         self.change(|snapshot| snapshot.path = path);
     }
 
-    pub(crate) fn ended(self, result: &Result<Report, SnapshotError>) {
+    /// `file`: device and inode of what stands under the name, if a file does.
+    pub(crate) fn ended(self, result: &Result<Report, SnapshotError>, file: Option<(u64, u64)>) {
         match result {
             Err(error) => self.failed(error),
             Ok(report) => self.change(|snapshot| {
                 snapshot.state = Stage::Complete;
                 snapshot.ended_at = Some(wall_clock());
                 snapshot.bytes = Some(report.bytes);
+                // A copy may have taken its place.
+                snapshot.file = file.map(named);
                 // Its name may have become another's meanwhile.
                 if let Some(path) = &report.path {
                     snapshot.path = Some(path.to_string_lossy().into_owned());
@@ -74,8 +77,7 @@ impl Entry {
     fn add(cause: Cause, main: bool, path: Option<String>, file: Option<(u64, u64)>) -> Entry {
         let mut entry = Entry(0);
         update(|facts| {
-            let file = file.map(|(device, inode)| format!("{device}:{inode}"));
-            entry = facts.snapshots.add(cause, main, path, file);
+            entry = facts.snapshots.add(cause, main, path, file.map(named));
         });
         entry
     }
@@ -93,8 +95,13 @@ pub(crate) fn while_taken(
     let entry = Entry::waiting(Cause::Call, process::is_main_thread(), output);
     entry.running();
     let result = take();
-    entry.ended(&result);
+    entry.ended(&result, output.identity());
     result
+}
+
+/// A file, as [`Snapshot::file`] has it.
+fn named((device, inode): (u64, u64)) -> String {
+    format!("{device}:{inode}")
 }
 
 /// Snapshots that are remembered.

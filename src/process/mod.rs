@@ -49,6 +49,13 @@ pub(crate) fn is_main_thread() -> bool {
     return true;
 }
 
+/// gettid(2): the calling thread's number.
+#[cfg(target_os = "linux")]
+pub(crate) fn thread_number() -> u32 {
+    // SAFETY: gettid has no preconditions.
+    unsafe { libc::gettid() }.unsigned_abs()
+}
+
 /// Ends the process at once: no destructor and no atexit handler runs, so it may be called inside V8.
 #[cfg(unix)]
 pub(crate) fn exit_now(status: i32) -> ! {

@@ -28,6 +28,10 @@ pub(crate) struct Progress {
     pub(crate) private_bytes: AtomicU64,
     /// SHA-256 of the output, once it is complete.
     digest: [AtomicU64; 4],
+    /// Which of its names the output has got, counted from 1.
+    name: AtomicU32,
+    /// Device and inode of the copy that has it in the output's place, or zeros.
+    copy: [AtomicU64; 2],
 }
 
 /// How far a child has come.
@@ -99,6 +103,22 @@ impl Progress {
     pub(crate) fn digest(&self) -> Box<str> {
         let digits = self.digest.iter().map(|word| format!("{:016x}", word.load(Relaxed)));
         digits.collect::<String>().into()
+    }
+
+    /// The output stands under the name of this index; `copy`: device and inode of what stands there in its place.
+    pub(crate) fn set_published(&self, name: usize, copy: Option<(u64, u64)>) {
+        if let Some((device, inode)) = copy {
+            self.copy[0].store(device, Relaxed);
+            self.copy[1].store(inode, Relaxed);
+        }
+        self.name.store(u32::try_from(name + 1).unwrap_or(0), Relaxed);
+    }
+
+    /// `None` where nothing has been told.
+    pub(crate) fn published(&self) -> Option<(usize, Option<(u64, u64)>)> {
+        let name = self.name.load(Relaxed).checked_sub(1)?;
+        let [device, inode] = [0, 1].map(|word| self.copy[word].load(Relaxed));
+        Some((name as usize, (inode != 0).then_some((device, inode))))
     }
 
     /// What went wrong, with the errno where there is one.

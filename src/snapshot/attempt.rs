@@ -147,7 +147,7 @@ fn post_barrier(request: &Request, platform: Platform) -> Result<Barrier, Snapsh
     posted.flatten().ok_or(SnapshotError::Closed)
 }
 
-fn lock_within(mutex: &'static Mutex<()>, limit: Duration) -> Option<MutexGuard<'static, ()>> {
+fn lock_within<T>(mutex: &Mutex<T>, limit: Duration) -> Option<MutexGuard<'_, T>> {
     let deadline = Instant::now() + limit;
     loop {
         match mutex.try_lock() {
@@ -169,6 +169,7 @@ fn fork_at_barrier(
     let start = Instant::now();
     // Before the barrier is made to last: the collection that holds it may need the workers.
     let lock = if environment.is_inside_collection() { None } else { CollectionLock::acquire() };
+    let Some(_uninterrupted) = lock_within(environment.interrupts(), HOLD) else { return Ok(None) };
     if !barrier.begin_fork() {
         return Ok(None);
     }

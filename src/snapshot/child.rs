@@ -9,7 +9,7 @@ use crate::environment::Environment;
 use crate::error::SnapshotError;
 use crate::process::{
     Child, ChildSetup, Failure, Headroom, ImagePlan, MemorySources, NameBuffers, Progress, Regions,
-    SharedPage, Stage, Start, fork_child, memory_left, private_memory,
+    SharedPage, Stage, Start, fork_child, memory_left, private_memory, thread_number,
 };
 use crate::v8::{
     CollectionLock, Isolate, SnapshotOptions, Workerless, heap_figures, lift_heap_limit,
@@ -134,6 +134,7 @@ pub(super) fn fork_now(
     regions: &Regions,
     lock: Option<CollectionLock>,
 ) -> io::Result<Child> {
+    let thread = thread_number();
     let setup = ChildSetup {
         output: plan.output.file().as_raw_fd(),
         dev_null: plan.dev_null.as_raw_fd(),
@@ -147,13 +148,13 @@ pub(super) fn fork_now(
     };
     fork_child(regions, &setup, move || {
         drop(lock);
-        take_and_publish(isolate, plan)
+        take_and_publish(isolate, thread, plan)
     })
 }
 
 /// The whole life of a child. Runs in a process with one thread (two with compression) that ends with the status
 /// returned here; nothing is freed on the way.
-fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
+fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
     let progress: &'static Progress = plan.progress.for_child();
     let output = plan.output.file().as_raw_fd();
     let continuation = Continuation {
@@ -164,10 +165,12 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
         output,
     };
     let heap_used = heap_figures(isolate).map_or(0, |figures| figures.used);
-    let start = Start::new(&continuation, output, heap_used);
+    let start = Start::new(&continuation, output, thread, heap_used);
     match &plan.work {
         Work::Image(image) if plan.record.is_none() => image.save_and_end(output, start, progress),
-        Work::Twins(image, path) if save_twin(image, path, start, progress).is_err() => {
+        Work::Twins(image, path)
+            if plan.record.is_none() && save_twin(image, path, start, progress).is_err() =>
+        {
             return FAILED;
         }
         _ => {}
@@ -189,6 +192,12 @@ fn take_and_publish(isolate: Isolate, plan: &Plan) -> i32 {
                 return FAILED;
             }
             return publish(plan, progress);
+        }
+        // What the record takes of malloc's memory moves all addresses behind it, which V8 11 makes ids of.
+        Work::Twins(image, path)
+            if plan.record.is_some() && save_twin(image, path, start, progress).is_err() =>
+        {
+            return FAILED;
         }
         Work::Snapshot | Work::Twins(..) => {}
     }
@@ -224,6 +233,8 @@ fn publish(plan: &Plan, progress: &Progress) -> i32 {
         record_publish_failure(progress, &error);
         return FAILED;
     }
+    let (name, copy) = plan.output.published();
+    progress.set_published(name, copy);
     progress.enter(Stage::Complete);
     if let Some(record) = &plan.record {
         record.complete_in_child(plan.kind(), plan.output.path(), progress);

@@ -4,6 +4,7 @@
 //! watched and judged ([`super::supervise`]).
 
 use super::attempt::{Forked, fork_once};
+use super::budget::Copied;
 use super::child::Plan;
 use super::supervise::{Supervisor, is_as_before, judge, may_try_again};
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::environment::{NotRun, When};
 use crate::error::SnapshotError;
-use crate::process::{ChildEnd, MemorySources, watch};
+use crate::process::{ChildEnd, MemorySources, minor_faults, watch};
 use crate::v8::{Isolate, Platform, track_object_ids};
 use std::path::Path;
 use std::sync::Arc;
@@ -79,8 +80,10 @@ fn take_with(
             cost.pause += give_stable_ids(request)?;
         }
         let kills_before = memory.oom_kills();
+        let faults_before = minor_faults();
         let forked = fork_once(request, platform, &plan)?;
         cost.add(&forked);
+        let forked_at = Instant::now();
         // From here on the snapshot no longer depends on this process.
         request.pending = None;
         request.listener.forked();
@@ -89,12 +92,15 @@ fn take_with(
         let mut supervisor = Supervisor::new(request, memory, plan.kind());
         let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
         let stopped_for = supervisor.stopped_for;
+        let faults = minor_faults().saturating_sub(faults_before);
+        let bytes = faults.saturating_mul(4096);
+        Copied { bytes, within: forked_at.elapsed() }.remember();
         match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {
             Ok(()) => {
                 if plan.kind() == Kind::Image {
                     publish_for_child(&request.output)?;
                 }
-                request.output.keep();
+                request.output.keep_published(plan.progress.published());
                 return Ok(cost.report(request, &plan, &end, attempt));
             }
             Err(error) => {

@@ -31,7 +31,6 @@ pub(crate) fn take_in_process(
         write_to(output, |file| write_snapshot(&snapshot, file, compression, &progress), &progress);
     snapshot.delete();
     written?;
-    output.keep();
     Ok(report(output, &progress, start, asked_at, fallback_reason))
 }
 
@@ -75,7 +74,6 @@ pub(crate) fn import_file(
         writer.finish()
     };
     write_to(output, copy, &progress)?;
-    output.keep();
     Ok(report(output, &progress, start, asked_at, fallback_reason))
 }
 

@@ -232,11 +232,12 @@ impl Request {
 
     pub(crate) fn end(self, result: Result<Report, SnapshotError>) {
         let Request { entry, output, listener, pending, .. } = self;
+        let file = output.identity();
         // The temporary file is gone, the reader of a stream sees its end, and the event loop is free to go, before the
         // caller is told.
         drop(output);
         drop(pending);
-        entry.ended(&result);
+        entry.ended(&result, file);
         listener.done(result);
     }
 

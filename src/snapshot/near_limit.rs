@@ -17,8 +17,8 @@ use crate::error::SnapshotError;
 use crate::facts::{self, Cause, Entry};
 use crate::process;
 use crate::v8::{
-    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, ask_near_heap_limit, ask_others,
-    heap_figures, heap_statistics,
+    AtHeapLimit, HeapLimitAnswer, Isolate, NearHeapLimit, YOUNG_GENERATION, ask_near_heap_limit,
+    ask_others, heap_figures,
 };
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -161,10 +161,6 @@ const RAISES: u32 = 3;
 /// Beyond what the heap has, when the process is to end.
 const LAST_STEP: usize = 1 << 20;
 
-/// Room for what one collection promotes at most: two semi-spaces at their largest (`Heap::DefaultMaxSemiSpaceSize`). What does
-/// not fit ends the process, and for a worker only the worker should end.
-const YOUNG_GENERATION: usize = 64 << 20;
-
 impl NearLimit {
     /// Takes the next snapshot; whether V8 is to ask again.
     fn take_next(&self, heap: &AtHeapLimit) -> bool {
@@ -301,11 +297,8 @@ impl NearLimit {
 
 impl NearHeapLimit for NearLimit {
     fn on_near_heap_limit(&self, heap: &AtHeapLimit) -> HeapLimitAnswer {
-        // One array may have taken the heap far beyond the limit, and V8 ends the process at once if what it has does not
-        // fit what we answer (`Heap::CollectGarbage`).
-        let least =
-            heap_statistics(heap.isolate).map_or(0, |statistics| statistics.old_generation());
-        let raised = |step| heap.current.max(least).saturating_add(step);
+        let least = heap.least();
+        let raised = |step| least.saturating_add(step);
         let tenth = heap.initial / 10;
         let (step, last_step) = if self.environment.is_main {
             (tenth, LAST_STEP)

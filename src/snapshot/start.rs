@@ -149,7 +149,7 @@ pub(crate) fn start(
             } else {
                 Err(SnapshotError::ForkUnavailable(reason))
             };
-            entry.ended(&result);
+            entry.ended(&result, output.identity());
             result.map(|report| Accepted::Done(Box::new(report)))
         }
     }

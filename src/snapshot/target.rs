@@ -1,6 +1,6 @@
 //! Where a snapshot goes: a file that appears whole or not at all, a character device, or a pipe.
 
-use super::unfinished::{PublishError, Unfinished};
+use super::unfinished::{Identity, PublishError, Unfinished};
 use crate::error::SnapshotError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
@@ -38,19 +38,12 @@ impl Output {
         }
     }
 
-    /// Device and inode of the open file, whatever its name is; of a file alone.
-    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
-        #[cfg(unix)]
-        if let Output::File(target) = self {
-            use std::os::unix::fs::MetadataExt;
-            return target
-                .unfinished
-                .file()
-                .metadata()
-                .ok()
-                .map(|found| (found.dev(), found.ino()));
+    /// Of the file, whatever its name is; of a file alone.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        match self {
+            Output::File(target) => target.unfinished.identity(),
+            Output::Device(..) | Output::Pipe(_) => None,
         }
-        None
     }
 
     /// Back to the beginning, for another attempt.
@@ -83,14 +76,27 @@ impl Output {
         matches!(self, Output::File(target) if target.find_published().is_some())
     }
 
-    /// The file is complete under its name, perhaps by another process; there is nothing left to remove.
-    pub(crate) fn keep(&self) {
-        if let Output::File(target) = self {
-            if let Some(index) = target.find_published() {
-                target.taken.store(index, Relaxed);
-            }
-            target.unfinished.keep();
+    /// What [`Output::publish`] made of it: which of its names the file has, and which copy of it that is if it is one.
+    pub(crate) fn published(&self) -> (usize, Option<Identity>) {
+        match self {
+            Output::File(target) => (target.taken.load(Relaxed), target.unfinished.copied()),
+            Output::Device(..) | Output::Pipe(_) => (0, None),
         }
+    }
+
+    /// The file is complete under its name; there is nothing left to remove. `published`: what a child says of it, where it could.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn keep_published(&self, published: Option<(usize, Option<Identity>)>) {
+        let Output::File(target) = self else { return };
+        if let Some((name, copy)) = published {
+            target.taken.store(name, Relaxed);
+            if let Some(copy) = copy {
+                target.unfinished.set_copied(copy);
+            }
+        } else if let Some(name) = target.find_published() {
+            target.taken.store(name, Relaxed);
+        }
+        target.unfinished.keep();
     }
 
     /// The temporary file's path, where there is one.
@@ -143,7 +149,7 @@ impl Output {
                     is_image: AtomicBool::new(false),
                     taken: AtomicUsize::new(0),
                     unfinished,
-                    reserved: false,
+                    reserved: Vec::new(),
                 }))
             }
         }
@@ -160,8 +166,8 @@ pub(crate) struct FileTarget {
     is_image: AtomicBool,
     taken: AtomicUsize,
     unfinished: Unfinished,
-    /// It replaces nothing.
-    reserved: bool,
+    /// Its default names: it replaces nothing. None where the name was given.
+    reserved: Vec<Reservation>,
 }
 
 /// A name that nobody chose.
@@ -175,9 +181,6 @@ pub(super) struct Name {
 /// Names that one dump may try at its end, when other processes have taken the ones before.
 const SPARE_NAMES: usize = 64;
 
-/// Default names of this process whose files are not complete.
-static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
 impl FileTarget {
     /// Reserves the first of `names` that is free in `directory`, for default names. Two dumps never share one: in this process
     /// it is on a list, and of two processes the later one takes its next name at the end.
@@ -186,22 +189,20 @@ impl FileTarget {
         mode: u32,
         mut names: impl Iterator<Item = Name>,
     ) -> Result<(FileTarget, String), SnapshotError> {
-        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let Some(name) = names.next() else {
                 return Err(SnapshotError::Internal("there is no free name left".to_owned()));
             };
             let path = directory.join(&name.first);
             let image = name.image.map(|image| directory.join(image));
-            let is_taken =
-                |path: &PathBuf| reserved.contains(path) || fs::symlink_metadata(path).is_ok();
-            if is_taken(&path) || image.as_ref().is_some_and(is_taken) {
+            let both = [Some(&path), image.as_ref()].into_iter().flatten();
+            let reserved: Option<Vec<_>> = both.clone().map(|path| Reservation::of(path)).collect();
+            let Some(reserved) = reserved else { continue };
+            if both.into_iter().any(|path| fs::symlink_metadata(path).is_ok()) {
                 continue;
             }
             match Unfinished::reserve(&path, mode).and_then(Unfinished::above_standard) {
                 Ok(unfinished) => {
-                    reserved.push(path.clone());
-                    reserved.extend(image.clone());
                     let spare: Vec<Name> = names.take(SPARE_NAMES).collect();
                     let spare_images = spare.iter().filter_map(|name| name.image.as_ref());
                     let image_names =
@@ -213,7 +214,7 @@ impl FileTarget {
                         is_image: AtomicBool::new(false),
                         taken: AtomicUsize::new(0),
                         unfinished,
-                        reserved: true,
+                        reserved,
                     };
                     return Ok((target, name.first));
                 }
@@ -239,7 +240,7 @@ impl FileTarget {
     /// fsync and the name; fsync of the directory is a step of its own (PostgreSQL's `durable_rename`).
     fn publish(&self) -> Result<(), PublishError> {
         self.unfinished.sync()?;
-        if !self.reserved {
+        if self.reserved.is_empty() {
             return self.unfinished.replace(self.path());
         }
         let mut placed = Ok(());
@@ -270,7 +271,7 @@ impl FileTarget {
                 None => None,
             },
             passing: text(&passing)?,
-            replaces: !self.reserved,
+            replaces: self.reserved.is_empty(),
             names: self.names().iter().map(|name| text(name)).collect::<Option<_>>()?,
         })
     }
@@ -284,13 +285,30 @@ impl FileTarget {
     }
 }
 
-impl Drop for FileTarget {
-    fn drop(&mut self) {
-        if self.reserved {
-            let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
-            let (first, image) = (self.names.first(), self.image_names.first());
-            reserved.retain(|path| Some(path) != first && Some(path) != image);
+/// Default names of this process whose files are not complete. Looked at for a moment alone: a directory may take long to answer,
+/// and another dump is on its way to another one.
+static RESERVED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A default name that no other dump of this process takes, until it is dropped.
+#[derive(Debug)]
+struct Reservation(PathBuf);
+
+impl Reservation {
+    /// `None` where another has it.
+    fn of(path: &Path) -> Option<Reservation> {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        if reserved.iter().any(|other| other == path) {
+            return None;
         }
+        reserved.push(path.to_owned());
+        Some(Reservation(path.to_owned()))
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let mut reserved = RESERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.retain(|path| *path != self.0);
     }
 }
 
@@ -419,6 +437,24 @@ mod tests {
         drop((first, second));
         assert_eq!(fs::read_dir(&directory).expect("readable").count(), 2);
         fs::remove_dir_all(&directory).expect("removable");
+    }
+    #[test]
+    fn a_name_is_reserved_while_another_directory_takes_its_time() {
+        let here = std::env::temp_dir().join(format!("heapdump-slow-{}", std::process::id()));
+        fs::create_dir_all(&here).expect("a directory");
+        let (tell, told) = std::sync::mpsc::channel();
+        let elsewhere = move || {
+            std::thread::spawn(move || {
+                tell.send(Reservation::of(Path::new("elsewhere")).is_some())
+            });
+            told.recv_timeout(std::time::Duration::from_secs(60))
+        };
+        let names = std::iter::once_with(|| {
+            assert_eq!(elsewhere(), Ok(true));
+            Name { first: "a".to_owned(), image: None }
+        });
+        FileTarget::reserve(&here, 0o600, names).expect("reserves");
+        fs::remove_dir(&here).expect("empty");
     }
 
     #[test]

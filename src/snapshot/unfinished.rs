@@ -8,6 +8,7 @@ use crate::process::Held;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -47,6 +48,9 @@ impl From<PublishError> for io::Error {
     }
 }
 
+/// Device and inode.
+pub(crate) type Identity = (u64, u64);
+
 /// An open file, gone when it is dropped before it was given its name.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
@@ -54,6 +58,8 @@ pub(crate) struct Unfinished {
     directory: PathBuf,
     /// `None`: it has no name.
     temporary: Option<PathBuf>,
+    /// What has the name in its place.
+    copied: OnceLock<Identity>,
     kept: AtomicBool,
 }
 
@@ -103,6 +109,7 @@ impl Unfinished {
             file,
             directory: directory.to_owned(),
             temporary,
+            copied: OnceLock::new(),
             kept: AtomicBool::new(false),
         }
     }
@@ -134,6 +141,21 @@ impl Unfinished {
         self.temporary.as_deref()
     }
 
+    /// Of the file, or of the copy that has the name in its place.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.copied().or_else(|| identity_of(&self.file))
+    }
+
+    pub(super) fn copied(&self) -> Option<Identity> {
+        self.copied.get().copied()
+    }
+
+    /// A child has given its name to a copy.
+    pub(super) fn set_copied(&self, copy: Identity) {
+        // Another attempt's child would have begun anew.
+        let _ = self.copied.set(copy);
+    }
+
     /// It has its name: there is nothing to remove.
     pub(super) fn keep(&self) {
         self.kept.store(true, Relaxed);
@@ -154,7 +176,9 @@ impl Unfinished {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     self.replace_by_rename(path)?;
                 }
-                Err(error) if is_about_links(&error) => self.copy(path)?.replace(path)?,
+                Err(error) if is_about_links(&error) => {
+                    self.name_copy(path, Unfinished::replace)?;
+                }
                 Err(error) => return Err(PublishError::at(PublishStep::Link)(error)),
             }
         }
@@ -169,7 +193,9 @@ impl Unfinished {
         } else {
             match self.link(path) {
                 Ok(()) => {}
-                Err(error) if is_about_links(&error) => self.copy(path)?.place(path)?,
+                Err(error) if is_about_links(&error) => {
+                    self.name_copy(path, Unfinished::place)?;
+                }
                 Err(error) => return Err(PublishError::at(PublishStep::Link)(error)),
             }
         }
@@ -198,6 +224,19 @@ impl Unfinished {
     }
 
     /// A security module let it be made, and does not let it be named (AppArmor without `mediate_deleted`).
+    fn name_copy(
+        &self,
+        path: &Path,
+        name: impl FnOnce(&Unfinished, &Path) -> Result<(), PublishError>,
+    ) -> Result<(), PublishError> {
+        let copy = self.copy(path)?;
+        name(&copy, path)?;
+        if let Some(identity) = copy.identity() {
+            self.set_copied(identity);
+        }
+        Ok(())
+    }
+
     fn copy(&self, path: &Path) -> Result<Unfinished, PublishError> {
         let copy = || -> io::Result<Unfinished> {
             let mode = mode_of(&self.file)?;
@@ -328,6 +367,17 @@ fn mode_of(file: &File) -> io::Result<u32> {
 #[cfg(windows)]
 fn mode_of(_file: &File) -> io::Result<u32> {
     Ok(0o600)
+}
+
+#[cfg(unix)]
+fn identity_of(file: &File) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+#[cfg(windows)]
+fn identity_of(_file: &File) -> Option<Identity> {
+    None
 }
 
 #[cfg(unix)]

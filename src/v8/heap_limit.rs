@@ -1,9 +1,9 @@
 //! V8's heap limit: who is asked when the heap comes near it.
 
 #[cfg(target_os = "linux")]
-use super::limit_list::{LimitList, entry};
+use super::limit_list::{Entry, LimitList, entry};
 use super::symbols::{self, GcCallback, NearHeapLimitCallback};
-use super::{Isolate, MissingSymbol};
+use super::{Isolate, MissingSymbol, heap_statistics};
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
@@ -25,6 +25,20 @@ pub(crate) struct AtHeapLimit {
     /// Before it was raised.
     pub(crate) initial: usize,
 }
+
+impl AtHeapLimit {
+    /// The least limit with which V8 goes on. One array may have taken the heap far beyond the present one, and V8 ends the
+    /// process at once if what it has does not fit what it is answered (`Heap::CollectGarbage`).
+    pub(crate) fn least(&self) -> usize {
+        let taken =
+            heap_statistics(self.isolate).map_or(0, |statistics| statistics.old_generation());
+        self.current.max(taken)
+    }
+}
+
+/// Room for what one collection promotes at most: two semi-spaces at their largest (`Heap::DefaultMaxSemiSpaceSize`). What does
+/// not fit ends the process, and for a worker only the worker should end.
+pub(crate) const YOUNG_GENERATION: usize = 64 << 20;
 
 /// What V8 is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +105,8 @@ struct Asked {
     targets: RefCell<Vec<&'static dyn NearHeapLimit>>,
     /// Our callback is on V8's list.
     is_listed: Cell<bool>,
+    /// The targets have left, and those that V8 would ask without us are being asked.
+    asks_others: Cell<bool>,
 }
 
 thread_local! {
@@ -109,6 +125,7 @@ impl Asked {
                 isolate,
                 targets: RefCell::default(),
                 is_listed: Cell::new(false),
+                asks_others: Cell::new(false),
             }));
             asked.stay_first();
             all.push(asked);
@@ -143,6 +160,12 @@ impl Asked {
         }
     }
 
+    /// V8 asks whoever was added last.
+    fn come_first(&'static self) {
+        self.remove();
+        self.add();
+    }
+
     /// V8 asks here no more; whom it asked before is asked again.
     fn remove(&self) {
         let table = symbols::profiler().ok();
@@ -158,6 +181,11 @@ impl Asked {
     /// The limit that V8 gets.
     fn ask(&'static self, current: usize, initial: usize) -> usize {
         let heap = AtHeapLimit { isolate: self.isolate, current, initial };
+        if self.asks_others.get() {
+            // One of them has made V8 collect garbage, so V8 asks inside of its call. The limit is still the one that the heap
+            // has outgrown: what has been answered holds from the end of the outer call on.
+            return self.ask_others(heap.least().saturating_add(YOUNG_GENERATION), initial);
+        }
         let mut limit = current;
         // Not borrowed while a target answers: V8 may ask inside of that.
         while let Some(target) = self.last() {
@@ -171,23 +199,31 @@ impl Asked {
         self.leave(limit, initial)
     }
 
-    #[cfg(target_os = "linux")]
+    /// Ours stays on V8's list until the others have answered: they may collect garbage (@datadog/pprof's does on purpose), and
+    /// nobody else then answers with what the heap has taken.
     fn leave(&'static self, limit: usize, initial: usize) -> usize {
-        let ours = entry(near_heap_limit, self.data());
-        let list = LimitList::find(self.isolate, ours);
-        let mut expected = list.as_ref().and_then(LimitList::entries).unwrap_or_default();
+        if !self.is_listed.get() {
+            return limit;
+        }
+        self.come_first();
+        self.asks_others.set(true);
+        let limit = self.ask_others(limit, initial);
+        self.asks_others.set(false);
         self.remove();
-        expected.retain(|other| *other != ours);
-        // It is V8's list if V8 has just taken ours off it.
-        let Some(list) = list.filter(|list| list.entries().as_ref() == Some(&expected)) else {
+        limit
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ask_others(&'static self, limit: usize, initial: usize) -> usize {
+        let Some((list, mut others)) = self.others() else {
             return limit;
         };
         let mut limit = limit;
         // Each is asked once, and V8 asks those that stay.
-        while let Some(next) = expected.pop() {
+        while let Some(next) = others.pop() {
             limit = limit.max(ask_other(self.isolate, next, limit, initial));
             match list.entries() {
-                Some(now) if !now.contains(&next) => expected.retain(|other| now.contains(other)),
+                Some(now) if !now.contains(&next) => others.retain(|other| now.contains(other)),
                 _ => break,
             }
         }
@@ -196,9 +232,22 @@ impl Asked {
 
     /// Others are asked by V8 alone.
     #[cfg(not(target_os = "linux"))]
-    fn leave(&self, limit: usize, _initial: usize) -> usize {
-        self.remove();
+    fn ask_others(&self, limit: usize, _initial: usize) -> usize {
         limit
+    }
+
+    /// V8's list, with ours as its last one, and who else is on it.
+    #[cfg(target_os = "linux")]
+    fn others(&'static self) -> Option<(LimitList, Vec<Entry>)> {
+        let ours = entry(near_heap_limit, self.data());
+        let list = LimitList::find(self.isolate, ours)?;
+        let mut others = list.entries()?;
+        others.retain(|other| *other != ours);
+        // It is V8's list if V8 takes ours off it.
+        self.remove();
+        let is_of_v8 = list.entries().as_ref() == Some(&others);
+        self.add();
+        is_of_v8.then_some((list, others))
     }
 
     fn last(&self) -> Option<&'static dyn NearHeapLimit> {
@@ -256,8 +305,7 @@ unsafe extern "C" fn before_collection(
     // SAFETY: `data` is what `Asked::stay_first` gave V8, an `Asked` that is never freed.
     let asked: &'static Asked = unsafe { &*data.cast::<Asked>() };
     if asked.is_listed.get() && !IS_LIFTED.load(Relaxed) {
-        asked.remove();
-        asked.add();
+        asked.come_first();
     }
 }
 

@@ -27,9 +27,11 @@ impl Isolate {
 
 /// A way for other threads to interrupt an isolate while it lives.
 pub(crate) struct Interrupter {
-    /// The isolate's address; `None` once it is about to go.
-    isolate: Mutex<Option<usize>>,
+    isolate: Mutex<Target>,
 }
+
+/// The isolate's address; `None` once it is about to go. Locked while V8 is asked for an interrupt.
+pub(crate) struct Target(Option<usize>);
 
 /// What runs inside V8's interrupt: it must not enter JavaScript.
 pub(crate) trait OnInterrupt: Send + Sync + 'static {
@@ -41,7 +43,9 @@ impl Interrupter {
     /// For the isolate that this thread has entered; one that never interrupts where V8 cannot be reached.
     pub(crate) fn of_current_isolate() -> Interrupter {
         Interrupter {
-            isolate: Mutex::new(Isolate::current().ok().map(|isolate| isolate.as_ptr() as usize)),
+            isolate: Mutex::new(Target(
+                Isolate::current().ok().map(|isolate| isolate.as_ptr() as usize),
+            )),
         }
     }
 
@@ -49,7 +53,7 @@ impl Interrupter {
     pub(crate) fn request<T: OnInterrupt>(&self, target: Arc<T>) {
         let isolate = self.isolate.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(address), Some(request)) =
-            (*isolate, symbols::profiler().ok().and_then(|table| table.request_interrupt))
+            (isolate.0, symbols::profiler().ok().and_then(|table| table.request_interrupt))
         else {
             return;
         };
@@ -60,9 +64,14 @@ impl Interrupter {
         unsafe { request(address as *mut c_void, interrupted::<T>, data) };
     }
 
+    /// While it is held, V8 is asked for no interrupt.
+    pub(crate) fn requests(&self) -> &Mutex<Target> {
+        &self.isolate
+    }
+
     /// To be called before the isolate is disposed.
     pub(crate) fn close(&self) {
-        *self.isolate.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.isolate.lock().unwrap_or_else(PoisonError::into_inner).0 = None;
     }
 }
 

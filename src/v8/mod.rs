@@ -34,7 +34,7 @@ pub(crate) use gc_watch::{GcWatch, OnFullGc};
 #[cfg(target_os = "linux")]
 pub(crate) use heap_limit::lift_heap_limit;
 pub(crate) use heap_limit::{
-    AtHeapLimit, HeapLimitAnswer, NearHeapLimit, ask_near_heap_limit, ask_others,
+    AtHeapLimit, HeapLimitAnswer, NearHeapLimit, YOUNG_GENERATION, ask_near_heap_limit, ask_others,
 };
 pub(crate) use heap_statistics::{HeapFigures, HeapSpace, heap_figures, heap_statistics};
 pub(crate) use isolate::{Interrupter, Isolate, OnInterrupt};

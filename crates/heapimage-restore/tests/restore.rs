@@ -297,3 +297,36 @@ fn it_ends_with_whoever_started_it() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn it_has_nobodys_rights_and_goes_first_where_memory_runs_short() {
+    let mut restored = Command::new(program())
+        .stdin(support::file_of(&Image::of(sleeper(), &[0; 8]).bytes()))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut lines = BufReader::new(restored.stderr.take().expect("a pipe")).lines();
+    assert!(lines.any(|line| line.expect("text") == "begins"));
+    let about = |name: &str| {
+        std::fs::read_to_string(format!("/proc/{}/{name}", restored.id())).expect("a process")
+    };
+    let (status, limits) = (about("status"), about("limits"));
+    let adjustment = about("oom_score_adj");
+    restored.kill().expect("ended");
+    restored.wait().expect("its end");
+    let line = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        line.split_whitespace().map(String::from).collect::<Vec<_>>()
+    };
+    let own = std::fs::read_to_string("/proc/self/status").expect("this process");
+    if own.contains("\nUid:\t0\t") {
+        assert_eq!(line("Uid:"), ["65534"; 4]);
+        assert_eq!(line("Gid:"), ["65534"; 4]);
+        assert_eq!(line("Groups:"), [""; 0]);
+    }
+    assert_eq!(line("CapEff:"), ["0000000000000000"]);
+    assert_eq!((line("NoNewPrivs:"), line("Seccomp:")), (vec!["1".into()], vec!["2".into()]));
+    assert_eq!(adjustment.trim(), "1000");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("it");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+}

@@ -49,6 +49,8 @@ pub enum ForeignFile {
     Tar,
     /// Compressed in a way that is not read, or compressed twice.
     Compressed,
+    /// The memory of a process, of which heapdump-rs makes a snapshot.
+    HeapImage,
     /// The memory of a dead process.
     CoreDump,
     /// A program or a library.
@@ -149,6 +151,11 @@ impl ForeignFile {
                 "compressed",
                 "a compressed file",
                 "unpack it first: what is read packed is gzip or zstd, once",
+            ),
+            ForeignFile::HeapImage => (
+                "heap-image",
+                "a heap image (.heapimage)",
+                "make a snapshot of it: npx heapdump-rs node-snapshot --image FILE --output OTHER",
             ),
             ForeignFile::CoreDump => (
                 "core-dump",

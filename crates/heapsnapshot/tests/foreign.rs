@@ -92,6 +92,7 @@ fn wrong_files() -> Vec<(ForeignFile, Vec<u8>)> {
         (ForeignFile::JavaHeap, b"JAVA PROFILE 1.0.2\0\0\0\0\x08".to_vec()),
         (ForeignFile::Zip, b"PK\x03\x04\x14\0\0\0\x08\0".to_vec()),
         (ForeignFile::Tar, tar),
+        (ForeignFile::HeapImage, b"HEAPIMG\0\x01\0\0\0".to_vec()),
         (ForeignFile::CoreDump, elf(4)),
         (ForeignFile::Program, elf(3)),
         (ForeignFile::CoreDump, b"MDMP\x93\xa7\0\0".to_vec()),

@@ -194,4 +194,30 @@ mod tests {
         let last = ["a-6.heapsnapshot.gz", "a-6.json"];
         assert_eq!(directory.names(), [&kept[..], &last[..]].concat());
     }
+
+    #[test]
+    fn an_image_may_have_taken_the_place_of_a_snapshot_that_was_planned() {
+        let directory = Scratch::new("planned");
+        let pattern = NamePattern::parse("a-{pid}").expect("a pattern");
+        // Its process ended before it could say what became of the dump.
+        let begun = |stem: &str, second: u32| {
+            let json = serde_json::json!({
+                "reason": "rss",
+                "time": format!("1970-01-01T00:00:{second:02}.5Z"),
+                "name": "a-{pid}",
+                "snapshot": format!("{stem}.heapsnapshot"),
+                "complete": null,
+            });
+            directory.text(&format!("{stem}.json"), &json.to_string());
+        };
+        begun("a-1", 1);
+        directory.text("a-1.heapimage.zst", "image");
+        directory.sidecar("a-2", "a-{pid}", "rss", 2, "a-2.heapimage", true);
+        directory.text("a-2.heapimage", "image");
+        directory.text("a-2.heapsnapshot", "the operator's");
+        directory.dump("a-3", "a-{pid}", "rss", 3);
+        prune(&directory.0, Some(&pattern), Keep { files: 1, bytes: u64::MAX });
+        let left = ["a-2.heapsnapshot", "a-3.heapsnapshot.gz", "a-3.json"];
+        assert_eq!(directory.names(), left);
+    }
 }

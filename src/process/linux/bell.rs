@@ -215,20 +215,36 @@ mod tests {
         ringer.join().expect("no panic");
     }
 
-    /// A group of version 1 with a limit, below the one that these tests run in; removed when dropped.
+    /// A group with a limit, below the one that these tests run in; of version 2 beside it, because a group that has members
+    /// cannot have groups with limits. Removed when dropped.
     struct OwnGroup(Group);
 
     impl OwnGroup {
-        fn make(limit: u64) -> Option<OwnGroup> {
+        fn make(version: Version, limit: u64) -> Option<OwnGroup> {
             let sources = MemorySources::find(Path::new("/"));
-            let above = sources.groups().iter().find(|group| group.version == Version::V1)?;
-            let name = format!("heapdump-bell-{}", std::process::id());
-            let directory = above.directory.join(name);
+            let mut groups = sources.groups().iter().filter(|group| group.version == version);
+            let (above, file) = match version {
+                Version::V1 => (groups.next()?, "memory.limit_in_bytes"),
+                Version::V2 => (groups.nth(1)?, "memory.max"),
+            };
+            let directory = above.directory.join(format!("heapdump-bell-{}", std::process::id()));
             std::fs::create_dir(&directory).ok()?;
-            let group = OwnGroup(Group { directory, version: Version::V1 });
-            let file = group.0.directory.join("memory.limit_in_bytes");
-            std::fs::write(file, limit.to_string()).ok()?;
+            let group = OwnGroup(Group { directory, version });
+            std::fs::write(group.0.directory.join(file), limit.to_string()).ok()?;
             Some(group)
+        }
+
+        /// A process of the group takes so much memory, and ends.
+        fn fill(&self, size: &str) -> std::process::Child {
+            let fill =
+                "echo $$ > \"$0/cgroup.procs\" && exec dd if=/dev/zero of=/dev/null bs=$1 count=1";
+            std::process::Command::new("sh")
+                .args(["-c", fill])
+                .arg(&self.0.directory)
+                .arg(size)
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .expect("sh")
         }
     }
 
@@ -244,26 +260,29 @@ mod tests {
         }
     }
 
-    #[test]
-    fn version_1_wakes_when_a_group_fills() {
-        // Where no group can be made there is nothing to hear.
-        let Some(group) = OwnGroup::make(64 << 20) else { return };
+    fn wakes_when_it_fills(group: &OwnGroup, sources: Vec<Source>, size: &str) {
         let mut bell = Bell::new().expect("an event");
-        bell.groups = sources_of(&group.0);
+        bell.groups = sources;
         assert_eq!(bell.groups.len(), 1);
         let soon = Instant::now() + Duration::from_millis(200);
         assert_eq!(bell.wait(Some(soon)), Woken::Time, "an empty group wakes nobody");
-        let fill =
-            "echo $$ > \"$0/cgroup.procs\" && exec dd if=/dev/zero of=/dev/null bs=40M count=1";
-        let mut filling = std::process::Command::new("sh")
-            .args(["-c", fill])
-            .arg(&group.0.directory)
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("sh");
+        let mut filling = group.fill(size);
         let late = Instant::now() + Duration::from_secs(60);
         assert_eq!(bell.wait(Some(late)), Woken::Filling);
         filling.wait().expect("dd ends");
+    }
+
+    #[test]
+    fn version_1_wakes_when_a_group_fills() {
+        // Where no group can be made there is nothing to hear.
+        let Some(group) = OwnGroup::make(Version::V1, 64 << 20) else { return };
+        wakes_when_it_fills(&group, sources_of(&group.0), "40M");
+    }
+
+    #[test]
+    fn version_2_wakes_when_a_group_is_full() {
+        let Some(group) = OwnGroup::make(Version::V2, 64 << 20) else { return };
+        wakes_when_it_fills(&group, changes(&group.0).into_iter().collect(), "100M");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) use image::{
 };
 #[cfg(test)]
 pub(crate) use memory::Bound;
-pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, resident};
+pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, minor_faults, resident};
 pub(crate) use name_buffers::NameBuffers;
 pub(crate) use public_page::PublicPage;
 pub(crate) use regions::Regions;

@@ -96,6 +96,7 @@ fn by_magic(head: &[u8]) -> Option<(ForeignFile, String)> {
             Some(4) => ForeignFile::CoreDump,
             _ => ForeignFile::Program,
         }),
+        [b'H', b'E', b'A', b'P', b'I', b'M', b'G', 0, ..] => plain(ForeignFile::HeapImage),
         [b'M', b'D', b'M', b'P', ..] => plain(ForeignFile::CoreDump),
         [b'M', b'Z', ..] => plain(ForeignFile::Program),
         [0x1f, 0x8b, ..] => compressed("gzip"),

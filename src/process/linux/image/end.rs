@@ -127,17 +127,15 @@ pub(super) fn end(saved: Result<Saved, ()>, file: RawFd, progress: &'static Prog
     unsafe { libc::_exit(status) }
 }
 
-/// What this process alone has in memory, in bytes (smaps_rollup of proc(5)); 0 where it is not told.
+/// What this process alone has in memory, in bytes (smaps_rollup of proc(5)); 0 where it is not told. Without pages of files
+/// that nobody else has mapped: they are the page cache's.
 pub(super) fn private_memory() -> u64 {
     let mut text = [0; 2048];
     let Ok(file) = system::open(c"/proc/self/smaps_rollup") else { return 0 };
     let mut lines = Lines::new(file, &mut text);
     let mut kilobytes = 0;
     while let Some(line) = lines.next_line() {
-        let number = [&b"Private_Dirty:"[..], b"Private_Clean:"]
-            .iter()
-            .find_map(|name| line.strip_prefix(*name));
-        if let Some(mut number) = number {
+        if let Some(mut number) = line.strip_prefix(b"Private_Dirty:") {
             number = number.trim_ascii_start();
             kilobytes += decimal(&mut number).unwrap_or(0);
         }

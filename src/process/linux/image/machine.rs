@@ -130,7 +130,7 @@ mod tests {
         let mut marks = MemoryMarks::new_zeroed();
         describe_memory(&mut marks);
         let here = every_such_machine_has_sse2 as *const () as u64;
-        assert!((marks.start_code..marks.end_code).contains(&here), "{marks:x?}");
+        assert!((marks.start_code..marks.end_code).contains(&here));
         assert!(marks.start_stack > 0 && marks.start_brk <= current_break());
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Start {
     pub(crate) argument: *mut c_void,
     /// The descriptor that the snapshot goes to: open in the child.
     pub(crate) output: RawFd,
+    /// The parent's thread whose isolate the snapshot is of (gettid(2)).
+    pub(crate) thread: u32,
     /// V8's used heap in bytes.
     pub(crate) heap_used: u64,
 }

@@ -16,9 +16,14 @@ const STATUS_PANIC: i32 = 5;
 
 impl Start {
     /// `restored` is in memory until the image is written.
-    pub(crate) fn new<T: Restored>(restored: &T, output: RawFd, heap_used: u64) -> Start {
+    pub(crate) fn new<T: Restored>(
+        restored: &T,
+        output: RawFd,
+        thread: u32,
+        heap_used: u64,
+    ) -> Start {
         let argument = std::ptr::from_ref(restored).cast_mut().cast();
-        Start { function: enter::<T>, argument, output, heap_used }
+        Start { function: enter::<T>, argument, output, thread, heap_used }
     }
 }
 

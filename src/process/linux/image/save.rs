@@ -132,6 +132,7 @@ pub(super) fn save(
     header.entry.argument = start.argument as u64;
     header.entry.stack = (here - BELOW) & !15;
     header.entry.output = start.output.unsigned_abs();
+    header.thread = start.thread;
     header.heap_used = start.heap_used;
     system::each_descriptor(&mut writer.scratch.text, |descriptor| {
         if [smaps, pagemap, memory].iter().all(|own| own.unsigned_abs() != descriptor) {
