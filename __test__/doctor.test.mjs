@@ -52,7 +52,7 @@ test('here: a child is really forked, and every line is good', async (t) => {
       .trim()
       .split('\n')
       .map((line) => line.slice(0, 9).trim()),
-    ['✓ fork', '✓ memory', '✓ image', '✓ signal', '✓ files', '✓ pause'],
+    ['✓ fork', '✓ memory', '✓ image', '✓ signal', '✓ files', '✓ cores', '✓ pause'],
   );
   assert.match(stdout, /a child took a snapshot of this process in \d+ ms/);
   assert.deepEqual(directory.names(), []);

@@ -215,7 +215,7 @@ test('commands that read snapshots read images', async (t) => {
 test('options that make no sense together', async (t) => {
   const run = async (...args) => (await runCommand(t, ['node-snapshot', ...args])).stderr;
   assert.match(await run('--check', '--pid', '1'), /--check belongs to --image/);
-  assert.match(await run('--image', 'a', '--pid', '1', '--output', 'b'), /one of --endpoint, --pid, --all and --image is needed/);
+  assert.match(await run('--image', 'a', '--pid', '1', '--output', 'b'), /one of --endpoint, --pid, --all, --image and --core is needed/);
   if (restoresImages(t)) {
     const directory = makeTemporaryDirectory(t);
     makeImage('writes', directory.at('a.heapimage'));

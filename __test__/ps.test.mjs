@@ -285,7 +285,7 @@ test('arguments that do not go together', async (t) => {
   for (const words of [['--pid', '1', '--all', '1'], ['--endpoint', 'http://localhost/', '--exactly'], []]) {
     const { code, stderr } = await runCommand(t, ['node-snapshot', ...words, '--output', 'a']);
     assert.equal(code, 2);
-    assert.match(stderr, /one of --endpoint, --pid and --all is needed|--exactly belongs to --pid/);
+    assert.match(stderr, /one of --endpoint, --pid, --all, --image and --core is needed|--exactly belongs to --pid/);
   }
 });
 

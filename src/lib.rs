@@ -4,6 +4,8 @@
 // Elsewhere there is no fork mode, and much of what serves it here and there is of no use.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
+#[cfg(target_os = "linux")]
+mod core_file;
 mod environment;
 mod error;
 mod facts;
@@ -361,6 +363,20 @@ impl Analysis {
 #[napi(catch_unwind)]
 pub fn open_snapshot(path: String, salvage: bool) -> AsyncTask<Open> {
     AsyncTask::new(Open { path: path.into(), salvage })
+}
+
+/// Makes a heap image of the core file `name`, for the restorer. `core` and `image` are descriptors. `map`: files or directories of
+/// its machine, and where they are here; `program`: where Node.js is.
+#[cfg(target_os = "linux")]
+#[napi(catch_unwind)]
+pub fn image_of_core(
+    name: String,
+    core: i32,
+    program: Option<String>,
+    map: Vec<(String, String)>,
+    image: i32,
+) -> AsyncTask<js::CoreImage> {
+    AsyncTask::new(js::CoreImage::new(name, core, program, map, image))
 }
 
 /// Runs a command of `npx heapdump-rs` on the process's own output; returns its exit code.

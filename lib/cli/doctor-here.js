@@ -9,6 +9,7 @@ const { printable, size } = require('./command.js');
 const { LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
 const { files, groupNote, growth, image, limits, nodeSignal, nodemon, tryTarget, under } = require('./findings.js');
 const { childBudget, groupLimits, headroom } = require('./memory.js');
+const { cores } = require('./cores.js');
 const { Target } = require('./processes.js');
 
 /** A child is really forked. */
@@ -24,6 +25,7 @@ async function lookHere() {
     ...(target === undefined ? [] : [memoryHere(target), ...image(target, headroom(target), options), ...limitsHere(target)]),
     signalHere(options.signal, nodeOptions, parent),
     files(directory, directory, undefined, whose(options)),
+    ...(target === undefined ? [] : cores(target)),
     ...(attempt.report === undefined
       ? []
       : [good('pause', `${attempt.report.pause.toFixed(1)} ms for this small process; ${growth()}`)]),

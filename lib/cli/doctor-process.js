@@ -8,6 +8,7 @@ const { Problem, printable, size } = require('./command.js');
 const { FORK_MS_PER_MB, LEAST_BUDGET, LEAST_TIMES, MOST_TIMES, bad, good, warning } = require('./findings.js');
 const { files, groupNote, growth, image, limits, nodeSignal, nodemon, under } = require('./findings.js');
 const { childBudget, groupLimits, headroom, processesLeft } = require('./memory.js');
+const { cores } = require('./cores.js');
 const { userName } = require('./processes.js');
 
 function lookAt(target) {
@@ -24,6 +25,7 @@ function lookAt(target) {
     ...limits({ heapLimit: facts?.heapLimit ?? heapLimitOf(target), group: groupLimits(target) }),
     signalOf(target, loaded, facts, signal),
     filesOf(target, loaded, facts),
+    ...cores(target),
     pauseOf(target, anonymous, loaded),
     ...(facts?.lastSnapshot === undefined ? [] : [lastOf(facts.lastSnapshot)]),
   ];

@@ -27,20 +27,22 @@ class ImageProblem extends Problem {
  * @param {import('./output.js').Output} output
  */
 function fromImage(file, options, output, progress, signal) {
-  const args = argumentsOf(options);
   progress.show(`reading ${file}`);
-  return withImage(file, [path.dirname(output.path)], async (descriptor) => {
-    const restorer = await start(descriptor, args);
-    const abort = () => restorer.kill();
-    signal?.addEventListener('abort', abort, { once: true });
-    try {
-      const onBytes = (bytes) => progress.show(`V8 of the image writes: ${size(bytes)}`);
-      return await output.receive(written(restorer, file, options), onBytes, signal);
-    } finally {
-      signal?.removeEventListener('abort', abort);
-      restorer.kill();
-    }
-  });
+  return withImage(file, [path.dirname(output.path)], (descriptor) => ofDescriptor(descriptor, file, options, output, progress, signal));
+}
+
+/** The same of an image that is open and not compressed; `file` is what a person calls it. */
+async function ofDescriptor(descriptor, file, options, output, progress, signal) {
+  const restorer = await start(descriptor, argumentsOf(options));
+  const abort = () => restorer.kill();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const onBytes = (bytes) => progress.show(`V8 of the image writes: ${size(bytes)}`);
+    return await output.receive(written(restorer, file, options), onBytes, signal);
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    restorer.kill();
+  }
 }
 
 /** A restorer whose image runs, or that has said why not. */
@@ -83,19 +85,25 @@ async function check(file, options) {
   });
 }
 
-function argumentsOf({ node, map = [], 'ignore-cpu': ignoreCpu }) {
-  const maps = map.map((each) => {
+/** `--map OLD=NEW`, in pairs. */
+function mapsOf({ map = [] }) {
+  return map.map((each) => {
     const [, old, now] = /^([^=]+)=(.+)$/.exec(each) ?? [];
     if (old === undefined) throw new Problem(`--map must be OLD=NEW, not ${printable(each)}`);
-    return `${old}=${path.resolve(now)}`;
+    return [old, path.resolve(now)];
   });
+}
+
+function argumentsOf(options) {
+  const { node, 'ignore-cpu': ignoreCpu } = options;
+  const maps = mapsOf(options);
   // This one may be the image's, too.
   const nodes = node === undefined ? [process.execPath] : [path.resolve(node), process.execPath];
   return [
-    ...maps.flatMap((each) => ['--map', each]),
+    ...maps.flatMap((pair) => ['--map', pair.join('=')]),
     ...nodes.flatMap((each) => ['--file', each]),
     ...(ignoreCpu ? ['--ignore-cpu'] : []),
   ];
 }
 
-module.exports = { ImageProblem, check, fromImage };
+module.exports = { ImageProblem, check, fromImage, mapsOf, ofDescriptor };

@@ -14,6 +14,7 @@ Usage: heapdump-rs node-snapshot --endpoint URL --output FILE [--token TOKEN]
        heapdump-rs node-snapshot --all PID --output FILE
        heapdump-rs node-snapshot --image IMAGE --output FILE [--node PATH] [--map OLD=NEW]
        heapdump-rs node-snapshot --image IMAGE --check
+       heapdump-rs node-snapshot --core CORE [--node PATH] [--map OLD=NEW] --output FILE
 
 Options:
   --endpoint URL     An HTTP endpoint that sends the snapshot, or answers {snapshot, size}: a file that is readable here
@@ -29,9 +30,10 @@ Options:
   --assume-loopback  You know that its inspector opens for this machine alone, where that cannot be seen
   --image IMAGE      A heap image (.heapimage, .heapimage.zst) of another time or machine: its process comes back in a sandbox,
                      as nobody where this is root, and V8 in it writes the snapshot (Linux x64)
+  --core CORE        A core file of a Node.js process, which need not have loaded heapdump-rs; .zst too. As --image from there
   --check            Says what the image is and needs, and whether this machine will do: exit code 0 or 1
-  --node PATH        The Node.js binary of the image's version, where it is not at its old place
-  --map OLD=NEW      Another file, or directory of files, that the image names; may be given again
+  --node PATH        The Node.js binary of the image or core, where it is not at its old place
+  --map OLD=NEW      Another file, or directory of files, that the image or core names; may be given again
   --ignore-cpu       Try although this CPU lacks what the image's had
   --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst. A name that ends in
                      .heapimage or .heapimage.zst asks for a heap image, which the process must allow
@@ -47,6 +49,7 @@ Examples:
   heapdump-rs node-snapshot --pid 4242 --output app.heapsnapshot.gz
   heapdump-rs node-snapshot --all 4242 --output app.{pid}.heapsnapshot.gz
   heapdump-rs node-snapshot --image app.heapimage.zst --output app.heapsnapshot
+  heapdump-rs node-snapshot --core core.4242 --node ./node --output app.heapsnapshot
 `;
 
 const options = {
@@ -61,6 +64,7 @@ const options = {
   'assume-loopback': { type: 'boolean' },
   timeout: { type: 'string' },
   image: { type: 'string' },
+  core: { type: 'string' },
   check: { type: 'boolean' },
   node: { type: 'string' },
   map: { type: 'string', multiple: true },
@@ -68,12 +72,13 @@ const options = {
 };
 
 async function main(values) {
-  const { endpoint, token, method, pid, exactly, all, image, output: file, force = false, timeout } = values;
-  if ([endpoint, pid, all, image].filter((given) => given !== undefined).length !== 1)
-    throw new Problem('one of --endpoint, --pid, --all and --image is needed; --help shows how');
+  const { endpoint, token, method, pid, exactly, all, image, core, output: file, force = false, timeout } = values;
+  if ([endpoint, pid, all, image, core].filter((given) => given !== undefined).length !== 1)
+    throw new Problem('one of --endpoint, --pid, --all, --image and --core is needed; --help shows how');
   for (const name of ['check', 'node', 'map', 'ignore-cpu']) {
-    if (values[name] !== undefined && image === undefined) throw new Problem(`--${name} belongs to --image`);
+    if (values[name] !== undefined && image === undefined && core === undefined) throw new Problem(`--${name} belongs to --image`);
   }
+  if (values.check && image === undefined) throw new Problem('--check belongs to --image');
   if (values.check) return require('./from-image.js').check(image, values);
   if (!file) throw new Problem('--output is needed: the file to write');
   if (method !== undefined && method !== 'GET' && method !== 'POST') throw new Problem('--method must be POST or GET');
@@ -95,6 +100,10 @@ async function main(values) {
   if (image !== undefined) {
     const signal = signalOf();
     return write(file, force, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
+  }
+  if (core !== undefined) {
+    const signal = signalOf();
+    return write(file, force, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
   }
   const source = { url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal: signalOf() };
   return write(file, force, progress, (output) => fetchFrom(source, output, progress));

@@ -2,6 +2,8 @@
 
 mod analyze;
 mod calls;
+#[cfg(target_os = "linux")]
+mod core_file;
 mod last;
 mod listener;
 mod monitor;
@@ -14,6 +16,8 @@ pub(crate) use calls::{
     arm_near_heap_limit, flush, import_file, install_signal, open, resume, started, stream,
     write_sync,
 };
+#[cfg(target_os = "linux")]
+pub(crate) use core_file::CoreImage;
 pub(crate) use last::status;
 #[cfg(target_os = "linux")]
 pub(crate) use listener::node_version;

@@ -29,7 +29,7 @@ impl Task for Unpack {
     }
 }
 
-fn unpack(from: &mut File, to: &mut impl Write) -> io::Result<()> {
+fn unpack(from: &mut File, to: &mut File) -> io::Result<()> {
     let mut start = [0; 4];
     let is_zstd = match from.read_exact(&mut start) {
         Ok(()) => start == ZSTD_MAGIC,
@@ -37,7 +37,31 @@ fn unpack(from: &mut File, to: &mut impl Write) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     from.rewind()?;
-    if is_zstd { zstd::stream::copy_decode(from, to) } else { io::copy(from, to).map(drop) }
+    if is_zstd {
+        copy_with_holes(zstd::stream::read::Decoder::new(from)?, to)
+    } else {
+        io::copy(from, to).map(drop)
+    }
+}
+
+/// Zeros become holes: most of a core file is zeros, and no image has many.
+fn copy_with_holes(mut from: impl Read, to: &mut File) -> io::Result<()> {
+    const PIECE: u64 = 64 << 10;
+    let mut piece = Vec::new();
+    let mut length = 0;
+    loop {
+        piece.clear();
+        let got = from.by_ref().take(PIECE).read_to_end(&mut piece)? as u64;
+        if piece.iter().all(|&byte| byte == 0) {
+            to.seek_relative(got.cast_signed())?;
+        } else {
+            to.write_all(&piece)?;
+        }
+        length += got;
+        if got < PIECE {
+            return to.set_len(length);
+        }
+    }
 }
 
 fn failed(error: &io::Error) -> napi::Error {

@@ -21,6 +21,8 @@ mod clock;
 mod disk;
 mod file;
 mod identity;
+#[cfg(target_os = "linux")]
+mod mapped;
 mod progress;
 mod say;
 pub(crate) use clock::monotonic;
@@ -29,6 +31,8 @@ pub(crate) use file::{Held, hold};
 #[cfg(target_os = "linux")]
 pub(crate) use file::{link_open_file, open_file_path};
 pub(crate) use identity::{host_name, title};
+#[cfg(target_os = "linux")]
+pub(crate) use mapped::MappedFile;
 pub(crate) use progress::{Failure, Progress, Stage};
 pub(crate) use say::say;
 

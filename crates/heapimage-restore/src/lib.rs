@@ -28,6 +28,8 @@ pub mod vdso;
 #[path = "arch/x86_64.rs"]
 pub mod arch;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod from_core;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod restore;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod system;

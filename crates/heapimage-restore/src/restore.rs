@@ -13,7 +13,7 @@ use crate::system::say::{Findings, say};
 use crate::system::{IMAGE, MESSAGES, OUTPUT, exit, filter, limits, marks, privileges};
 use crate::tables::{Tables, read_header, room_for};
 use crate::text::Text;
-use crate::{room, vdso};
+use crate::{from_core, room, vdso};
 use core::convert::Infallible;
 use heapimage::{Header, Kind, Origin, PAGE};
 use zerocopy::FromZeros;
@@ -95,10 +95,11 @@ fn begin(header: &Header) -> Result<Infallible, Stop> {
             descriptor.close();
         }
     }
-    if header.origin() != Some(Origin::Child) {
-        return Err(Stop::Core("this program cannot go on with a core file"));
-    }
     say(MESSAGES, format_args!("begins"));
+    if header.origin() == Some(Origin::Core) {
+        // SAFETY: all memory is there, and the header is in a frame that is never left.
+        return unsafe { from_core::go_on(header) };
+    }
     // SAFETY: this program has no thread-local memory; the tables were checked: there is code at the function, and a stack.
     unsafe {
         arch::set_thread_pointers(entry);

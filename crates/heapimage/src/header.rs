@@ -151,7 +151,7 @@ pub struct Entry {
     pub x87_control: u32,
     /// The descriptor that the snapshot is written to.
     pub output: u32,
-    /// How many records of further threads lie at `threads`.
+    /// How many [`ThreadRecord`](crate::ThreadRecord)s lie at `threads`: threads that go on.
     pub thread_count: u32,
     /// The address of their records, in a mapping of the image; 0 where there are none.
     pub threads: u64,
@@ -175,7 +175,7 @@ pub struct V8Functions {
     pub serialize: u64,
     /// `Isolate::AddNearHeapLimitCallback(NearHeapLimitCallback, void*)`.
     pub add_near_heap_limit_callback: u64,
-    /// `Isolate::RequestInterrupt(InterruptCallback, void*)`; 0 where the snapshot is taken at once.
+    /// `Isolate::RequestInterrupt(InterruptCallback, void*)`.
     pub request_interrupt: u64,
     /// The `node::NodePlatform` object; 0 where it was not found.
     pub platform: u64,

@@ -30,6 +30,7 @@ mod fault;
 mod header;
 mod sum;
 mod tables;
+mod thread;
 
 pub use block::{BLOCK_PAGES, BLOCK_RUNS, Block, Order, Run, Trailer};
 pub use fault::Fault;
@@ -42,6 +43,7 @@ pub use tables::{
     FILE_PATH_BYTES, FileRecord, Kind, MOST_FILES, MOST_MAPPINGS, Mapping, NO_FILE, check_mappings,
     table_bytes,
 };
+pub use thread::{REGISTERS, ThreadRecord, register, thread_bytes};
 
 /// The page that everything is counted in. Images of machines with larger ones are refused.
 pub const PAGE: u64 = 4096;

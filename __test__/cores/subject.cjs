@@ -1,0 +1,62 @@
+'use strict';
+
+// A Node.js process without heapdump-rs that dies in the way its argument says, or waits to be killed.
+
+const [, , way, library] = process.argv;
+
+class PlantedInCore {
+  text = `planted in process ${process.pid}`;
+}
+
+globalThis.planted = new PlantedInCore();
+globalThis.kept = Array.from({ length: 100_000 }, (_, i) => ({ i, text: `number ${i}` }));
+
+const ready = () => console.log('ready');
+
+const WAYS = {
+  abort: () => process.abort(),
+  uncaught: () => {
+    throw new Error('nobody catches this');
+  },
+  objects: () => {
+    for (const all = []; ; ) all.push({ text: `object ${all.length}` });
+  },
+  arrays: () => {
+    for (const all = []; ; ) all.push(new Array(10_000).fill(all.length));
+  },
+  idle: () => {
+    setInterval(() => {}, 1000);
+    ready();
+  },
+  busy: () => {
+    ready();
+    for (;;) allocate();
+  },
+  // Other isolates compute, libuv's pool and V8's workers are at work, and the main thread goes on by itself.
+  workers: () => {
+    const { Worker } = require('node:worker_threads');
+    const { pbkdf2 } = require('node:crypto');
+    const source = `const all = []; for (;;) { for (let i = 0; i < 1000; i++) all[i] = { i }; require('worker_threads').parentPort.postMessage(all.length); }`;
+    for (let i = 0; i < 2; i++) new Worker(source, { eval: true }).on('message', () => {});
+    const again = () => pbkdf2('a', 'b', 20_000, 64, 'sha512', again);
+    again();
+    setInterval(allocate, 1);
+    setTimeout(ready, 500);
+  },
+  // The fault is in a library's own code, which JavaScript has called.
+  native: () => {
+    const module = { exports: {} };
+    process.dlopen(module, library);
+    module.exports.fail();
+  },
+};
+
+function allocate() {
+  const all = [];
+  for (let i = 0; i < 1000; i++) all.push({ i, text: `short-lived ${i}` });
+  return all;
+}
+
+setTimeout(WAYS[way], 50);
+// When nobody is left to end it.
+setTimeout(() => process.exit(1), require('../../harness/limits.cjs').PROGRAM).unref();
