@@ -37,11 +37,74 @@ export interface Rows {
   sort?: 'retained' | 'shallow' | 'count' | 'name';
 }
 
+/** A filter of DevTools' summary. */
+export type NamedFilter = 'duplicated-strings' | 'detached-dom-nodes' | 'console' | 'event-handlers' | 'contexts';
+
+export interface Selection {
+  /** Only what this filter of DevTools shows. */
+  only?: NamedFilter | null;
+  /**
+   * Only what would be freed without these: an object ('@123'), or all of a class (a name, or a regular expression). It is found by
+   * looking anew at what the roots reach.
+   */
+  without?: string | RegExp | Array<string | RegExp>;
+}
+
+/** What `only` and `without` select. */
+export interface SelectionReport {
+  /** How many objects `without` names; null if it was not asked. */
+  without: number | null;
+  objects: number;
+  /** With `without`: what would be freed. */
+  shallowSize: number;
+  retainedSize: number;
+}
+
+export interface ObjectsQuestion extends Selection {
+  /** A class: its name, or a regular expression with no flag but `i`. */
+  class?: string | RegExp | null;
+  /**
+   * What must hold, such as `retained > 1MB and edges > 100`; see docs/cli.md. An error shows the place in the text.
+   */
+  where?: string | null;
+  /** Properties or variables that the objects have, and whose values are given. */
+  properties?: string[];
+  sort?: 'retained' | 'shallow' | 'distance' | 'edges' | 'name' | 'class' | 'id';
+  /** How many objects a page has; 0, the default, for all. */
+  limit?: number;
+  /** Which page, from 1. */
+  page?: number;
+  /** Only objects whose name contains this, in any case. */
+  filter?: string | null;
+}
+
+export interface ObjectsReport {
+  /** How many objects fit. */
+  count: number;
+  shallowSize: number;
+  /** What they retain together: one within another counts once. */
+  retainedSize: number;
+  selection?: SelectionReport;
+  page: number;
+  pages: number;
+  objects: Array<ObjectRef & { edges: number; detached: boolean; properties?: Record<string, ObjectRef> }>;
+}
+
+/** How to look at what holds an object. */
+export interface View {
+  /** Objects to leave out, with all that leads through them: DevTools' "Ignore this retainer". */
+  ignore?: number | string | Array<number | string>;
+  /** Only objects and functions, without what V8 keeps between. */
+  jsOnly?: boolean;
+}
+
 export interface SummaryReport {
   nodes: number;
   edges: number;
   totalSize: number;
   classCount: number;
+  /** With `only` or `without`: what `classes` is made of. */
+  selection?: SelectionReport;
   classes: Array<{
     name: string;
     key: string;
@@ -52,6 +115,26 @@ export interface SummaryReport {
     distance: number;
   }>;
   missing: string[];
+}
+
+/** The heap by whose code made and holds it; the rule is in docs/analyze.md. */
+export interface SharesReport {
+  by: 'package' | 'script';
+  totalSize: number;
+  shareCount: number;
+  shares: Array<{
+    /** An npm package, `(application)`, `(node)` or `(unknown)`. */
+    package: string;
+    /** Where the scripts' paths have it: with pnpm, Bun, Deno and Yarn from 2 on. */
+    version: string | null;
+    /** Only by script. */
+    script?: string;
+    count: number;
+    /** Each byte belongs to one: these add up to the whole. */
+    shallowSize: number;
+    /** What would be freed with all of it; null for what belongs to nobody. */
+    retainedSize: number | null;
+  }>;
 }
 
 export interface Statistics {
@@ -172,12 +255,16 @@ export type Match = 'auto' | 'id' | 'class';
 /** A loaded snapshot. What takes long is computed when it is first asked for, once, off the main thread. */
 export class Snapshot {
   private constructor();
-  summary(options?: Rows): Promise<SummaryReport>;
+  summary(options?: Rows & Selection & { by?: 'class' }): Promise<SummaryReport>;
+  summary(options: Rows & { by: 'package' | 'script' }): Promise<SharesReport>;
+  objects(options?: ObjectsQuestion): Promise<ObjectsReport>;
   statistics(): Promise<Statistics>;
   strings(options?: Rows): Promise<StringsReport>;
   suspects(options?: { threshold?: number }): Promise<SuspectsReport>;
   inspect(id: number | string, options?: Rows): Promise<ObjectReport>;
-  retainers(id: number | string, options?: Rows): Promise<Reference[]>;
+  retainers(id: number | string, options?: Rows & View): Promise<Reference[]>;
+  /** The shortest way to an object from a root; no steps if there is none. */
+  path(id: number | string, options?: View): Promise<PathReport>;
   /** What an object immediately dominates; without one, the objects that retain most. */
   dominators(id?: number | string | null, options?: Rows): Promise<ObjectRef[]>;
   compare(target: Snapshot, options?: Rows & { match?: Match; objects?: boolean }): Promise<CompareReport>;

@@ -41,21 +41,7 @@ impl Snapshot {
     /// The shortest way from a root to a node, root first; empty if nothing leads to it.
     #[must_use]
     pub fn path_from_root(&self, node: NodeOrdinal) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut node = node;
-        while let Some(index) = self.distances().via(node)
-            && let Some(edge) = self.edge(index)
-        {
-            let from = self.edge_owner(index);
-            steps.push(Step { from, edge });
-            // Each step is nearer to the root; a file that lies must not make a ring of it.
-            if from == self.root || from == node || steps.len() > self.node_count() {
-                break;
-            }
-            node = from;
-        }
-        steps.reverse();
-        steps
+        self.distances().path(self, node)
     }
 
     /// Where in the source a function, or an object's constructor, is, with the script's name.
@@ -209,7 +195,7 @@ impl Snapshot {
     }
 
     /// What an edge is called in words; `None` for V8's own links.
-    fn label(&self, step: &Step) -> Option<Cow<'_, str>> {
+    pub(crate) fn label(&self, step: &Step) -> Option<Cow<'_, str>> {
         match step.edge.kind {
             EdgeKind::Element => Some(Cow::Borrowed("[key]")),
             // The global object has many properties too, but they are variables.

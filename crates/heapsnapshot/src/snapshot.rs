@@ -229,6 +229,12 @@ impl Snapshot {
         self.nodes.edges(node.0).filter_map(|edge| self.edge(EdgeIndex(u32::try_from(edge).ok()?)))
     }
 
+    /// How many edges a node has.
+    #[must_use]
+    pub fn reference_count(&self, node: NodeOrdinal) -> usize {
+        self.nodes.edges(node.0).len()
+    }
+
     /// An edge by its place in the file.
     #[must_use]
     pub fn edge(&self, index: EdgeIndex) -> Option<Edge> {

@@ -6,6 +6,7 @@ mod dominators;
 mod export;
 mod find_leaks;
 mod inspect_object;
+mod objects;
 mod retainers;
 mod statistics;
 mod strings;
@@ -26,6 +27,7 @@ use crate::session::Session;
 pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
     match args.command {
         Command::Summary(args) => summary::run(&args, session),
+        Command::Objects(args) => objects::run(&args, session),
         Command::Statistics(args) => statistics::run(&args, session),
         Command::Compare(args) => compare::run(&args, session),
         Command::FindLeaks(args) => find_leaks::run(&args, session),

@@ -1,9 +1,13 @@
 //! What may stand on the command line.
 
+mod questions;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use heapsnapshot::NodeId;
+
+pub(crate) use questions::{Objects, Retainers, Selected};
 
 /// Answers questions about V8 heap snapshots: what is in them, what holds it, and what leaks.
 #[derive(Debug, Parser)]
@@ -17,8 +21,17 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// What the heap is made of, class by class
     #[command(after_help = "Examples:\n  heapdump-rs summary heap.heapsnapshot\n  \
-        heapdump-rs summary heap.heapsnapshot.gz --sort count --limit 50 --filter Session")]
+        heapdump-rs summary heap.heapsnapshot.gz --sort count --limit 50 --filter Session\n  \
+        heapdump-rs summary heap.heapsnapshot --only duplicated-strings\n  \
+        heapdump-rs summary heap.heapsnapshot --without /Session/\n  \
+        heapdump-rs summary heap.heapsnapshot --by package")]
     Summary(Summary),
+    /// The objects that fit a question
+    #[command(after_help = "Examples:\n  heapdump-rs objects heap.heapsnapshot --class /Sess/ \
+        --where 'retained > 1MB and edges > 100'\n  heapdump-rs objects heap.heapsnapshot \
+        --property token --sort distance --page 2\n  heapdump-rs objects heap.heapsnapshot \
+        --without @123456")]
+    Objects(Objects),
     /// What the memory is used for
     #[command(after_help = "Example:\n  heapdump-rs statistics heap.heapsnapshot")]
     Statistics(OneFile),
@@ -38,10 +51,10 @@ pub(crate) enum Command {
         @123456")]
     InspectObject(ObjectInFile),
     /// What holds an object
-    #[command(
-        after_help = "Example:\n  heapdump-rs retainers heap.heapsnapshot --object-id @123456"
-    )]
-    Retainers(ObjectInFile),
+    #[command(after_help = "Examples:\n  heapdump-rs retainers heap.heapsnapshot --object-id \
+        @123456\n  heapdump-rs retainers heap.heapsnapshot --object-id @123456 --js-only --ignore \
+        @77 @78")]
+    Retainers(Retainers),
     /// The objects that retain most, or what one object dominates
     #[command(after_help = "Examples:\n  heapdump-rs dominators heap.heapsnapshot\n  heapdump-rs \
         dominators heap.heapsnapshot --object-id @123456")]
@@ -105,10 +118,22 @@ pub(crate) struct Summary {
     #[command(flatten)]
     pub(crate) file: OneFile,
     #[command(flatten)]
+    pub(crate) selected: Selected,
+    /// Sum up by whose code made and holds it, rather than by class
+    #[arg(long, value_enum, conflicts_with_all = ["only", "without"])]
+    pub(crate) by: Option<ByKey>,
+    #[command(flatten)]
     pub(crate) listing: Listing,
     /// What to sort by
     #[arg(long, value_enum, default_value_t = SortKey::Retained)]
     pub(crate) sort: SortKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ByKey {
+    /// npm packages, with the version where the scripts' paths have it
+    Package,
+    Script,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
