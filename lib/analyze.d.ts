@@ -212,6 +212,52 @@ export interface LeaksReport {
   }>;
 }
 
+export interface Rates {
+  /** From the first to the last snapshot, in bytes. */
+  total: number;
+  perStep: number;
+  /** null where the times do not tell. */
+  perHour: number | null;
+  /** null without `--per`. */
+  perUnit: number | null;
+}
+
+/** What `heapdump-rs trend --json` answers; it reads files and is not a function here. */
+export interface TrendReport {
+  snapshots: Array<{ file: string; /** Seconds after the first. */ time: number | null; totalSize: number }>;
+  timesFrom: 'records' | 'names' | 'files' | null;
+  hours: number | null;
+  per: number | null;
+  /** Of the whole heap. */
+  growth: Rates;
+  /** How many groups grew in every step. */
+  everyStep: number;
+  groups: Array<{
+    class: string;
+    heldBy: string | null;
+    everyStep: boolean;
+    counts: number[];
+    retainedSizes: number[];
+    growth: Rates;
+    /** What a program calls the one object that grew, if it is one. */
+    container: string | null;
+    location: SourcePlace | null;
+    example: ObjectRef;
+    path: PathReport;
+  }>;
+  /** With `--against`; bytes are of a step. */
+  against?: {
+    fixed: boolean;
+    verdicts: Array<{
+      class: string;
+      heldBy: string | null;
+      verdict: 'fixed' | 'better' | 'same' | 'worse' | 'new';
+      before: number | null;
+      now: number;
+    }>;
+  };
+}
+
 export interface ObjectReport {
   object: ObjectRef;
   location: SourcePlace | null;
@@ -276,7 +322,13 @@ export class Snapshot {
  * Loads a snapshot, which may be compressed (.gz, .zst). The error for a file that is something else says what and what to do,
  * and has its stable name as `found`: 'git-lfs-pointer', 'web-page', 'cpu-profile', 'empty' …
  */
-export function open(path: string, options?: { salvage?: boolean }): Promise<Snapshot>;
+export function open(path: string, options?: {
+  salvage?: boolean;
+  /** Give places in what the scripts were compiled from, by source maps beside them or within. */
+  sourceMaps?: boolean;
+  /** A directory to look for scripts and their source maps in too. */
+  sourceRoot?: string;
+}): Promise<Snapshot>;
 
 /** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */
 export function findLeaks(

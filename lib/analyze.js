@@ -106,8 +106,9 @@ function handleOf(value, name) {
 /** Loads a snapshot, which may be compressed (.gz, .zst). */
 async function open(path, options = {}) {
   if (typeof path !== 'string') throw new TypeError(`path must be a string, got ${typeof path}`);
-  const { salvage = false } = object(options);
-  const opened = await withCode(addon.openSnapshot(path, Boolean(salvage)));
+  const { salvage = false, sourceMaps = false, sourceRoot } = object(options);
+  if (sourceRoot !== undefined) string(sourceRoot, 'sourceRoot');
+  const opened = await withCode(addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot));
   if (opened.message === undefined) return new Snapshot(opened);
   const { message, found } = opened;
   throw Object.assign(new Error(message), { code: CODE }, found && { found });

@@ -95,12 +95,12 @@ impl Snapshot {
     }
 
     fn name_place(&self, location: Location) -> SourcePlace {
-        SourcePlace {
+        self.original(SourcePlace {
             script: self.scripts().names.get(&location.script_id).cloned(),
             script_id: location.script_id,
             line: location.line.saturating_add(1),
             column: location.column.saturating_add(1),
-        }
+        })
     }
 
     fn scripts(&self) -> &Scripts {
@@ -178,15 +178,12 @@ impl Snapshot {
         let entry = path.iter().rev().find(|step| !self.is_context(step.from));
         let holder = entry.map(|step| step.from).filter(|&node| self.is_of_function(node));
         // A generator and a suspended async function are not functions, but know theirs.
-        let of = |node| {
-            self.script_of(node).or_else(|| self.script_of(self.internal(node, "function")?))
-        };
+        let named = |node| self.original_script(node).or_else(|| self.script_of(node));
+        let of = |node| named(node).or_else(|| named(self.internal(node, "function")?));
         holder.and_then(of).or_else(|| {
             // What V8's own table of top-level variables holds, some function uses.
             let owners = self.retainers(context).map(|edge| self.edge_owner(edge.index));
-            owners
-                .filter(|&node| self.kind(node) == NodeKind::Closure)
-                .find_map(|node| self.script_of(node))
+            owners.filter(|&node| self.kind(node) == NodeKind::Closure).find_map(named)
         })
     }
 

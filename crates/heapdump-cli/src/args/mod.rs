@@ -15,6 +15,12 @@ pub(crate) use questions::{Objects, Retainers, Selected};
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Give places in what the scripts were compiled from, by source maps beside them or within
+    #[arg(long, global = true, help_heading = "Source maps")]
+    pub(crate) source_maps: bool,
+    /// Look for scripts and their source maps in this directory too
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Source maps")]
+    pub(crate) source_root: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -46,6 +52,11 @@ pub(crate) enum Command {
         b.heapsnapshot --final c.heapsnapshot\n  heapdump-rs find-leaks --snapshot-dir ./snapshots"
     )]
     FindLeaks(FindLeaks),
+    /// What grows from snapshot to snapshot of one process, however many there are
+    #[command(after_help = "Examples:\n  heapdump-rs trend a.heapsnapshot b.heapsnapshot \
+        c.heapsnapshot d.heapsnapshot --per 1000\n  heapdump-rs trend ./snapshots\n  heapdump-rs \
+        trend after/ --against before/")]
+    Trend(Trend),
     /// One object: its fields, what holds it, and the way to it
     #[command(after_help = "Example:\n  heapdump-rs inspect-object heap.heapsnapshot --object-id \
         @123456")]
@@ -205,6 +216,23 @@ pub(crate) struct FindLeaks {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct Trend {
+    /// The snapshots, the earliest first, or a directory of them
+    #[arg(required = true, num_args = 1.., value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The same from before a fix: exit with 1 unless all that grew is fixed and nothing else grows
+    #[arg(long, num_args = 1.., value_name = "FILE|DIR")]
+    pub(crate) against: Vec<PathBuf>,
+    /// How many units of work (requests, say) were done from one snapshot to the next
+    #[arg(long, value_name = "N", value_parser = units)]
+    pub(crate) per: Option<f64>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct ObjectInFile {
     #[command(flatten)]
     pub(crate) file: OneFile,
@@ -282,6 +310,11 @@ fn percent(text: &str) -> Result<f64, String> {
     } else {
         Err(format!("'{text}' is below zero"))
     }
+}
+
+fn units(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| format!("'{text}' is no number above zero"))
 }
 
 fn object_id(text: &str) -> Result<NodeId, String> {

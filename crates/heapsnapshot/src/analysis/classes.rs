@@ -113,6 +113,11 @@ impl Snapshot {
         collect(self, definitions.to_vec())
     }
 
+    /// The same without the sums of what each class retains, which take longest.
+    pub(crate) fn classes_of_nodes(&self, definitions: &[InterfaceDefinition]) -> Classes {
+        sort_nodes(self, definitions.to_vec())
+    }
+
     /// The least distance of each class's objects, by [`ClassIndex`]; -5 if one of them is
     /// unreachable.
     #[must_use]
@@ -154,6 +159,13 @@ impl Snapshot {
 }
 
 fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classes {
+    let mut classes = sort_nodes(snapshot, definitions);
+    add_retained_sizes(snapshot, &mut classes);
+    classes
+}
+
+/// The class of each node, with all sums but what is retained.
+fn sort_nodes(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classes {
     let mut builder = Builder {
         snapshot,
         by_string: vec![u32::MAX; snapshot.strings.len()],
@@ -187,9 +199,7 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
         }
         of.push(index);
     }
-    let mut classes = Classes { classes: builder.classes, of, definitions };
-    add_retained_sizes(snapshot, &mut classes);
-    classes
+    Classes { classes: builder.classes, of, definitions }
 }
 
 struct Builder<'a> {

@@ -208,7 +208,9 @@ impl<'a> Places<'a> {
         let snapshot = self.snapshot;
         let mut by_id: HashMap<u32, u32> = HashMap::new();
         for &(node, location) in &snapshot.locations {
-            let script = match by_id.get(&location.script_id) {
+            // A bundle comes from many files.
+            let known = by_id.get(&location.script_id).filter(|_| snapshot.originals.is_none());
+            let script = match known {
                 Some(&known) => known,
                 None => {
                     let name = snapshot.source_place(node).and_then(|place| place.script);
