@@ -262,6 +262,7 @@ pub(super) unsafe fn shut_in(output: u32) -> Result<(), Stop> {
         length: u16,
         instructions: *const Instruction,
     }
+    #[expect(clippy::cast_possible_truncation, reason = "asserted")]
     const COUNT: u16 = {
         assert!(LENGTH < 256);
         LENGTH as u16
