@@ -122,7 +122,7 @@ export interface ImageOptions {
   lowMemory?: 'error' | 'image' | undefined;
   /**
    * Files that are mapped into the process: all but large ones that are found again by path and build-id, Node's binary above all
-   * (`'auto'`, the default); or these too (`'all'`), for a machine that has not that very Node.js: about 100 MB more, 45 MB with
+   * (`'auto'`, the default); or these too (`'all'`), for a machine that has not that very Node.js: about 90 MB more, 36 MB with
    * `compress`.
    */
   embed?: 'auto' | 'all' | undefined;

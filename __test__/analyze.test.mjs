@@ -117,6 +117,50 @@ test('a leak is found first, from three snapshots of one process, with its path'
   assert.match(text, /leakedSessions/);
 });
 
+test('objects are asked for: by class, condition and property, and what would be freed without them', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  globalThis.leakedSessions = Array.from({ length: 5 }, (_, number) => new LeakedSession(number));
+  const { path: file } = await writeSnapshot(directory.at('a.heapsnapshot'));
+  const snapshot = await open(file);
+  const found = await snapshot.objects({
+    class: /^leakedsess/i, where: 'edges > 0 and not detached', properties: ['user'], sort: 'id', limit: 2, page: 3,
+  });
+  assert.deepEqual([found.count, found.page, found.pages, found.objects.length], [5, 3, 3, 1]);
+  const [{ id, class: name, properties, retainedSize }] = found.objects;
+  assert.equal(name, 'LeakedSession');
+  assert.match(properties.user.name, /^user \d$/);
+  const { selection } = await snapshot.objects({ without: `@${id}` });
+  assert.deepEqual([selection.without, selection.shallowSize], [1, retainedSize]);
+  const freed = await snapshot.summary({ without: 'LeakedSession' });
+  assert.equal(freed.classes.find((row) => row.name === 'LeakedSession').count, 5);
+  const strings = await snapshot.summary({ only: 'duplicated-strings' });
+  assert.ok(strings.classes.every((row) => row.name.endsWith('string)')), JSON.stringify(strings.classes));
+  await assert.rejects(snapshot.objects({ where: 'retained > many' }), {
+    code: 'ERR_HEAPDUMP_ANALYZE', message: /expected a size.*found 'many'\n {2}retained > many\n {13}\^$/,
+  });
+  assert.throws(() => snapshot.objects({ class: 7 }), TypeError);
+  assert.throws(() => snapshot.summary({ only: 'none' }), TypeError);
+});
+
+test('retainers are looked at without some of them, and without what is only of V8', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const session = new LeakedSession(1);
+  globalThis.leakedSessions = new Map([['one', session]]);
+  globalThis.leakedSession = { session };
+  const { path: file } = await writeSnapshot(directory.at('a.heapsnapshot'));
+  delete globalThis.leakedSession;
+  const snapshot = await open(file);
+  const { objects: [{ id }] } = await snapshot.objects({ class: 'LeakedSession' });
+  const of = async (options) => (await snapshot.retainers(id, options)).map(({ object }) => object);
+  const holders = await of({ jsOnly: true });
+  assert.ok(holders.some(({ class: name }) => name === 'Map'), JSON.stringify(holders));
+  const other = holders.find(({ class: name }) => name !== 'Map');
+  assert.ok(!(await of({ jsOnly: true, ignore: `@${other.id}` })).some((holder) => holder.id === other.id));
+  const around = await snapshot.path(id, { jsOnly: true, ignore: [other.id] });
+  assert.ok(around.steps.every(({ object }) => object.id !== other.id && !object.name.startsWith('system / ')));
+  assert.equal(around.steps.at(-1).object.id, id);
+});
+
 test('the commands: answers on standard output, JSON on request, exit codes', (t) => {
   const [base, target, final] = snapshotsOfALeak(makeTemporaryDirectory(t));
   const summary = command('summary', base, '--json');

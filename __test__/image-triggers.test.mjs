@@ -21,16 +21,16 @@ const { readFacts } = require('../lib/cli/facts.js');
 
 const only = { skip: HAS_IMAGES ? false : 'images are of Linux x64' };
 
-/** A monitor's schedule, at its second image; `args.options` are the monitor's. */
-const schedule = async ({ args, once, say, stayAlive }) => {
+/** Two monitors, one after the other, with a dump each; `args.options` are theirs. */
+const twice = async ({ args, once, say, stayAlive }) => {
   const alive = stayAlive();
   const { monitor } = require('../../lib/monitor.js');
-  const watching = monitor({ every: 50, ...args.options });
   for (let i = 0; i < 2; i++) {
+    const watching = monitor({ rss: '10MB', interval: 20, cooldown: 0, ...args.options });
     const { report, sidecar } = await once(watching, 'snapshot');
     say('taken', { report, sidecar });
+    watching.stop();
   }
-  watching.stop();
   clearTimeout(alive);
   return 'done';
 };
@@ -40,9 +40,9 @@ test('a monitor writes images, counts them as snapshots, and its JSON says what 
   fs.writeFileSync(directory.at('heap-rss-5.heapimage.zst'), 'of an earlier process');
   fs.writeFileSync(directory.at('heap-rss-5.json'), '{}');
   fs.writeFileSync(directory.at('mine.heapimage'), "the user's");
-  const app = startApp(t, schedule, { args: { options: { dir: directory.path, output: 'image', max: 1 } } });
+  const app = startApp(t, twice, { args: { options: { dir: directory.path, output: 'image', max: 1 } } });
   const first = JSON.parse((await app.says(/taken (.*)/))[1]);
-  assert.match(path.basename(first.report.path), /^heap-schedule-\d{13}\.heapimage$/);
+  assert.match(path.basename(first.report.path), /^heap-rss-\d{13}\.heapimage$/);
   assert.equal(first.sidecar, first.report.path.replace('.heapimage', '.json'));
   assert.equal(await app.result(), 'done');
   const [file, sidecar, ...others] = directory.names();
@@ -56,7 +56,7 @@ test('a monitor writes images, counts them as snapshots, and its JSON says what 
 test('under a pattern a monitor knows its images by their JSON', only, async (t) => {
   const directory = makeTemporaryDirectory(t);
   const options = { dir: directory.path, output: 'image', max: 1, name: 'app-{reason}' };
-  const app = startApp(t, schedule, { args: { options } });
+  const app = startApp(t, twice, { args: { options } });
   assert.equal(await app.result(), 'done');
   const names = directory.names();
   assert.equal(names.length, 2, names.join());
@@ -100,6 +100,25 @@ test("at V8's limit: oom({ output: 'image' }) leaves one and its JSON, and ends"
   assertWholeImageFile(directory.at('evidence.heapimage'));
   const said = readSidecar(directory.at('evidence.heapimage.json'));
   assert.deepEqual([said.reason, said.kind, said.snapshot, said.complete], ['oom', 'image', 'evidence.heapimage', true]);
+});
+
+test("at V8's limit: oom({ lowMemory: 'image' }) leaves an image where no snapshot fits", only, async (t) => {
+  if (!needsTool(t, 'prlimit')) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = await startShortOfMemory(t, async ({ fill, short }) => {
+    require('../../lib/oom.js')({ path: 'evidence', lowMemory: 'image' });
+    fill(60_000);
+    await short();
+    const kept = (globalThis.kept = []);
+    for (;;) kept.push({ a: kept.length });
+    // V8 takes some 40 MB of it until its heap is at the limit.
+  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=32'], room: 70 });
+  assert.equal((await app.ended()).code, 1);
+  // The JSON is begun under the snapshot's name.
+  assert.deepEqual(directory.names(), ['evidence.heapimage', 'evidence.heapsnapshot.json']);
+  assertWholeImageFile(directory.at('evidence.heapimage'));
+  const said = readSidecar(directory.at('evidence.heapsnapshot.json'));
+  assert.deepEqual([said.kind, said.snapshot, said.complete], ['image', 'evidence.heapimage', true]);
 });
 
 test("what V8's limit left as an image is exported when the program starts again", only, async (t) => {

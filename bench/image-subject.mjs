@@ -4,6 +4,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { fill } from './heap.mjs';
 
@@ -16,10 +17,8 @@ const OPTIONS = {
   refused: {},
 };
 
+let answers = [];
 const kept = fill(Number(megabytes));
-console.log('ready');
-await once(process.stdin.resume(), 'end');
-
 let [last, stall, ticks] = [performance.now(), 0, 0];
 const timer = setInterval(() => {
   const now = performance.now();
@@ -27,12 +26,18 @@ const timer = setInterval(() => {
   last = now;
   ticks += 1;
   // What a server does: a little garbage, a little of its heap.
-  for (let i = 0; i < 50; i++) kept.get((ticks * 50 + i) % kept.size).counters[0] = ticks;
+  answers = Array.from({ length: 500 }, (_, i) => ({ i, text: `answer ${i}` }));
+  for (let i = 0; i < 10; i++) kept.get((ticks * 10 + i) % kept.size).counters[0] = ticks;
 }, 5);
+// As a server that has been at work for a while: its young generation has the size that it keeps.
+await sleep(3000);
+console.log('ready');
+await once(process.stdin.resume(), 'end');
+[stall, ticks] = [0, 0];
 const reports = {};
 for (const way of ways) {
   const file = join(directory, `${way}.heapsnapshot`);
   reports[way] = await writeSnapshot(file, { mode: 'fork', ...OPTIONS[way] }).catch(({ code, message }) => ({ code, message }));
 }
 clearInterval(timer);
-console.log(JSON.stringify({ reports, stall, ticks }));
+console.log(JSON.stringify({ reports, stall, ticks, answers: answers.length }));

@@ -37,11 +37,74 @@ export interface Rows {
   sort?: 'retained' | 'shallow' | 'count' | 'name';
 }
 
+/** A filter of DevTools' summary. */
+export type NamedFilter = 'duplicated-strings' | 'detached-dom-nodes' | 'console' | 'event-handlers' | 'contexts';
+
+export interface Selection {
+  /** Only what this filter of DevTools shows. */
+  only?: NamedFilter | null;
+  /**
+   * Only what would be freed without these: an object ('@123'), or all of a class (a name, or a regular expression). It is found by
+   * looking anew at what the roots reach.
+   */
+  without?: string | RegExp | Array<string | RegExp>;
+}
+
+/** What `only` and `without` select. */
+export interface SelectionReport {
+  /** How many objects `without` names; null if it was not asked. */
+  without: number | null;
+  objects: number;
+  /** With `without`: what would be freed. */
+  shallowSize: number;
+  retainedSize: number;
+}
+
+export interface ObjectsQuestion extends Selection {
+  /** A class: its name, or a regular expression with no flag but `i`. */
+  class?: string | RegExp | null;
+  /**
+   * What must hold, such as `retained > 1MB and edges > 100`; see docs/cli.md. An error shows the place in the text.
+   */
+  where?: string | null;
+  /** Properties or variables that the objects have, and whose values are given. */
+  properties?: string[];
+  sort?: 'retained' | 'shallow' | 'distance' | 'edges' | 'name' | 'class' | 'id';
+  /** How many objects a page has; 0, the default, for all. */
+  limit?: number;
+  /** Which page, from 1. */
+  page?: number;
+  /** Only objects whose name contains this, in any case. */
+  filter?: string | null;
+}
+
+export interface ObjectsReport {
+  /** How many objects fit. */
+  count: number;
+  shallowSize: number;
+  /** What they retain together: one within another counts once. */
+  retainedSize: number;
+  selection?: SelectionReport;
+  page: number;
+  pages: number;
+  objects: Array<ObjectRef & { edges: number; detached: boolean; properties?: Record<string, ObjectRef> }>;
+}
+
+/** How to look at what holds an object. */
+export interface View {
+  /** Objects to leave out, with all that leads through them: DevTools' "Ignore this retainer". */
+  ignore?: number | string | Array<number | string>;
+  /** Only objects and functions, without what V8 keeps between. */
+  jsOnly?: boolean;
+}
+
 export interface SummaryReport {
   nodes: number;
   edges: number;
   totalSize: number;
   classCount: number;
+  /** With `only` or `without`: what `classes` is made of. */
+  selection?: SelectionReport;
   classes: Array<{
     name: string;
     key: string;
@@ -52,6 +115,26 @@ export interface SummaryReport {
     distance: number;
   }>;
   missing: string[];
+}
+
+/** The heap by whose code made and holds it; the rule is in docs/analyze.md. */
+export interface SharesReport {
+  by: 'package' | 'script';
+  totalSize: number;
+  shareCount: number;
+  shares: Array<{
+    /** An npm package, `(application)`, `(node)` or `(unknown)`. */
+    package: string;
+    /** Where the scripts' paths have it: with pnpm, Bun, Deno and Yarn from 2 on. */
+    version: string | null;
+    /** Only by script. */
+    script?: string;
+    count: number;
+    /** Each byte belongs to one: these add up to the whole. */
+    shallowSize: number;
+    /** What would be freed with all of it; null for what belongs to nobody. */
+    retainedSize: number | null;
+  }>;
 }
 
 export interface Statistics {
@@ -129,6 +212,52 @@ export interface LeaksReport {
   }>;
 }
 
+export interface Rates {
+  /** From the first to the last snapshot, in bytes. */
+  total: number;
+  perStep: number;
+  /** null where the times do not tell. */
+  perHour: number | null;
+  /** null without `--per`. */
+  perUnit: number | null;
+}
+
+/** What `heapdump-rs trend --json` answers; it reads files and is not a function here. */
+export interface TrendReport {
+  snapshots: Array<{ file: string; /** Seconds after the first. */ time: number | null; totalSize: number }>;
+  timesFrom: 'records' | 'names' | 'files' | null;
+  hours: number | null;
+  per: number | null;
+  /** Of the whole heap. */
+  growth: Rates;
+  /** How many groups grew in every step. */
+  everyStep: number;
+  groups: Array<{
+    class: string;
+    heldBy: string | null;
+    everyStep: boolean;
+    counts: number[];
+    retainedSizes: number[];
+    growth: Rates;
+    /** What a program calls the one object that grew, if it is one. */
+    container: string | null;
+    location: SourcePlace | null;
+    example: ObjectRef;
+    path: PathReport;
+  }>;
+  /** With `--against`; bytes are of a step. */
+  against?: {
+    fixed: boolean;
+    verdicts: Array<{
+      class: string;
+      heldBy: string | null;
+      verdict: 'fixed' | 'better' | 'same' | 'worse' | 'new';
+      before: number | null;
+      now: number;
+    }>;
+  };
+}
+
 export interface ObjectReport {
   object: ObjectRef;
   location: SourcePlace | null;
@@ -172,12 +301,16 @@ export type Match = 'auto' | 'id' | 'class';
 /** A loaded snapshot. What takes long is computed when it is first asked for, once, off the main thread. */
 export class Snapshot {
   private constructor();
-  summary(options?: Rows): Promise<SummaryReport>;
+  summary(options?: Rows & Selection & { by?: 'class' }): Promise<SummaryReport>;
+  summary(options: Rows & { by: 'package' | 'script' }): Promise<SharesReport>;
+  objects(options?: ObjectsQuestion): Promise<ObjectsReport>;
   statistics(): Promise<Statistics>;
   strings(options?: Rows): Promise<StringsReport>;
   suspects(options?: { threshold?: number }): Promise<SuspectsReport>;
   inspect(id: number | string, options?: Rows): Promise<ObjectReport>;
-  retainers(id: number | string, options?: Rows): Promise<Reference[]>;
+  retainers(id: number | string, options?: Rows & View): Promise<Reference[]>;
+  /** The shortest way to an object from a root; no steps if there is none. */
+  path(id: number | string, options?: View): Promise<PathReport>;
   /** What an object immediately dominates; without one, the objects that retain most. */
   dominators(id?: number | string | null, options?: Rows): Promise<ObjectRef[]>;
   compare(target: Snapshot, options?: Rows & { match?: Match; objects?: boolean }): Promise<CompareReport>;
@@ -189,7 +322,13 @@ export class Snapshot {
  * Loads a snapshot, which may be compressed (.gz, .zst). The error for a file that is something else says what and what to do,
  * and has its stable name as `found`: 'git-lfs-pointer', 'web-page', 'cpu-profile', 'empty' …
  */
-export function open(path: string, options?: { salvage?: boolean }): Promise<Snapshot>;
+export function open(path: string, options?: {
+  salvage?: boolean;
+  /** Give places in what the scripts were compiled from, by source maps beside them or within. */
+  sourceMaps?: boolean;
+  /** A directory to look for scripts and their source maps in too. */
+  sourceRoot?: string;
+}): Promise<Snapshot>;
 
 /** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */
 export function findLeaks(

@@ -7,7 +7,10 @@ const { addon } = require('./native.js');
 
 const CODE = 'ERR_HEAPDUMP_ANALYZE';
 const SORTS = new Set(['retained', 'shallow', 'count', 'name']);
+const GROUPINGS = new Set(['class', 'package', 'script']);
+const OBJECT_SORTS = new Set(['retained', 'shallow', 'distance', 'edges', 'name', 'class', 'id']);
 const MATCHES = new Set(['auto', 'id', 'class']);
+const FILTERS = new Set(['duplicated-strings', 'detached-dom-nodes', 'console', 'event-handlers', 'contexts']);
 
 /** A loaded snapshot. What takes long is computed when it is first asked for, once. */
 class Snapshot {
@@ -17,8 +20,27 @@ class Snapshot {
     this.#handle = handle;
   }
 
-  summary(options) {
-    return this.#ask('summary', rows(options));
+  summary(options = {}) {
+    const { by = 'class', ...rest } = object(options);
+    if (oneOf(by, GROUPINGS, 'by') !== 'class') {
+      if (rest.only != null || rest.without != null) throw new TypeError("options.by is alone, without 'only' or 'without'");
+      return this.#ask('shares', { by, ...rows(rest) });
+    }
+    return this.#ask('summary', { ...rows(options), ...selection(options) });
+  }
+
+  /** The objects that fit a question, a page at a time. */
+  objects(options = {}) {
+    const { class: name = null, where = null, properties = [], page = 1, sort = 'retained', ...rest } = object(options);
+    const question = {
+      class: name === null ? null : pattern(name, 'class'),
+      where: where === null ? null : string(where, 'where'),
+      properties: array(properties, 'properties').map((property) => string(property, 'properties')),
+      page: integer(page, 1, 'page'),
+    };
+    return this.#ask('objects', {
+      ...rows(rest), ...selection(rest), ...question, sort: oneOf(sort, OBJECT_SORTS, 'sort'),
+    });
   }
 
   statistics() {
@@ -42,7 +64,12 @@ class Snapshot {
   }
 
   retainers(id, options) {
-    return this.#ask('retainers', { id: objectId(id), ...rows(options) });
+    return this.#ask('retainers', { id: objectId(id), ...rows(options), ...view(options) });
+  }
+
+  /** The shortest way to an object from a root. */
+  path(id, options) {
+    return this.#ask('path', { id: objectId(id), ...view(options) });
   }
 
   dominators(id, options) {
@@ -79,8 +106,9 @@ function handleOf(value, name) {
 /** Loads a snapshot, which may be compressed (.gz, .zst). */
 async function open(path, options = {}) {
   if (typeof path !== 'string') throw new TypeError(`path must be a string, got ${typeof path}`);
-  const { salvage = false } = object(options);
-  const opened = await withCode(addon.openSnapshot(path, Boolean(salvage)));
+  const { salvage = false, sourceMaps = false, sourceRoot } = object(options);
+  if (sourceRoot !== undefined) string(sourceRoot, 'sourceRoot');
+  const opened = await withCode(addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot));
   if (opened.message === undefined) return new Snapshot(opened);
   const { message, found } = opened;
   throw Object.assign(new Error(message), { code: CODE }, found && { found });
@@ -116,13 +144,41 @@ async function withCode(answer) {
 
 function rows(options = {}) {
   const { limit = 0, filter = null, sort = 'retained' } = object(options);
-  if (!Number.isInteger(limit) || limit < 0) {
-    throw new TypeError(`options.limit must be an integer from 0, got ${String(limit)}`);
+  if (filter !== null) string(filter, 'filter');
+  return { limit: integer(limit, 0, 'limit'), filter, sort: oneOf(sort, SORTS, 'sort') };
+}
+
+function selection(options = {}) {
+  const { only = null, without = [] } = object(options);
+  if (only !== null) oneOf(only, FILTERS, 'only');
+  return { only, without: [without].flat().map((one) => pattern(one, 'without')) };
+}
+
+function view(options = {}) {
+  const { ignore = [], jsOnly = false } = object(options);
+  return { ignore: [ignore].flat().map(objectId), jsOnly: Boolean(jsOnly) };
+}
+
+/** A text, or a regular expression as the addon reads it. */
+function pattern(value, name) {
+  return value instanceof RegExp ? String(value) : string(value, name);
+}
+
+function string(value, name) {
+  if (typeof value !== 'string') throw new TypeError(`options.${name} must be a string, got ${typeof value}`);
+  return value;
+}
+
+function array(value, name) {
+  if (!Array.isArray(value)) throw new TypeError(`options.${name} must be an array, got ${typeof value}`);
+  return value;
+}
+
+function integer(value, least, name) {
+  if (!Number.isInteger(value) || value < least) {
+    throw new TypeError(`options.${name} must be an integer from ${least}, got ${String(value)}`);
   }
-  if (filter !== null && typeof filter !== 'string') {
-    throw new TypeError(`options.filter must be a string, got ${typeof filter}`);
-  }
-  return { limit, filter, sort: oneOf(sort, SORTS, 'sort') };
+  return value;
 }
 
 function object(options) {

@@ -361,8 +361,14 @@ impl Analysis {
 
 /// Loads a snapshot file, which may be compressed.
 #[napi(catch_unwind)]
-pub fn open_snapshot(path: String, salvage: bool) -> AsyncTask<Open> {
-    AsyncTask::new(Open { path: path.into(), salvage })
+pub fn open_snapshot(
+    path: String,
+    salvage: bool,
+    source_maps: bool,
+    source_root: Option<String>,
+) -> AsyncTask<Open> {
+    let source_root = source_root.map(Into::into);
+    AsyncTask::new(Open { path: path.into(), salvage, source_maps, source_root })
 }
 
 /// Makes a heap image of the core file `name`, for the restorer. `core` and `image` are descriptors. `map`: files or directories of

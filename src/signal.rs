@@ -189,7 +189,8 @@ impl Target {
         };
         match request(self.environment, settings, directory, listener) {
             Ok(request) => {
-                if let Err((request, error)) = QUEUE.submit(request) {
+                if let Err(given_back) = QUEUE.submit(request) {
+                    let (request, error) = *given_back;
                     let reason = format!("no thread can be started: {error}");
                     request.end(Err(SnapshotError::ForkUnavailable(reason)));
                 }

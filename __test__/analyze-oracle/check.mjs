@@ -14,7 +14,9 @@ const base = await load(file);
 if (later) await checkDiff();
 else {
   await checkNodes();
-  checkClasses();
+  checkClasses(['summary', file], {});
+  checkFilters();
+  checkIgnored();
   checkStatistics();
   checkStacks();
 }
@@ -50,26 +52,64 @@ async function checkNodes() {
   if (ordinal !== base.nodeCount) differ('nodes', ordinal, base.nodeCount);
 }
 
-function checkClasses() {
-  const { classes } = run(['summary', file, '--json', '--limit', '0']);
-  const theirs = aggregates(base);
+function checkClasses(command, filter) {
+  const { classes } = run([...command, '--json', '--limit', '0']);
+  const theirs = aggregates(base, filter);
   const ours = new Map(classes.map((row) => [row.key, row]));
   for (const [key, sums] of theirs) {
     const row = ours.get(key);
-    if (!row) differ(`class ${key}`, 'nothing', JSON.stringify(sums));
+    if (!row) differ(`class ${key} ${filter.filterName ?? ''}`, 'nothing', JSON.stringify(sums));
     else {
       const mine = { count: row.count, self: row.shallowSize, retained: row.retainedSize, distance: row.distance };
       for (const what of Object.keys(mine)) {
-        if (mine[what] !== sums[what]) differ(`${what} of class ${key}`, mine[what], sums[what]);
+        if (mine[what] !== sums[what]) differ(`${what} of class ${key} ${filter.filterName ?? ''}`, mine[what], sums[what]);
       }
     }
     ours.delete(key);
   }
-  for (const key of ours.keys()) differ(`class ${key}`, 'there', 'nothing');
+  for (const key of ours.keys()) differ(`class ${key} ${filter.filterName ?? ''}`, 'there', 'nothing');
 }
 
-function aggregates(snapshot) {
-  const found = snapshot.aggregatesWithFilter({});
+// DevTools' named filters, by our names; and that what shows under one is what it says.
+function checkFilters() {
+  const filters = {
+    'duplicated-strings': 'duplicatedStrings',
+    'detached-dom-nodes': 'objectsRetainedByDetachedDomNodes',
+    console: 'objectsRetainedByConsole',
+    'event-handlers': 'objectsRetainedByEventHandlers',
+    contexts: 'objectsRetainedByContexts',
+  };
+  for (const [ours, filterName] of Object.entries(filters)) {
+    checkClasses(['summary', file, '--only', ours], { filterName });
+  }
+}
+
+// How far an object is when one that retains it is ignored: of the last few that have two.
+function checkIgnored() {
+  const retained = base.createNode(0);
+  let left = 3;
+  for (let ordinal = base.nodeCount - 1; ordinal > 0 && left > 0; ordinal--) {
+    retained.nodeIndex = ordinal * base.nodeFieldCount;
+    const holders = new Map();
+    for (const edges = retained.retainers(); edges.hasNext(); edges.next()) {
+      const edge = edges.item();
+      if (edge.type() !== 'weak' && edge.node().rawType() === base.nodeObjectType) holders.set(edge.node().id(), edge.node());
+    }
+    if (retained.rawType() !== base.nodeObjectType || holders.size < 2) continue;
+    left--;
+    const [[id, holder]] = holders;
+    base.ignoreNodeInRetainersView(holder.nodeIndex);
+    const far = base.getDistanceForRetainersView(retained.nodeIndex);
+    base.unignoreAllNodesInRetainersView();
+    const args = ['retainers', file, '--object-id', `${retained.id()}`, '--ignore', `@${id}`, '--json'];
+    const ours = run(args).object.distance;
+    const theirs = far >= 200_000_000 ? null : far;
+    if (ours !== theirs) differ(`distance of @${retained.id()} without @${id}`, ours, theirs);
+  }
+}
+
+function aggregates(snapshot, filter) {
+  const found = snapshot.aggregatesWithFilter(filter);
   return new Map(Object.entries(found).map(([key, { count, self, maxRet, distance }]) =>
     [key, { count, self, retained: maxRet, distance }]));
 }

@@ -29,6 +29,7 @@ export function oddFiles(directory) {
       .replace(/, "sample_fields": \[[^\]]*\]/, ''),
     'a sign before a size': change(plain, '3, 3, 5, 32', '3, 3, 5, -32'),
     'a part that is new': change(plain, '"nodes"', '"comment": {"a": [1, 2]}, "nodes"'),
+    "a page's listeners, detached elements, the console and two equal texts": page(JSON.parse(plain)),
     'native memory that only the header knows': change(plain, '"node_count"', '"extra_native_bytes": 77, "node_count"'),
   };
   return Object.entries(odd).map(([name, text], index) => {
@@ -36,6 +37,30 @@ export function oddFiles(directory) {
     const written = path.join(directory, `odd-${index}.heapsnapshot`);
     fs.writeFileSync(written, text);
     return [name, written];
+  });
+}
+
+// What Chrome writes and Node does not, for DevTools' filters: a listener of which the callback is an object with a function.
+function page({ snapshot: { meta } }) {
+  const nodes = [
+    [9, '', 0], [3, 'Window', 99], [8, 'V8EventListener', 10], [3, 'EventListener', 20], [5, 'handleEvent', 30], [4, 'code', 40],
+    [8, 'Detached <p>', 50], [3, 'Row', 60], [3, 'Logged', 70], [2, 'twice', 80], [2, 'twice', 90], [3, 'system / Context', 91],
+    [3, 'Captured', 92], [8, 'V8EventListener', 93], [5, 'onclick', 94],
+  ];
+  const [ELEMENT, PROPERTY, INTERNAL, SHORTCUT] = [1, 2, 3, 5];
+  const edges = [
+    [0, SHORTCUT, 'Window', 1], [0, INTERNAL, '5 / DevTools console', 8], [1, PROPERTY, 'a', 2], [1, PROPERTY, 'b', 6], [1, PROPERTY, 'c', 9],
+    [1, PROPERTY, 'd', 13], [2, ELEMENT, 1, 3], [3, PROPERTY, 'handleEvent', 4], [4, INTERNAL, 'code', 5], [4, INTERNAL, 'context', 11],
+    [6, PROPERTY, 'row', 7], [7, PROPERTY, 'text', 10], [11, 0, 'captured', 12], [13, ELEMENT, 1, 14],
+  ];
+  const strings = [...new Set([...nodes, ...edges].flat().filter((value) => typeof value === 'string'))];
+  const at = (value) => (typeof value === 'string' ? strings.indexOf(value) : value);
+  const count = (ordinal) => edges.filter(([from]) => from === ordinal).length;
+  return JSON.stringify({
+    snapshot: { meta, node_count: nodes.length, edge_count: edges.length, trace_function_count: 0 },
+    nodes: nodes.flatMap(([type, name, size], ordinal) => [type, at(name), 2 * ordinal + 1, size, count(ordinal), 0]),
+    edges: edges.flatMap(([, type, name, to]) => [type, at(name), 6 * to]),
+    trace_function_infos: [], trace_tree: [], samples: [], strings,
   });
 }
 

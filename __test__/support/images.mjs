@@ -32,18 +32,18 @@ export function unpacked(bytes) {
 }
 
 /**
- * Leaves a program that has said `ready` too little memory for a snapshot, and enough for an image: 40 MB more of data than
- * it has (setrlimit(2), RLIMIT_DATA).
+ * Leaves a program that has said `ready` `room` MB more of data than it has (setrlimit(2), RLIMIT_DATA): at 40 too little for a
+ * snapshot, and enough for an image.
  */
-export async function makeMemoryShort(app) {
+export async function makeMemoryShort(app, room = 40) {
   const kilobytes = Number(/^VmData:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${app.pid}/status`, 'utf8'))[1]);
-  const limit = `--data=${kilobytes * 1024 + (40 << 20)}:`;
+  const limit = `--data=${kilobytes * 1024 + (room << 20)}:`;
   const { status, stderr } = spawnSync('prlimit', ['--pid', `${app.pid}`, limit], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
 }
 
 /** A program whose memory is short from the moment on that `body` calls `await short()`. */
-export async function startShortOfMemory(t, body, options = {}) {
+export async function startShortOfMemory(t, body, { room, ...options } = {}) {
   const source = `async (tools) => (${body})({ ...tools, short: async () => {
     tools.say('ready');
     await require('node:events').once(process.stdin, 'data');
@@ -51,7 +51,7 @@ export async function startShortOfMemory(t, body, options = {}) {
   } })`;
   const app = startApp(t, source, { ...options, spawn: { stdio: ['pipe', 'pipe', 'pipe'] } });
   await app.says(/ready/);
-  await makeMemoryShort(app);
+  await makeMemoryShort(app, room);
   app.writeInput('go on');
   return app;
 }

@@ -7,7 +7,7 @@
 
 use heapsnapshot::compare::{Matching, compare};
 use heapsnapshot::leaks::{LeakOptions, find_leaks};
-use heapsnapshot::{LoadOptions, Snapshot};
+use heapsnapshot::{LoadOptions, NamedFilter, Snapshot, trend};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -36,6 +36,24 @@ fuzz_target!(|data: &[u8]| {
     // All bytes are the root's, in the end.
     assert_eq!(snapshot.retained_size(snapshot.root()), within);
     let _ = (snapshot.statistics(), snapshot.duplicate_strings(), snapshot.suspects(0.1));
+    let _ = (snapshot.by_package(), snapshot.by_script());
+    for filter in [
+        NamedFilter::DuplicatedStrings,
+        NamedFilter::DetachedDomNodes,
+        NamedFilter::Console,
+        NamedFilter::EventHandlers,
+        NamedFilter::Contexts,
+    ] {
+        let _ = snapshot.classes_within(&snapshot.filtered(filter));
+    }
+    let second = snapshot.nodes_where(|node| node.0 == 1);
+    let freed = snapshot.freed_without(&second);
+    assert!(second.iter().all(|node| freed.contains(node)));
+    let around = snapshot.around(second);
+    for node in snapshot.nodes().take(64) {
+        let _ = (around.js_holders(node), snapshot.js_path(&around.path(node)), snapshot.origin(node));
+    }
+    let _ = trend::Watch::new(&snapshot, &snapshot, &LeakOptions::default());
     let _ = compare(&snapshot, &snapshot, Matching::ById);
     let _ = find_leaks(&[&snapshot, &snapshot, &snapshot], &LeakOptions::default());
 });

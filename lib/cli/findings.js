@@ -61,7 +61,7 @@ function limits(found) {
 function image(target, found, { output = 'snapshot', lowMemory = 'error' } = {}) {
   if (process.platform !== 'linux' || found === undefined) return [];
   if (process.arch !== 'x64') return [good('image', "heap images (output: 'image') are written on Linux x64 alone")];
-  const needs = imageNeeds(target.memory('RssAnon'));
+  const needs = imageNeeds(target.memory('RssAnon'), target.memory('VmPTE'));
   const takes =
     `a heap image takes about ${size(target.memory('VmRSS'))} on the disk, an eighth with zstd, ` +
     `and ${size(needs)} of the ${size(found.available)} below ${found.bound}, whatever V8's heap`;

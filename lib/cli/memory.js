@@ -42,7 +42,7 @@ function childBudget({ available, oomGroup }, anonymous) {
 }
 
 /** What must be left for an image: a child's own, its page tables, what is copied (`image_needs` of src/snapshot/budget.rs). */
-const imageNeeds = (anonymous) => 8 * MIB + anonymous / 512 + anonymous / 32;
+const imageNeeds = (anonymous, pageTables = 0) => 6 * MIB + pageTables * 1.2 + anonymous / 64;
 
 /** The limit under which a snapshot of `heap` fits, beside `rest` of other memory, if it needs most. */
 function limitFor(heap, rest, group) {

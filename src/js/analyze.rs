@@ -1,5 +1,6 @@
 //! Analysis of snapshot files, off the JavaScript thread: each question is a task of libuv's thread pool.
 
+use heapdump_cli::source_maps::SourceMaps;
 use heapsnapshot::{LoadOptions, Snapshot};
 use napi::{Either, Env, Task};
 use napi_derive::napi;
@@ -27,6 +28,8 @@ impl Loaded {
 pub struct Open {
     pub(crate) path: PathBuf,
     pub(crate) salvage: bool,
+    pub(crate) source_maps: bool,
+    pub(crate) source_root: Option<PathBuf>,
 }
 
 /// Why a file cannot be used, for `lib/analyze.js` to throw.
@@ -42,7 +45,12 @@ impl Task for Open {
     type JsValue = Either<crate::Analysis, Refused>;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        let opened = LoadOptions::new().salvage(self.salvage).open(&self.path);
+        let mut opened = LoadOptions::new().salvage(self.salvage).open(&self.path);
+        if let Ok(snapshot) = &mut opened
+            && (self.source_maps || self.source_root.is_some())
+        {
+            Arc::new(SourceMaps::new(self.source_root.take())).apply(snapshot);
+        }
         Ok(opened.map_err(|error| Refused {
             message: error.to_string(),
             found: error.found().map(|found| found.code().to_owned()),

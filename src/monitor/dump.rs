@@ -84,7 +84,8 @@ impl Monitor {
         };
         match QUEUE.submit(request) {
             Ok(()) => true,
-            Err((request, error)) => {
+            Err(given_back) => {
+                let (request, error) = *given_back;
                 let reason = format!("no thread can be started: {error}");
                 request.end(Err(SnapshotError::ForkUnavailable(reason)));
                 false

@@ -13,10 +13,10 @@ const MIB: u64 = 1024 * 1024;
 const LEAST: u64 = 24 * MIB;
 
 /// Below that an image's child is ended: it grows no further, and gives back what it has written.
-const LEAST_BESIDE_IMAGE: u64 = 4 * MIB;
+const LEAST_BESIDE_IMAGE: u64 = 3 * MIB;
 
-/// What an image's child has of its own: buffers, the compressor's, what it touches in loaded libraries.
-const IMAGE_OWN: u64 = 4 * MIB;
+/// What an image's child has of its own: buffers, what it touches in loaded libraries, and a megabyte of the compressor's.
+const IMAGE_OWN: u64 = 3 * MIB;
 
 /// Of its parent's anonymous memory a child copies 7 to 13 % when V8 takes a snapshot (Node 20 and 24, 60 MB of objects).
 const CHILD_COPIES: u64 = 8;
@@ -107,11 +107,16 @@ pub(super) fn image_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
     Ok(IMAGE_OWN + (headroom.available - needed) / 2)
 }
 
+/// Whether a whole image in the file cache would take what the application needs.
+pub(super) fn cache_is_short(headroom: &Headroom) -> bool {
+    headroom.available < headroom.anonymous + 64 * MIB
+}
+
 fn image_needs(headroom: &Headroom, last: Option<Copied>) -> u64 {
-    // The kernel's copy of the page tables: eight bytes for a page.
-    let tables = headroom.anonymous / 512;
+    // The kernel's copies of page tables and of what it notes of each mapping: a control group is charged for them.
+    let tables = headroom.page_tables * 6 / 5;
     let time = headroom.anonymous * 1000 / IMAGE_BYTES_PER_SECOND;
-    let by_parent = last.map_or(headroom.anonymous / (2 * PARENT_COPIES), |last| {
+    let by_parent = last.map_or(headroom.anonymous / (4 * PARENT_COPIES), |last| {
         let within = u64::try_from(last.within.as_millis()).unwrap_or(u64::MAX).max(time).max(1);
         (last.bytes.saturating_mul(time) / within).min(headroom.anonymous / MOST_PARENT_COPIES)
     });
@@ -130,13 +135,15 @@ pub(super) fn record_budget(headroom: &Headroom) -> Option<u64> {
 /// Whether memory has become so scarce that a running child must go: its own limit does not see what the application
 /// allocates meanwhile.
 pub(super) fn must_end_child(headroom: &Headroom, kind: Kind) -> bool {
-    headroom.available < least_beside(kind, headroom.oom_group)
+    // An image is in the file cache before it is on the disk.
+    let cache = if kind == Kind::Image { headroom.active_cache } else { 0 };
+    headroom.available + cache < least_beside(kind, headroom.oom_group)
 }
 
 fn least_beside(kind: Kind, oom_group: bool) -> u64 {
     match (kind, oom_group) {
         (Kind::Image, false) => LEAST_BESIDE_IMAGE,
-        (Kind::Image, true) | (Kind::Snapshot, false) => 2 * LEAST_BESIDE_IMAGE,
+        (Kind::Image, true) | (Kind::Snapshot, false) => 8 * MIB,
         (Kind::Snapshot, true) => 32 * MIB,
     }
 }
@@ -157,6 +164,8 @@ mod tests {
             bound: Bound::Cgroup,
             oom_group,
             anonymous: anonymous * MIB,
+            page_tables: anonymous * MIB / 64,
+            active_cache: 0,
         }
     }
 
@@ -178,10 +187,10 @@ mod tests {
     fn an_image_needs_little_at_any_size_of_the_heap() {
         let needs =
             |anonymous, last| image_needs(&headroom(0, anonymous, false), last).div_ceil(MIB);
-        assert_eq!((needs(64, None), needs(256, None), needs(1024, None)), (11, 17, 42));
+        assert_eq!((needs(64, None), needs(256, None), needs(1024, None)), (9, 15, 42));
         // In the two seconds that 256 MB take it will write a tenth of what it wrote in twenty.
-        assert_eq!(needs(256, copied(40, 20)), 4 + 4 + 1 + 4);
-        assert_eq!(needs(256, copied(4000, 20)), 4 + 4 + 1 + 64);
+        assert_eq!(needs(256, copied(40, 20)), 3 + 3 + 5 + 4);
+        assert_eq!(needs(256, copied(4000, 20)), 3 + 3 + 5 + 64);
     }
 
     #[test]

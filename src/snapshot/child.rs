@@ -1,6 +1,6 @@
 //! What a child is given, and its whole life.
 
-use super::budget::{child_budget, image_budget, record_budget};
+use super::budget::{cache_is_short, child_budget, image_budget, record_budget};
 use super::image::{Continuation, plan_image};
 use super::inline::record_publish_failure;
 use super::writer::write_snapshot;
@@ -74,7 +74,8 @@ impl Plan {
         embed: Embed,
     ) -> Result<Plan, NoSnapshot> {
         let budget = image_budget(headroom)?;
-        let image = plan_image(request, embed, Some(&request.output))?;
+        let short = cache_is_short(headroom);
+        let image = plan_image(request, embed, Some((&request.output, short)))?;
         Ok(Plan { work: Work::Image(image), ..Plan::with_budget(request, budget)? })
     }
 

@@ -20,7 +20,8 @@ pub(crate) fn remember_node(version: impl FnOnce() -> String) {
     NODE_VERSION.get_or_init(version);
 }
 
-/// Makes what a child needs to write an image into `output`, or beside its snapshot where that is `None`.
+/// Makes what a child needs to write an image into `output` (and whether its file cache is to stay small), or beside its
+/// snapshot where that is `None`.
 ///
 /// # Errors
 ///
@@ -28,15 +29,16 @@ pub(crate) fn remember_node(version: impl FnOnce() -> String) {
 pub(super) fn plan_image(
     request: &Request,
     embed: Embed,
-    output: Option<&Output>,
+    output: Option<(&Output, bool)>,
 ) -> Result<ImagePlan, SnapshotError> {
     let packed = output.is_some() && request.options.compression.is_some();
     let options = ImageOptions {
         embed_all: embed == Embed::All,
         packed,
+        small_cache: output.is_some_and(|(_, small_cache)| small_cache),
         node_version: NODE_VERSION.get().map_or("", String::as_str),
         v8_version: &v8::version().unwrap_or_default(),
-        names: output.and_then(file_names),
+        names: output.and_then(|(output, _)| file_names(output)),
     };
     ImagePlan::make(&options).map_err(|error| match error {
         NoImage::Unsupported(reason) => SnapshotError::ImageUnsupported(reason.into()),

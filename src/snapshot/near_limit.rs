@@ -239,7 +239,8 @@ impl NearLimit {
             urgent: true,
             pending: Some(self.environment.begin_request()),
         };
-        if let Err((request, error)) = QUEUE.submit(request) {
+        if let Err(given_back) = QUEUE.submit(request) {
+            let (request, error) = *given_back;
             request.end(Err(SnapshotError::ForkUnavailable(format!(
                 "no thread can be started: {error}"
             ))));

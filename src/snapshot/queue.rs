@@ -47,7 +47,10 @@ impl Queue {
 
     /// Takes `request` over; its listener hears the end in any case. Gives it back when no thread can be started and
     /// none runs.
-    pub(crate) fn submit(&'static self, request: Request) -> Result<(), (Request, std::io::Error)> {
+    pub(crate) fn submit(
+        &'static self,
+        request: Request,
+    ) -> Result<(), Box<(Request, std::io::Error)>> {
         let mut state = self.lock();
         let wanted = state.drivers == 0 || (request.urgent && state.drivers < EXPEDITED);
         state.waiting.push_back(request);
@@ -56,7 +59,7 @@ impl Queue {
             && state.drivers == 0
             && let Some(request) = state.waiting.pop_back()
         {
-            return Err((request, error));
+            return Err(Box::new((request, error)));
         }
         Ok(())
     }

@@ -137,7 +137,8 @@ pub(crate) fn start(
     };
     match QUEUE.submit(request) {
         Ok(()) => Ok(Accepted::Started),
-        Err((request, error)) => {
+        Err(given_back) => {
+            let (request, error) = *given_back;
             let reason = format!("no thread can be started: {error}");
             let Request { entry, output, options, asked_at, .. } = request;
             let result = if may_be_in_process(&options, &output) {

@@ -5,10 +5,11 @@ use std::fmt::Display;
 
 use heapsnapshot::compare::Matching;
 use heapsnapshot::leaks::LeakOptions;
-use heapsnapshot::{NodeId, NodeOrdinal, Snapshot};
+use heapsnapshot::query::Query;
+use heapsnapshot::{NamedFilter, NodeId, NodeOrdinal, Snapshot};
 use serde::{Deserialize, Serialize};
 
-use crate::report::{self, Rows, Sort};
+use crate::report::{self, By, ObjectSort, ObjectsQuestion, Rows, Selection, Sort, View};
 
 /// Why a question was not answered, in words.
 #[derive(Debug, thiserror::Error)]
@@ -21,9 +22,10 @@ impl AskError {
     }
 }
 
-/// Answers a question about one snapshot: `summary`, `statistics`, `strings`, `suspects`, `inspect`,
-/// `retainers` or `dominators`. `options` is a JSON object with any of `limit`, `filter`, `sort`,
-/// `threshold` and `id`.
+/// Answers a question about one snapshot: `summary`, `shares` (by `package` or `script`), `objects`, `statistics`, `strings`, `suspects`,
+/// `inspect`, `retainers`, `path` or `dominators`. `options` is a JSON object with any of `limit`,
+/// `filter`, `sort`, `threshold`, `id`; for `summary` and `objects` also `only` and `without`, for
+/// `objects` `class`, `where`, `properties` and `page`, for `retainers` and `path` `ignore` and `jsOnly`.
 ///
 /// # Errors
 /// When there is no such question or object, or the options are not as expected.
@@ -31,12 +33,25 @@ pub fn ask(snapshot: &Snapshot, question: &str, options: &str) -> Result<String,
     let options = Options::parse(options)?;
     let rows = options.rows();
     match question {
-        "summary" => json(&report::summary(snapshot, &rows)),
+        "shares" => json(&report::shares(snapshot, options.by.into(), &rows)),
+        "summary" => {
+            json(&report::summary(snapshot, &rows, &options.selection()?).map_err(AskError)?)
+        }
+        "objects" => json(
+            &report::objects(snapshot, &options.objects_question()?, &rows).map_err(AskError)?,
+        ),
         "statistics" => json(&report::statistics(snapshot)),
         "strings" => json(&report::strings(snapshot, &rows)),
         "suspects" => json(&report::suspects(snapshot, options.threshold)),
         "inspect" => json(&report::inspect(snapshot, options.object(snapshot)?, &rows)),
-        "retainers" => json(&report::retainers(snapshot, options.object(snapshot)?, &rows)),
+        "retainers" => {
+            let (node, view) = (options.object(snapshot)?, options.view(snapshot)?);
+            json(&report::retainers(snapshot, node, &rows, &view))
+        }
+        "path" => {
+            let (node, view) = (options.object(snapshot)?, options.view(snapshot)?);
+            json(&report::path(snapshot, node, &view))
+        }
         "dominators" => {
             let of = options.id.map(|_| options.object(snapshot)).transpose()?;
             json(&report::dominators(snapshot, of, &rows))
@@ -78,6 +93,16 @@ struct Options {
     matching: MatchName,
     objects: bool,
     trace_all_objects: bool,
+    only: Option<FilterName>,
+    without: Vec<String>,
+    class: Option<String>,
+    #[serde(rename = "where")]
+    condition: Option<String>,
+    properties: Vec<String>,
+    page: usize,
+    ignore: Vec<u64>,
+    js_only: bool,
+    by: ByName,
 }
 
 impl Default for Options {
@@ -91,6 +116,15 @@ impl Default for Options {
             matching: MatchName::Auto,
             objects: false,
             trace_all_objects: false,
+            only: None,
+            without: Vec::new(),
+            class: None,
+            condition: None,
+            properties: Vec::new(),
+            page: 1,
+            ignore: Vec::new(),
+            js_only: false,
+            by: ByName::Package,
         }
     }
 }
@@ -102,6 +136,48 @@ enum SortName {
     Shallow,
     Count,
     Name,
+    Distance,
+    Edges,
+    Class,
+    Id,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ByName {
+    Package,
+    Script,
+}
+
+impl From<ByName> for By {
+    fn from(name: ByName) -> Self {
+        match name {
+            ByName::Package => By::Package,
+            ByName::Script => By::Script,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FilterName {
+    DuplicatedStrings,
+    DetachedDomNodes,
+    Console,
+    EventHandlers,
+    Contexts,
+}
+
+impl From<FilterName> for NamedFilter {
+    fn from(name: FilterName) -> Self {
+        match name {
+            FilterName::DuplicatedStrings => NamedFilter::DuplicatedStrings,
+            FilterName::DetachedDomNodes => NamedFilter::DetachedDomNodes,
+            FilterName::Console => NamedFilter::Console,
+            FilterName::EventHandlers => NamedFilter::EventHandlers,
+            FilterName::Contexts => NamedFilter::Contexts,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -132,19 +208,65 @@ impl Options {
             limit: self.limit,
             filter: self.filter.clone(),
             sort: match self.sort {
-                SortName::Retained => Sort::Retained,
                 SortName::Shallow => Sort::Shallow,
                 SortName::Count => Sort::Count,
                 SortName::Name => Sort::Name,
+                // What only objects have is their order, and no list of others is asked for by it.
+                _ => Sort::Retained,
             },
         }
     }
 
+    fn selection(&self) -> Result<Selection, AskError> {
+        let without = self.without.iter().map(|text| text.parse().map_err(AskError));
+        Ok(Selection {
+            only: self.only.map(Into::into),
+            without: without.collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn objects_question(&self) -> Result<ObjectsQuestion, AskError> {
+        let class = self.class.as_ref().map(|text| text.parse().map_err(AskError)).transpose()?;
+        let condition = self.condition.as_ref().map(|text| text.parse().map_err(AskError::new));
+        Ok(ObjectsQuestion {
+            query: Query {
+                class,
+                condition: condition.transpose()?,
+                properties: self.properties.clone(),
+                within: None,
+            },
+            selection: self.selection()?,
+            sort: match self.sort {
+                SortName::Retained => ObjectSort::Retained,
+                SortName::Shallow => ObjectSort::Shallow,
+                SortName::Distance => ObjectSort::Distance,
+                SortName::Edges => ObjectSort::Edges,
+                SortName::Name => ObjectSort::Name,
+                SortName::Class => ObjectSort::Class,
+                SortName::Id => ObjectSort::Id,
+                SortName::Count => {
+                    return Err(AskError("objects cannot be sorted by count".to_owned()));
+                }
+            },
+            page: self.page,
+        })
+    }
+
+    fn view<'a>(&self, snapshot: &'a Snapshot) -> Result<View<'a>, AskError> {
+        let ignored = self.ignore.iter().map(|&id| find(snapshot, id));
+        let ignored = ignored.collect::<Result<Vec<_>, _>>()?;
+        Ok(View::new(snapshot, &ignored, self.js_only))
+    }
+
     fn object(&self, snapshot: &Snapshot) -> Result<NodeOrdinal, AskError> {
         let id = self.id.ok_or_else(|| AskError("an object's id is needed".to_owned()))?;
-        let found = snapshot.find(NodeId(id));
-        found.ok_or_else(|| AskError(format!("there is no object @{id} in the snapshot")))
+        find(snapshot, id)
     }
+}
+
+fn find(snapshot: &Snapshot, id: u64) -> Result<NodeOrdinal, AskError> {
+    let found = snapshot.find(NodeId(id));
+    found.ok_or_else(|| AskError(format!("there is no object @{id} in the snapshot")))
 }
 
 fn json(answer: &impl Serialize) -> Result<String, AskError> {
@@ -165,9 +287,18 @@ mod tests {
     #[test]
     fn every_question_has_an_answer() {
         let snapshot = snapshot();
-        for question in
-            ["summary", "statistics", "strings", "suspects", "inspect", "retainers", "dominators"]
-        {
+        for question in [
+            "summary",
+            "shares",
+            "objects",
+            "statistics",
+            "strings",
+            "suspects",
+            "inspect",
+            "retainers",
+            "path",
+            "dominators",
+        ] {
             let answer = ask(&snapshot, question, r#"{"id":27,"limit":3}"#).unwrap();
             serde_json::from_str::<serde_json::Value>(&answer).unwrap();
         }

@@ -18,6 +18,8 @@ mod error;
 pub mod report;
 mod reporters;
 mod session;
+pub mod source_maps;
+mod times;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

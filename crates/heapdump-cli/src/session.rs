@@ -3,28 +3,33 @@
 use std::io::Write;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 
 use heapsnapshot::{LoadOptions, Snapshot};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::error::{Error, Result};
+use crate::source_maps::SourceMaps;
 
 pub(crate) struct Session<'a> {
     pub(crate) out: &'a mut dyn Write,
     pub(crate) err: &'a mut dyn Write,
+    /// Where places come from, if that was asked for.
+    pub(crate) source_maps: Option<Arc<SourceMaps>>,
     progress: bool,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, progress: bool) -> Self {
-        Session { out, err, progress }
+        Session { out, err, source_maps: None, progress }
     }
 
     /// Loads a file; says on `err` what is missing from one that is salvaged.
     pub(crate) fn load(&mut self, path: &Path, salvage: bool) -> Result<Snapshot> {
         let bars = self.progress.then(MultiProgress::new);
-        let snapshot = open(path, salvage, bars.as_ref())?;
+        let mut snapshot = open(path, salvage, bars.as_ref())?;
         self.tell_missing(path, &snapshot)?;
+        self.map_places(&mut snapshot);
         Ok(snapshot)
     }
 
@@ -50,12 +55,19 @@ impl<'a> Session<'a> {
                 single => single.iter().map(|path| work(path)).collect(),
             };
             for (path, snapshot) in pair.iter().zip(loaded) {
-                let snapshot = snapshot?;
+                let mut snapshot = snapshot?;
                 self.tell_missing(path, &snapshot)?;
+                self.map_places(&mut snapshot);
                 snapshots.push(snapshot);
             }
         }
         Ok(snapshots)
+    }
+
+    fn map_places(&self, snapshot: &mut Snapshot) {
+        if let Some(maps) = &self.source_maps {
+            maps.apply(snapshot);
+        }
     }
 
     fn tell_missing(&mut self, path: &Path, snapshot: &Snapshot) -> Result<()> {

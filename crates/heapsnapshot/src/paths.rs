@@ -41,21 +41,7 @@ impl Snapshot {
     /// The shortest way from a root to a node, root first; empty if nothing leads to it.
     #[must_use]
     pub fn path_from_root(&self, node: NodeOrdinal) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut node = node;
-        while let Some(index) = self.distances().via(node)
-            && let Some(edge) = self.edge(index)
-        {
-            let from = self.edge_owner(index);
-            steps.push(Step { from, edge });
-            // Each step is nearer to the root; a file that lies must not make a ring of it.
-            if from == self.root || from == node || steps.len() > self.node_count() {
-                break;
-            }
-            node = from;
-        }
-        steps.reverse();
-        steps
+        self.distances().path(self, node)
     }
 
     /// Where in the source a function, or an object's constructor, is, with the script's name.
@@ -109,12 +95,12 @@ impl Snapshot {
     }
 
     fn name_place(&self, location: Location) -> SourcePlace {
-        SourcePlace {
+        self.original(SourcePlace {
             script: self.scripts().names.get(&location.script_id).cloned(),
             script_id: location.script_id,
             line: location.line.saturating_add(1),
             column: location.column.saturating_add(1),
-        }
+        })
     }
 
     fn scripts(&self) -> &Scripts {
@@ -192,15 +178,12 @@ impl Snapshot {
         let entry = path.iter().rev().find(|step| !self.is_context(step.from));
         let holder = entry.map(|step| step.from).filter(|&node| self.is_of_function(node));
         // A generator and a suspended async function are not functions, but know theirs.
-        let of = |node| {
-            self.script_of(node).or_else(|| self.script_of(self.internal(node, "function")?))
-        };
+        let named = |node| self.original_script(node).or_else(|| self.script_of(node));
+        let of = |node| named(node).or_else(|| named(self.internal(node, "function")?));
         holder.and_then(of).or_else(|| {
             // What V8's own table of top-level variables holds, some function uses.
             let owners = self.retainers(context).map(|edge| self.edge_owner(edge.index));
-            owners
-                .filter(|&node| self.kind(node) == NodeKind::Closure)
-                .find_map(|node| self.script_of(node))
+            owners.filter(|&node| self.kind(node) == NodeKind::Closure).find_map(named)
         })
     }
 
@@ -209,7 +192,7 @@ impl Snapshot {
     }
 
     /// What an edge is called in words; `None` for V8's own links.
-    fn label(&self, step: &Step) -> Option<Cow<'_, str>> {
+    pub(crate) fn label(&self, step: &Step) -> Option<Cow<'_, str>> {
         match step.edge.kind {
             EdgeKind::Element => Some(Cow::Borrowed("[key]")),
             // The global object has many properties too, but they are variables.

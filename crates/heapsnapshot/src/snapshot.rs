@@ -13,6 +13,7 @@ use crate::analysis::ephemerons::EphemeronNames;
 use crate::analysis::interfaces::InterfaceDefinition;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
+use crate::originals::Originals;
 use crate::paths::Scripts;
 use crate::strings::StringTable;
 use crate::{
@@ -44,6 +45,7 @@ pub struct Snapshot {
     pub(crate) file_size: u64,
     pub(crate) ephemerons: EphemeronNames,
     pub(crate) problems: Vec<Error>,
+    pub(crate) originals: Option<Originals>,
     pub(crate) dominators: OnceLock<Dominators>,
     pub(crate) distances: OnceLock<Distances>,
     /// By ordinal, the edges that lead to a node.
@@ -227,6 +229,12 @@ impl Snapshot {
     /// A node's edges, in the order of the file.
     pub fn edges(&self, node: NodeOrdinal) -> impl DoubleEndedIterator<Item = Edge> + '_ {
         self.nodes.edges(node.0).filter_map(|edge| self.edge(EdgeIndex(u32::try_from(edge).ok()?)))
+    }
+
+    /// How many edges a node has.
+    #[must_use]
+    pub fn reference_count(&self, node: NodeOrdinal) -> usize {
+        self.nodes.edges(node.0).len()
     }
 
     /// An edge by its place in the file.

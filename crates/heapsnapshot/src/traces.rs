@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::paths::SourcePlace;
 use crate::{NodeOrdinal, Snapshot, StringIndex, TraceFunction};
 
 /// A function that was on the stack when an object was allocated.
@@ -56,12 +57,18 @@ impl Snapshot {
             Err(_) => Cow::default(),
         };
         let small = |value: u64| u32::try_from(value).unwrap_or(0);
-        Frame {
-            function: text(function.name).into_owned(),
-            script: text(function.script_name).into_owned(),
+        let place = self.original(SourcePlace {
+            script: Some(text(function.script_name).into_owned()),
             script_id: small(function.script_id),
             line: small(function.line),
             column: small(function.column),
+        });
+        Frame {
+            function: text(function.name).into_owned(),
+            script: place.script.unwrap_or_default(),
+            script_id: place.script_id,
+            line: place.line,
+            column: place.column,
         }
     }
 }

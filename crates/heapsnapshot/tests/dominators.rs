@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::needless_range_loop,
+    clippy::cast_possible_truncation,
     unreachable_pub,
     reason = "a test"
 )]
@@ -136,6 +137,36 @@ proptest! {
         for node in snapshot.nodes() {
             prop_assert_eq!(snapshot.dominator(node).index(), dominators[node.index()], "{:?}", node);
             prop_assert_eq!(snapshot.retained_size(node), retained[node.index()], "{:?}", node);
+        }
+    }
+
+    #[test]
+    fn without_an_object_its_retained_size_is_freed(graph in graphs()) {
+        let snapshot = Snapshot::read(graph.json().as_bytes()).unwrap();
+        for node in snapshot.nodes() {
+            let freed = snapshot.freed_without(&snapshot.nodes_where(|other| other == node));
+            prop_assert_eq!(snapshot.shallow_size_of(&freed), snapshot.retained_size(node), "{:?}", node);
+            prop_assert_eq!(snapshot.retained_size_of(&freed), snapshot.retained_size(node), "{:?}", node);
+        }
+    }
+
+    #[test]
+    fn without_several_what_they_hold_together_is_freed(graph in graphs(), chosen in 0u32..1 << 24) {
+        let snapshot = Snapshot::read(graph.json().as_bytes()).unwrap();
+        let gone = |node: usize| node > 0 && chosen >> node & 1 == 1;
+        let count = graph.nodes.len();
+        let mut edges = essential(&graph);
+        let orphans: Vec<usize> =
+            (1..count).filter(|&node| !edges.iter().any(|edge| edge.1 == node)).collect();
+        edges.extend(orphans.into_iter().map(|node| (0, node)));
+        let before = reachable(count, &edges, 0, None);
+        edges.retain(|&(from, to)| !gone(from) && !gone(to));
+        let after = reachable(count, &edges, 0, None);
+        let freed =
+            snapshot.freed_without(&snapshot.nodes_where(|node| gone(node.index())));
+        for node in 0..count {
+            let expected = gone(node) || (before[node] && !after[node]);
+            prop_assert_eq!(freed.contains(NodeOrdinal(node as u32)), expected, "{}", node);
         }
     }
 

@@ -92,6 +92,10 @@ pub(crate) struct Headroom {
     pub(crate) oom_group: bool,
     /// Anonymous memory of this process, in bytes: what a child copies at most as either side writes to it.
     pub(crate) anonymous: u64,
+    /// Its page tables, in bytes, of which a child has as many.
+    pub(crate) page_tables: u64,
+    /// File cache that counts as used and goes when it must, once it is on the disk.
+    pub(crate) active_cache: u64,
 }
 
 /// Where the numbers are, looked up once: the process does not change its control group on its own.
@@ -131,6 +135,14 @@ impl Version {
             Version::V2 => "inactive_file",
         }
     }
+
+    /// The same for file pages that were used lately, which go last.
+    fn active_file(self) -> &'static str {
+        match self {
+            Version::V1 => "total_active_file",
+            Version::V2 => "active_file",
+        }
+    }
 }
 
 impl MemorySources {
@@ -158,9 +170,11 @@ impl MemorySources {
         let machine = fs::read_to_string(self.proc.join("meminfo"))
             .ok()
             .and_then(|text| kilobytes(&text, "MemAvailable"));
+        let lefts = self.groups.iter().filter_map(|group| Some((group.left()?, group)));
+        let group = lefts.min_by_key(|&(left, _)| left);
         let bounds = [
             (Bound::Machine, machine),
-            (Bound::Cgroup, self.groups.iter().filter_map(Group::left).min()),
+            (Bound::Cgroup, group.map(|(left, _)| left)),
             (Bound::AddressSpace, left("Max address space", "VmSize")),
             (Bound::DataSegment, left("Max data size", "VmData")),
         ];
@@ -173,6 +187,13 @@ impl MemorySources {
             bound,
             oom_group: self.groups.iter().any(Group::kills_as_one),
             anonymous: kilobytes(&status, "RssAnon").unwrap_or(0),
+            page_tables: kilobytes(&status, "VmPTE").unwrap_or(0),
+            active_cache: match group {
+                Some((_, group)) if bound == Bound::Cgroup => {
+                    group.stat(group.version.active_file())
+                }
+                _ => 0,
+            },
         })
     }
 

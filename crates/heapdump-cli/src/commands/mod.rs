@@ -6,14 +6,17 @@ mod dominators;
 mod export;
 mod find_leaks;
 mod inspect_object;
+mod objects;
 mod retainers;
 mod statistics;
 mod strings;
 mod summary;
 mod suspects;
+mod trend;
 mod validate;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use heapsnapshot::{NodeId, NodeOrdinal, Snapshot};
 
@@ -21,14 +24,20 @@ use crate::args::{Args, Command, Listing, MatchKey, SortKey};
 use crate::error::{Error, Result};
 use crate::report::{Rows, Sort};
 use crate::session::Session;
+use crate::source_maps::SourceMaps;
 
 /// Runs a command; gives the exit code.
 pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
+    if args.source_maps || args.source_root.is_some() {
+        session.source_maps = Some(Arc::new(SourceMaps::new(args.source_root)));
+    }
     match args.command {
         Command::Summary(args) => summary::run(&args, session),
+        Command::Objects(args) => objects::run(&args, session),
         Command::Statistics(args) => statistics::run(&args, session),
         Command::Compare(args) => compare::run(&args, session),
         Command::FindLeaks(args) => find_leaks::run(&args, session),
+        Command::Trend(args) => trend::run(&args, session),
         Command::InspectObject(args) => inspect_object::run(&args, session),
         Command::Retainers(args) => retainers::run(&args, session),
         Command::Dominators(args) => dominators::run(&args, session),

@@ -5,14 +5,26 @@
 mod compare;
 mod leaks;
 mod object;
+mod objects;
+mod selection;
+mod shares;
 mod strings;
 mod summary;
+mod trend;
 
+pub use crate::times::TimesFrom;
 pub use compare::{ClassChange, CompareReport, ObjectChange, compare};
 pub use leaks::{LeaksReport, SuspectReport, TracedObject, find_leaks};
-pub use object::{ObjectReport, PathReport, Reference, dominators, inspect, retainers};
+pub use object::{ObjectReport, PathReport, Reference, View, dominators, inspect, path, retainers};
+pub use objects::{FoundObject, ObjectSort, ObjectsQuestion, ObjectsReport, objects};
+pub use selection::{Selection, SelectionReport, Selector};
+pub use shares::{By, ShareRow, SharesReport, shares};
 pub use strings::{HeapSuspectReport, StringRow, StringsReport, SuspectsReport, strings, suspects};
 pub use summary::{ClassRow, SummaryReport, statistics, summary};
+pub use trend::{
+    AgainstReport, Outcome, Rates, TrendGroup, TrendReport, TrendRun, TrendSnapshot, Verdict,
+    against,
+};
 
 use heapsnapshot::{NodeOrdinal, Snapshot};
 use serde::Serialize;

@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use heapsnapshot::paths::{SourcePlace, Step};
-use heapsnapshot::{Edge, Frame, NodeOrdinal, Snapshot};
+use heapsnapshot::retainers::{Detour, JsHolder};
+use heapsnapshot::{Edge, Frame, NodeOrdinal, NodeSet, Snapshot};
 use serde::Serialize;
 
 use super::{ObjectRef, Rows};
@@ -65,11 +66,58 @@ impl PathReport {
     }
 }
 
+/// How to look at what holds an object.
+#[derive(Debug, Default)]
+pub struct View<'a> {
+    around: Option<Detour<'a>>,
+    js_only: bool,
+}
+
+impl<'a> View<'a> {
+    /// With some objects left out, and everything that leads through them. With `js_only`, only what a
+    /// program sees is shown.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, ignored: &[NodeOrdinal], js_only: bool) -> Self {
+        let around = (!ignored.is_empty()).then(|| {
+            let mut nodes = NodeSet::new(snapshot);
+            for &node in ignored {
+                nodes.insert(node);
+            }
+            snapshot.around(nodes)
+        });
+        View { around, js_only }
+    }
+
+    /// An object with its distance on the ways that count.
+    pub(crate) fn object(&self, snapshot: &Snapshot, node: NodeOrdinal) -> ObjectRef {
+        let mut object = ObjectRef::new(snapshot, node);
+        if let Some(around) = &self.around {
+            object.distance = around.distance(node);
+        }
+        object
+    }
+
+    /// The edges, each with the node at its other end and a name.
+    fn holders(&self, snapshot: &'a Snapshot, node: NodeOrdinal) -> Vec<JsHolder<'_>> {
+        let plain = |step: Step| JsHolder {
+            from: step.from,
+            edge: step.edge,
+            name: snapshot.edge_name(step.edge),
+        };
+        match (&self.around, self.js_only) {
+            (None, false) => snapshot.holders(node).map(plain).collect(),
+            (None, true) => snapshot.js_holders(node),
+            (Some(around), false) => around.holders(node).map(plain).collect(),
+            (Some(around), true) => around.js_holders(node),
+        }
+    }
+}
+
 /// Describes an object.
 #[must_use]
 pub fn inspect(snapshot: &Snapshot, node: NodeOrdinal, rows: &Rows) -> ObjectReport {
     let edges: Vec<Edge> = snapshot.edges(node).collect();
-    let retainers = retainers(snapshot, node, rows);
+    let retainers = retainers(snapshot, node, rows, &View::default());
     let mut references: Vec<Reference> = edges
         .iter()
         .map(|&edge| reference(snapshot, edge, edge.to))
@@ -91,20 +139,47 @@ pub fn inspect(snapshot: &Snapshot, node: NodeOrdinal, rows: &Rows) -> ObjectRep
 
 /// What holds an object: not weakly, and the nearest to the roots first.
 #[must_use]
-pub fn retainers(snapshot: &Snapshot, node: NodeOrdinal, rows: &Rows) -> Vec<Reference> {
-    let mut found: Vec<(Edge, NodeOrdinal)> = snapshot
-        .retainers(node)
-        .filter(|edge| edge.kind != heapsnapshot::EdgeKind::Weak)
-        .map(|edge| (edge, snapshot.edge_owner(edge.index)))
-        .collect();
-    found.sort_by_key(|&(edge, from)| (snapshot.distance(from).unwrap_or(u32::MAX), edge.index));
-    let mut found: Vec<Reference> = found
+pub fn retainers<'a>(
+    snapshot: &'a Snapshot,
+    node: NodeOrdinal,
+    rows: &Rows,
+    view: &View<'a>,
+) -> Vec<Reference> {
+    let mut found: Vec<Reference> = view
+        .holders(snapshot, node)
         .into_iter()
-        .map(|(edge, from)| reference(snapshot, edge, from))
+        .map(|holder| Reference {
+            kind: snapshot.edge_kind_name(holder.edge).to_owned(),
+            name: holder.name.into_owned(),
+            object: view.object(snapshot, holder.from),
+        })
         .filter(|reference| rows.wants(&reference.name) || rows.wants(&reference.object.name))
         .collect();
+    found.sort_by_key(|reference| reference.object.distance.unwrap_or(u32::MAX));
     rows.cut(&mut found);
     found
+}
+
+/// The shortest way from a root.
+#[must_use]
+pub fn path(snapshot: &Snapshot, node: NodeOrdinal, view: &View<'_>) -> PathReport {
+    let steps = match &view.around {
+        Some(around) => around.path(node),
+        None => snapshot.path_from_root(node),
+    };
+    if !view.js_only {
+        let mut path = PathReport::new(snapshot, &steps);
+        for (step, reference) in steps.iter().zip(&mut path.steps) {
+            reference.object = view.object(snapshot, step.edge.to);
+        }
+        return path;
+    }
+    let short = snapshot.js_path(&steps).into_iter().map(|(holder, to)| Reference {
+        kind: snapshot.edge_kind_name(holder.edge).to_owned(),
+        name: holder.name.into_owned(),
+        object: view.object(snapshot, to),
+    });
+    PathReport { text: snapshot.describe_path(&steps), steps: short.collect() }
 }
 
 /// What an object immediately dominates, or, without one, the objects that retain most: the largest

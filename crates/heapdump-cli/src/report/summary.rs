@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 
-use heapsnapshot::{Class, ClassIndex, Location, Snapshot, Statistics};
+use heapsnapshot::{Class, Location, Snapshot, Statistics};
 use serde::Serialize;
 
-use super::{Rows, Sort};
+use super::{Rows, Selection, SelectionReport, Sort};
 
 /// The heap, class by class.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,9 @@ pub struct SummaryReport {
     pub total_size: u64,
     /// How many classes there are.
     pub class_count: u64,
+    /// What was selected, if not all: the classes and their sums are of these objects alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selection: Option<SelectionReport>,
     /// The classes that were asked for.
     pub classes: Vec<ClassRow>,
     /// What is wrong with the file, if it was salvaged.
@@ -45,33 +48,47 @@ pub struct ClassRow {
     pub distance: i32,
 }
 
-/// The classes of a snapshot.
-#[must_use]
-pub fn summary(snapshot: &Snapshot, rows: &Rows) -> SummaryReport {
+/// The classes of a snapshot, or of some of its objects.
+///
+/// # Errors
+/// When what is selected is not there.
+pub fn summary(
+    snapshot: &Snapshot,
+    rows: &Rows,
+    selection: &Selection,
+) -> Result<SummaryReport, String> {
     // First: it computes the distances and the dominators at the same time.
     let distances = snapshot.class_distances();
-    let mut picked: Vec<(ClassIndex, &Class)> = snapshot.classes().iter().collect();
-    let class_count = picked.len() as u64;
-    picked.retain(|(_, class)| rows.wants(&class.key.name));
-    picked.sort_by(|(_, a), (_, b)| a.key.cmp(&b.key));
+    let (mut classes, selection) = match selection.nodes(snapshot)? {
+        Some((nodes, report)) => {
+            let within = snapshot.classes_within(&nodes).into_iter();
+            let rows = within.map(|(_, class, distance)| row(&class, distance));
+            (rows.collect::<Vec<_>>(), Some(report))
+        }
+        None => {
+            let all = snapshot.classes().iter();
+            (all.map(|(index, class)| row(class, distances[index.0 as usize])).collect(), None)
+        }
+    };
+    let class_count = classes.len() as u64;
+    classes.retain(|class| rows.wants(&class.name));
+    classes.sort_by(|a, b| (&a.name, a.location).cmp(&(&b.name, b.location)));
     match rows.sort {
-        Sort::Retained => picked.sort_by_key(|(_, class)| Reverse(class.retained_size)),
-        Sort::Shallow => picked.sort_by_key(|(_, class)| Reverse(class.shallow_size)),
-        Sort::Count => picked.sort_by_key(|(_, class)| Reverse(class.count)),
+        Sort::Retained => classes.sort_by_key(|class| Reverse(class.retained_size)),
+        Sort::Shallow => classes.sort_by_key(|class| Reverse(class.shallow_size)),
+        Sort::Count => classes.sort_by_key(|class| Reverse(class.count)),
         Sort::Name => {}
     }
-    rows.cut(&mut picked);
-    SummaryReport {
+    rows.cut(&mut classes);
+    Ok(SummaryReport {
         nodes: snapshot.node_count() as u64,
         edges: snapshot.edge_count() as u64,
         total_size: snapshot.total_size(),
         class_count,
-        classes: picked
-            .into_iter()
-            .map(|(index, class)| row(class, distances[index.0 as usize]))
-            .collect(),
+        selection,
+        classes,
         missing: snapshot.missing().iter().map(ToString::to_string).collect(),
-    }
+    })
 }
 
 /// What the memory is used for.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::interfaces::{self, InterfaceDefinition};
-use crate::graph::BitSet;
+use super::retained;
+use crate::node_set::NodeSet;
 use crate::{Location, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 
 /// What an object is grouped by: its constructor's name and, for objects, where that is.
@@ -112,11 +113,41 @@ impl Snapshot {
         collect(self, definitions.to_vec())
     }
 
+    /// The same without the sums of what each class retains, which take longest.
+    pub(crate) fn classes_of_nodes(&self, definitions: &[InterfaceDefinition]) -> Classes {
+        sort_nodes(self, definitions.to_vec())
+    }
+
     /// The least distance of each class's objects, by [`ClassIndex`]; -5 if one of them is
     /// unreachable.
     #[must_use]
     pub fn class_distances(&self) -> &[i32] {
         self.class_distances.get_or_init(|| least_distances(self))
+    }
+
+    /// The classes of some nodes, with the sums and the least distance over these alone:
+    /// `aggregatesWithFilter` in DevTools.
+    #[must_use]
+    pub fn classes_within(&self, nodes: &NodeSet) -> Vec<(ClassIndex, Class, i32)> {
+        let classes = self.classes();
+        let retained = retained_sizes(self, classes, |node| nodes.contains(node));
+        let mut sums: Vec<Option<(ClassIndex, Class, i32)>> = vec![None; classes.len()];
+        for node in nodes.iter().filter(|&node| self.shallow_size(node) > 0) {
+            let index = classes.of(node);
+            let at = index.0 as usize;
+            let (Some(slot), Some(class)) = (sums.get_mut(at), classes.get(index)) else {
+                continue;
+            };
+            let (_, sum, distance) = slot.get_or_insert_with(|| {
+                let key = class.key.clone();
+                let retained_size = retained.get(at).copied().unwrap_or(0);
+                (index, Class { key, count: 0, shallow_size: 0, retained_size }, i32::MAX)
+            });
+            sum.count += 1;
+            sum.shallow_size = sum.shallow_size.saturating_add(self.shallow_size(node));
+            *distance = self.raw_distance(node).min(*distance);
+        }
+        sums.into_iter().flatten().collect()
     }
 
     /// A node's class as the summary shows it.
@@ -128,6 +159,13 @@ impl Snapshot {
 }
 
 fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classes {
+    let mut classes = sort_nodes(snapshot, definitions);
+    add_retained_sizes(snapshot, &mut classes);
+    classes
+}
+
+/// The class of each node, with all sums but what is retained.
+fn sort_nodes(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classes {
     let mut builder = Builder {
         snapshot,
         by_string: vec![u32::MAX; snapshot.strings.len()],
@@ -161,9 +199,7 @@ fn collect(snapshot: &Snapshot, definitions: Vec<InterfaceDefinition>) -> Classe
         }
         of.push(index);
     }
-    let mut classes = Classes { classes: builder.classes, of, definitions };
-    add_retained_sizes(snapshot, &mut classes);
-    classes
+    Classes { classes: builder.classes, of, definitions }
 }
 
 struct Builder<'a> {
@@ -265,64 +301,19 @@ fn least_distances(snapshot: &Snapshot) -> Vec<i32> {
     least
 }
 
-/// Sums what each class retains. On the way down the tree of dominators, an object counts only if
-/// none of its class is above it.
+/// Sums what each class retains: an object counts only if none of its class is above it.
 fn add_retained_sizes(snapshot: &Snapshot, classes: &mut Classes) {
-    enum Step {
-        /// To a node that dominates others, and whether it is the first of its class on the way.
-        Enter(NodeOrdinal, bool),
-        /// From under the first of a class.
-        Leave(u32),
-    }
-    let parents = parents(snapshot);
-    let mut above = BitSet::new(classes.len());
-    let mut retained = vec![0u64; classes.len()];
-    let mut count = |node: NodeOrdinal, above: &BitSet| {
-        let class = classes.of(node).0 as usize;
-        let first = !above.get(class);
-        if first && let Some(sum) = retained.get_mut(class) {
-            *sum = sum.saturating_add(snapshot.retained_size(node));
-        }
-        first
-    };
-    let root = snapshot.root;
-    let mut steps = vec![Step::Enter(root, snapshot.shallow_size(root) > 0 && count(root, &above))];
-    while let Some(step) = steps.pop() {
-        let node = match step {
-            Step::Enter(node, first) => {
-                if first {
-                    let class = classes.of(node).0;
-                    above.set(class as usize);
-                    steps.push(Step::Leave(class));
-                }
-                node
-            }
-            Step::Leave(class) => {
-                above.clear(class as usize);
-                continue;
-            }
-        };
-        for child in snapshot.dominated(node) {
-            if parents.get(child.index()) {
-                let first = snapshot.shallow_size(child) > 0 && count(child, &above);
-                steps.push(Step::Enter(child, first));
-            } else {
-                // Most dominate nothing. All of them are done here, where the processor can wait
-                // for the memory of several at a time. One without a size retains nothing.
-                count(child, &above);
-            }
-        }
-    }
-    for (class, retained) in classes.classes.iter_mut().zip(retained) {
+    let sums = retained_sizes(snapshot, classes, |_| true);
+    for (class, retained) in classes.classes.iter_mut().zip(sums) {
         class.retained_size = retained;
     }
 }
 
-/// Which nodes dominate others.
-fn parents(snapshot: &Snapshot) -> BitSet {
-    let mut parents = BitSet::new(snapshot.node_count());
-    for node in snapshot.nodes() {
-        parents.set(snapshot.dominator(node).index());
-    }
-    parents
+fn retained_sizes(
+    snapshot: &Snapshot,
+    classes: &Classes,
+    counts: impl Fn(NodeOrdinal) -> bool,
+) -> Vec<u64> {
+    let class_of = |node| if counts(node) { classes.of(node).0 } else { retained::NO_GROUP };
+    retained::by_group(snapshot, classes.len(), class_of, |node| snapshot.shallow_size(node) > 0)
 }

@@ -2,6 +2,8 @@
 
 use crate::analysis::shallow::is_user_root;
 use crate::graph::{BitSet, Edges};
+use crate::node_set::NodeSet;
+use crate::paths::Step;
 use crate::{EdgeIndex, EdgeKind, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 
 /// What DevTools shows for a node that nothing leads to.
@@ -24,10 +26,34 @@ impl Distances {
     pub(crate) fn via(&self, node: NodeOrdinal) -> Option<EdgeIndex> {
         self.via.get(node.index()).copied().filter(|&edge| edge != NO_EDGE).map(EdgeIndex)
     }
+
+    /// The shortest way to a node, root first; empty if nothing leads to it.
+    pub(crate) fn path(&self, snapshot: &Snapshot, node: NodeOrdinal) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut node = node;
+        while let Some(index) = self.via(node)
+            && let Some(edge) = snapshot.edge(index)
+        {
+            let from = snapshot.edge_owner(index);
+            steps.push(Step { from, edge });
+            // Each step is nearer to the root; a file that lies must not make a ring of it.
+            if from == snapshot.root || from == node || steps.len() > snapshot.node_count() {
+                break;
+            }
+            node = from;
+        }
+        steps.reverse();
+        steps
+    }
 }
 
 pub(crate) fn compute(snapshot: &Snapshot) -> Distances {
-    let mut search = Search::new(snapshot);
+    compute_without(snapshot, None)
+}
+
+/// With the ways through some nodes left out, as in DevTools' view of retainers.
+pub(crate) fn compute_without(snapshot: &Snapshot, ignored: Option<&NodeSet>) -> Distances {
+    let mut search = Search::new(snapshot, ignored);
     let root = snapshot.root;
     for edge in snapshot.nodes.edges(root.0) {
         let to = snapshot.edges.to[edge];
@@ -50,6 +76,7 @@ pub(crate) fn compute(snapshot: &Snapshot) -> Distances {
 
 struct Search<'a> {
     snapshot: &'a Snapshot,
+    ignored: Option<&'a NodeSet>,
     distances: Vec<i32>,
     via: Vec<u32>,
     queue: Vec<u32>,
@@ -61,7 +88,7 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
+    fn new(snapshot: &'a Snapshot, ignored: Option<&'a NodeSet>) -> Self {
         let named = |text: &str| {
             let mut found = snapshot.strings.containing(text);
             found.retain(|&index| snapshot.strings.is(index, text));
@@ -69,6 +96,7 @@ impl<'a> Search<'a> {
         };
         Search {
             snapshot,
+            ignored,
             distances: vec![NONE; snapshot.node_count()],
             via: vec![NO_EDGE; snapshot.node_count()],
             queue: Vec::new(),
@@ -91,7 +119,7 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 let tag = edges.tag(edge);
-                if tag == EdgeKind::Weak as u32 {
+                if tag == EdgeKind::Weak as u32 || self.is_ignored(to) {
                     continue;
                 }
                 let plain = tag != EdgeKind::Internal as u32 && tag != Edges::SPECIAL;
@@ -104,6 +132,11 @@ impl<'a> Search<'a> {
             }
         }
         self.queue.clear();
+    }
+
+    #[inline]
+    fn is_ignored(&self, node: u32) -> bool {
+        self.ignored.is_some_and(|ignored| ignored.contains(NodeOrdinal(node)))
     }
 
     /// Whether some of a node's edges are to be skipped by their names.

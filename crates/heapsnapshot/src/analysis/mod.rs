@@ -8,6 +8,7 @@ pub(crate) mod dominators;
 pub(crate) mod ephemerons;
 pub(crate) mod interfaces;
 pub(crate) mod names;
+pub(crate) mod retained;
 pub(crate) mod shallow;
 pub(crate) mod statistics;
 pub(crate) mod tree;

@@ -8,6 +8,7 @@
 
 mod groups;
 mod growth;
+pub mod trend;
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};

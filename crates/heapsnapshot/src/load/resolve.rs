@@ -91,6 +91,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         functions: extras.functions,
         trace_tree: extras.trace_tree,
         extra_native_bytes: header.extra_native_bytes,
+        originals: None,
         file_size: parts.file_size,
         ephemerons,
         problems,

@@ -102,26 +102,34 @@ impl Names {
 }
 
 /// Ends the child that has saved its image, or not.
-pub(super) fn end(saved: Result<Saved, ()>, file: RawFd, progress: &'static Progress) -> ! {
+pub(super) fn end(
+    saved: Result<Saved, (Failure, i32)>,
+    file: RawFd,
+    progress: &'static Progress,
+) -> ! {
     const COMPLETE: c_int = 0;
     const FAILED: c_int = 1;
     let ended = saved.and_then(|saved| {
         let Some(names) = saved.names else { return Ok(()) };
         // As long as it likes, as a write may.
         progress.writing.store(true, Relaxed);
-        system::sync(file).map_err(|errno| progress.fail(Failure::Sync, errno))?;
+        system::sync(file).map_err(|errno| (Failure::Sync, errno))?;
         if !super::super::child::is_alone() {
             // The parent gives it its name: it has memory to do it with.
             return Ok(());
         }
-        names.publish(file).map_err(|(failure, errno)| progress.fail(failure, errno))
+        names.publish(file)
     });
-    let status = if ended.is_ok() {
-        progress.enter(Stage::Complete);
-        COMPLETE
-    } else {
-        super::super::child::clean_up_alone();
-        FAILED
+    let status = match ended {
+        Ok(()) => {
+            progress.enter(Stage::Complete);
+            COMPLETE
+        }
+        Err((failure, errno)) => {
+            progress.fail(failure, errno);
+            super::super::child::clean_up_alone();
+            FAILED
+        }
     };
     // SAFETY: _exit runs no destructor and no atexit handler of the parent's.
     unsafe { libc::_exit(status) }

@@ -26,7 +26,7 @@ mod system;
 pub(crate) use end::FileNames;
 pub(crate) use restored::{Restored, write_restored};
 
-use crate::process::{Progress, title};
+use crate::process::{Failure, Progress, title};
 use files::{Files, Known};
 use heapimage::{FileRecord, Header, Mapping, Origin};
 use output::packing_sizes;
@@ -54,6 +54,8 @@ pub(crate) struct ImageOptions<'a> {
     pub(crate) embed_all: bool,
     /// By zstd.
     pub(crate) packed: bool,
+    /// What is written goes to the disk at once and leaves the file cache, which a control group is charged for.
+    pub(crate) small_cache: bool,
     /// `process.version`, without the `v`.
     pub(crate) node_version: &'a str,
     /// `process.versions.v8`.
@@ -98,6 +100,7 @@ struct Buffers {
     /// Of a compressor.
     packing: Option<(&'static mut [u64], &'static mut [u8])>,
     names: Option<end::Names>,
+    small_cache: bool,
     rseq: Option<(i64, u64)>,
     /// All of them.
     range: Range<u64>,
@@ -156,6 +159,7 @@ impl ImagePlan {
                     Some(names) => Some(names.copy_into(region.take(names.bytes())?)),
                     None => None,
                 },
+                small_cache: options.small_cache,
                 rseq: machine::rseq(),
                 range,
             }
@@ -181,9 +185,11 @@ impl ImagePlan {
     ) -> Result<(), ()> {
         // SAFETY: the child has one thread, and its parent does not see what it writes here.
         let Some(buffers) = (unsafe { (*self.buffers.get()).take() }) else {
-            return Err(progress.fail(crate::process::Failure::Internal, 0));
+            progress.fail(Failure::Internal, 0);
+            return Err(());
         };
-        save::save(buffers, file, start, false, progress).map(drop)
+        let saved = save::save(buffers, file, start, false, progress);
+        saved.map(drop).map_err(|(failure, errno)| progress.fail(failure, errno))
     }
 
     /// The same, giving pages back behind the writing, and ends the process. `synced`: an output that is a file.
@@ -192,7 +198,7 @@ impl ImagePlan {
         let buffers = unsafe { (*self.buffers.get()).take() };
         let saved = match buffers {
             Some(buffers) => save::save(buffers, file, start, true, progress),
-            None => Err(progress.fail(crate::process::Failure::Internal, 0)),
+            None => Err((Failure::Internal, 0)),
         };
         end::end(saved, file, progress)
     }

@@ -27,7 +27,15 @@ pub(super) struct Sink<'a> {
     hash: Sha256,
     progress: &'a Progress,
     packer: Option<Packer<'a>>,
+    small_cache: bool,
+    /// Bytes that were written, those of them that are on their way to the disk, and those that have left the file cache.
+    written: u64,
+    pushed: u64,
+    left: u64,
 }
+
+/// So much at a time goes to the disk where the file cache is to stay small.
+const WINDOW: u64 = 1 << 20;
 
 struct Packer<'a> {
     stream: *mut sys::ZSTD_CStream,
@@ -42,9 +50,19 @@ impl<'a> Sink<'a> {
         file: RawFd,
         progress: &'a Progress,
         packing: Option<Packing<'a>>,
+        small_cache: bool,
     ) -> Result<Sink<'a>, i32> {
         let packer = packing.map(Packer::new).transpose()?;
-        Ok(Sink { file, hash: Sha256::new(), progress, packer })
+        Ok(Sink {
+            file,
+            hash: Sha256::new(),
+            progress,
+            packer,
+            small_cache,
+            written: 0,
+            pushed: 0,
+            left: 0,
+        })
     }
 
     /// # Errors
@@ -100,7 +118,15 @@ impl<'a> Sink<'a> {
         let progress = self.progress;
         super::system::write_all(self.file, bytes, |written| {
             progress.bytes.fetch_add(written as u64, Relaxed);
-        })
+        })?;
+        self.written += bytes.len() as u64;
+        if self.small_cache && self.written - self.pushed >= WINDOW {
+            // While one window is on its way the next is filled; the one before it is on the disk, and leaves the cache.
+            super::system::push_to_disk(self.file, self.pushed, self.written - self.pushed);
+            super::system::leave_cache(self.file, self.left, self.pushed - self.left);
+            (self.left, self.pushed) = (self.pushed, self.written);
+        }
+        Ok(())
     }
 }
 
@@ -137,7 +163,7 @@ mod tests {
         let (words, bytes) = packing_sizes();
         let (mut workspace, mut buffer) = (vec![0; words], vec![0; bytes]);
         let packing = packed.then(|| Packing { workspace: &mut workspace, packed: &mut buffer });
-        let mut sink = Sink::new(writer.as_raw_fd(), &progress, packing).expect("fits");
+        let mut sink = Sink::new(writer.as_raw_fd(), &progress, packing, true).expect("fits");
         for piece in pieces {
             sink.write(piece).expect("written");
         }

@@ -13,7 +13,8 @@ pub(super) struct Region {
 }
 
 /// What is handed out begins at a whole page.
-const PAGE: usize = heapimage::PAGE as usize;
+const PAGE: usize = 4096;
+const _: () = assert!(PAGE as u64 == heapimage::PAGE);
 
 // SAFETY: the memory belongs to this value, which is moved between threads with it.
 unsafe impl Send for Region {}

@@ -15,7 +15,8 @@ use zerocopy::{FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Pages that are copied before they are hashed and written: those of the running stack change meanwhile.
 const BATCH: usize = 256;
-const PAGE_BYTES: usize = PAGE as usize;
+const PAGE_BYTES: usize = 4096;
+const _: () = assert!(PAGE_BYTES as u64 == PAGE);
 
 /// Memory that other processes have too is copied up to here: nothing of V8's is in it.
 const MOST_SHARED: u64 = 16 << 20;
@@ -65,20 +66,20 @@ pub(super) struct Saved {
     pub(super) names: Option<end::Names>,
 }
 
-/// Writes the image of this process into `file`.
+/// Writes the image of this process into `file`. What fails has an errno.
 pub(super) fn save(
     buffers: Buffers,
     file: RawFd,
     start: Start,
     give_back: bool,
     progress: &'static Progress,
-) -> Result<Saved, ()> {
+) -> Result<Saved, (Failure, i32)> {
     progress.enter(Stage::Writing);
     // Any page may have to come back from a swap device, and the watcher takes a wait outside write(2) for a hung child.
     progress.writing.store(true, Relaxed);
     let opened = [c"/proc/self/smaps", c"/proc/self/pagemap", c"/proc/self/mem"].map(system::open);
     let [Ok(smaps), Ok(pagemap), Ok(memory)] = opened else {
-        return Err(progress.fail(Failure::Image, system::errno()));
+        return Err((Failure::Image, system::errno()));
     };
     let Buffers {
         header,
@@ -90,11 +91,12 @@ pub(super) fn save(
         scratch,
         packing,
         names,
+        small_cache,
         rseq,
         range,
     } = buffers;
     let packing = packing.map(|(workspace, packed)| Packing { workspace, packed });
-    let mut writer = match Sink::new(file, progress, packing) {
+    let mut writer = match Sink::new(file, progress, packing, small_cache) {
         Ok(sink) => Writer {
             sink,
             scratch,
@@ -106,7 +108,7 @@ pub(super) fn save(
             new_mapping: true,
             give_back,
         },
-        Err(errno) => return Err(progress.fail(Failure::Image, errno)),
+        Err(errno) => return Err((Failure::Image, errno)),
     };
     machine::note_thread(&mut header.entry);
     let here = (&raw const range).addr() as u64;
@@ -121,7 +123,7 @@ pub(super) fn save(
         needed: [here, header.entry.thread_pointer],
     };
     if let Err(errno) = table.read(smaps, &mut writer.scratch.text) {
-        return Err(progress.fail(Failure::Image, errno));
+        return Err((Failure::Image, errno));
     }
     header.memory.brk = machine::current_break();
     if let Some((offset, bytes)) = rseq {
@@ -164,8 +166,8 @@ pub(super) fn save(
             progress.private_bytes.store(end::private_memory(), Relaxed);
             Ok(Saved { names })
         }
-        Err(Stop::Write(errno)) => Err(progress.fail(Failure::Write, errno)),
-        Err(Stop::Read(errno)) => Err(progress.fail(Failure::Image, errno)),
+        Err(Stop::Write(errno)) => Err((Failure::Write, errno)),
+        Err(Stop::Read(errno)) => Err((Failure::Image, errno)),
     }
 }
 
@@ -357,6 +359,10 @@ impl Writer<'_> {
                 }
                 at += PAGE;
             }
+        }
+        if self.give_back && contents.flags & CAN_GO != 0 {
+            // All of it is copied. With it go the page tables, which a control group is charged for.
+            system::unmap(mapping.start, mapping.end - mapping.start);
         }
         Ok(())
     }

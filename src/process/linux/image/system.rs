@@ -55,6 +55,29 @@ pub(super) fn sync(file: RawFd) -> Result<(), i32> {
     check(|| unsafe { libc::fsync(file) } as isize).map(drop)
 }
 
+/// sync_file_range(2): these bytes begin to be written to the disk. What cannot (a pipe) does not matter.
+pub(super) fn push_to_disk(file: RawFd, start: u64, bytes: u64) {
+    let (start, bytes) = (start.cast_signed(), bytes.cast_signed());
+    // SAFETY: numbers.
+    unsafe {
+        let flags = libc::SYNC_FILE_RANGE_WRITE;
+        libc::syscall(libc::SYS_sync_file_range, file, start, bytes, flags);
+    }
+}
+
+/// Waits until these bytes are written, and drops them from the file cache (posix_fadvise(2), POSIX_FADV_DONTNEED).
+pub(super) fn leave_cache(file: RawFd, start: u64, bytes: u64) {
+    let wait = libc::SYNC_FILE_RANGE_WAIT_BEFORE
+        | libc::SYNC_FILE_RANGE_WRITE
+        | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    let (start, bytes) = (start.cast_signed(), bytes.cast_signed());
+    // SAFETY: numbers.
+    unsafe {
+        libc::syscall(libc::SYS_sync_file_range, file, start, bytes, wait);
+        libc::posix_fadvise(file, start, bytes, libc::POSIX_FADV_DONTNEED);
+    }
+}
+
 /// linkat(2), through a link of /proc too.
 pub(super) fn link(from: &CStr, to: &CStr) -> Result<(), i32> {
     let (here, follow) = (libc::AT_FDCWD, libc::AT_SYMLINK_FOLLOW);
@@ -73,6 +96,16 @@ pub(super) fn rename(from: &CStr, to: &CStr) -> Result<(), i32> {
 pub(super) fn unlink(path: &CStr) {
     // SAFETY: a C string.
     unsafe { libc::unlink(path.as_ptr()) };
+}
+
+/// munmap(2), on the same terms as [`give_back`].
+pub(super) fn unmap(address: u64, bytes: u64) {
+    let (Ok(address), Ok(bytes)) = (usize::try_from(address), usize::try_from(bytes)) else {
+        return;
+    };
+    let address = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: as for `give_back`.
+    unsafe { libc::munmap(address, bytes) };
 }
 
 /// madvise(2), MADV_DONTNEED: this process no longer has these pages. What refuses (locked pages) stays.
@@ -95,7 +128,8 @@ pub(super) fn each_descriptor(buffer: &mut [u8], mut each: impl FnMut(u32)) {
     loop {
         // SAFETY: the buffer is as long as said.
         let read = check(|| unsafe {
-            libc::syscall(libc::SYS_getdents64, list, buffer.as_mut_ptr(), buffer.len()) as isize
+            let read = libc::syscall(libc::SYS_getdents64, list, buffer.as_mut_ptr(), buffer.len());
+            isize::try_from(read).unwrap_or(-1)
         });
         let Ok(read @ 1..) = read else { break };
         let records = buffer.get(..read).unwrap_or_default();

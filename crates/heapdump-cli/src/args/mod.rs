@@ -1,9 +1,13 @@
 //! What may stand on the command line.
 
+mod questions;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use heapsnapshot::NodeId;
+
+pub(crate) use questions::{Objects, Retainers, Selected};
 
 /// Answers questions about V8 heap snapshots: what is in them, what holds it, and what leaks.
 #[derive(Debug, Parser)]
@@ -11,14 +15,29 @@ use heapsnapshot::NodeId;
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Give places in what the scripts were compiled from, by source maps beside them or within
+    #[arg(long, global = true, help_heading = "Source maps")]
+    pub(crate) source_maps: bool,
+    /// Look for scripts and their source maps in this directory too
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Source maps")]
+    pub(crate) source_root: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// What the heap is made of, class by class
     #[command(after_help = "Examples:\n  heapdump-rs summary heap.heapsnapshot\n  \
-        heapdump-rs summary heap.heapsnapshot.gz --sort count --limit 50 --filter Session")]
+        heapdump-rs summary heap.heapsnapshot.gz --sort count --limit 50 --filter Session\n  \
+        heapdump-rs summary heap.heapsnapshot --only duplicated-strings\n  \
+        heapdump-rs summary heap.heapsnapshot --without /Session/\n  \
+        heapdump-rs summary heap.heapsnapshot --by package")]
     Summary(Summary),
+    /// The objects that fit a question
+    #[command(after_help = "Examples:\n  heapdump-rs objects heap.heapsnapshot --class /Sess/ \
+        --where 'retained > 1MB and edges > 100'\n  heapdump-rs objects heap.heapsnapshot \
+        --property token --sort distance --page 2\n  heapdump-rs objects heap.heapsnapshot \
+        --without @123456")]
+    Objects(Objects),
     /// What the memory is used for
     #[command(after_help = "Example:\n  heapdump-rs statistics heap.heapsnapshot")]
     Statistics(OneFile),
@@ -33,15 +52,20 @@ pub(crate) enum Command {
         b.heapsnapshot --final c.heapsnapshot\n  heapdump-rs find-leaks --snapshot-dir ./snapshots"
     )]
     FindLeaks(FindLeaks),
+    /// What grows from snapshot to snapshot of one process, however many there are
+    #[command(after_help = "Examples:\n  heapdump-rs trend a.heapsnapshot b.heapsnapshot \
+        c.heapsnapshot d.heapsnapshot --per 1000\n  heapdump-rs trend ./snapshots\n  heapdump-rs \
+        trend after/ --against before/")]
+    Trend(Trend),
     /// One object: its fields, what holds it, and the way to it
     #[command(after_help = "Example:\n  heapdump-rs inspect-object heap.heapsnapshot --object-id \
         @123456")]
     InspectObject(ObjectInFile),
     /// What holds an object
-    #[command(
-        after_help = "Example:\n  heapdump-rs retainers heap.heapsnapshot --object-id @123456"
-    )]
-    Retainers(ObjectInFile),
+    #[command(after_help = "Examples:\n  heapdump-rs retainers heap.heapsnapshot --object-id \
+        @123456\n  heapdump-rs retainers heap.heapsnapshot --object-id @123456 --js-only --ignore \
+        @77 @78")]
+    Retainers(Retainers),
     /// The objects that retain most, or what one object dominates
     #[command(after_help = "Examples:\n  heapdump-rs dominators heap.heapsnapshot\n  heapdump-rs \
         dominators heap.heapsnapshot --object-id @123456")]
@@ -105,10 +129,22 @@ pub(crate) struct Summary {
     #[command(flatten)]
     pub(crate) file: OneFile,
     #[command(flatten)]
+    pub(crate) selected: Selected,
+    /// Sum up by whose code made and holds it, rather than by class
+    #[arg(long, value_enum, conflicts_with_all = ["only", "without"])]
+    pub(crate) by: Option<ByKey>,
+    #[command(flatten)]
     pub(crate) listing: Listing,
     /// What to sort by
     #[arg(long, value_enum, default_value_t = SortKey::Retained)]
     pub(crate) sort: SortKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ByKey {
+    /// npm packages, with the version where the scripts' paths have it
+    Package,
+    Script,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -177,6 +213,23 @@ pub(crate) struct FindLeaks {
     /// Exit with 1 if the suspects grew by more than this part of the baseline's total size
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) fail_on_growth: Option<f64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Trend {
+    /// The snapshots, the earliest first, or a directory of them
+    #[arg(required = true, num_args = 1.., value_name = "FILE|DIR")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The same from before a fix: exit with 1 unless all that grew is fixed and nothing else grows
+    #[arg(long, num_args = 1.., value_name = "FILE|DIR")]
+    pub(crate) against: Vec<PathBuf>,
+    /// How many units of work (requests, say) were done from one snapshot to the next
+    #[arg(long, value_name = "N", value_parser = units)]
+    pub(crate) per: Option<f64>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -257,6 +310,11 @@ fn percent(text: &str) -> Result<f64, String> {
     } else {
         Err(format!("'{text}' is below zero"))
     }
+}
+
+fn units(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| format!("'{text}' is no number above zero"))
 }
 
 fn object_id(text: &str) -> Result<NodeId, String> {
