@@ -194,7 +194,17 @@ export interface LeaksReport {
   suspects: Array<{
     class: string;
     heldBy: string | null;
+    /** What grew and how fast, what holds it, where it is made, what to do: `what`, `held`, `path`, `functions` and `advice` in a few sentences. */
     sentence: string;
+    what: string;
+    /** The one object that holds all of them, by its name in the code. */
+    held: string | null;
+    advice: string;
+    /**
+     * The functions that they hold, or are (callbacks of timers, listeners, awaiting functions), and by how many each: the
+     * application's where there are some, else the packages'. The name is empty for one without.
+     */
+    functions: Array<{ name: string; place: SourcePlace; count: number }>;
     counts: number[];
     retainedSizes: number[];
     growth: number;

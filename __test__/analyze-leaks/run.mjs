@@ -1,5 +1,5 @@
 // Proves that find-leaks names the leak, and is silent when there is none, on servers that leak in the
-// guide's four ways: `node __test__/analyze-leaks/run.mjs [VERSION...]`.
+// guide's four ways: `node __test__/analyze-leaks/run.mjs [VERSION...]`; `corpus [VERSION...] [NAME...]` is many more leaks.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -10,10 +10,13 @@ import { fileURLToPath } from 'node:url';
 import limits from '../../harness/limits.cjs';
 import { fetchNode } from '../../harness/nodes.mjs';
 import { analyzerBinary } from '../support/analyzer.mjs';
+import { runCorpus } from './corpus/run.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const cache = path.resolve(here, '../../.cache/analyze-leaks');
-const versions = process.argv.length > 2 ? process.argv.slice(2) : ['20', '22', '24', '26'];
+const [command, ...rest] = process.argv.slice(2);
+if (command === 'corpus') process.exit((await runCorpus(analyzerBinary(), rest)) > 0 ? 1 : 0);
+const versions = command ? [command, ...rest] : ['20', '22', '24', '26'];
 const REQUESTS = 200;
 
 // How the first suspect's path must begin: the script and the variable, as somebody would look for them.

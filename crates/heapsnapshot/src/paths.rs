@@ -1,10 +1,21 @@
-//! The shortest way from the roots to an object, as edges and in words that lead to code.
+//! The way from the roots to an object, as edges and in words that lead to code.
+
+mod script;
+mod starts;
+mod ways;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use starts::{Start, StartKind};
+pub(crate) use ways::Ways;
+
+pub use script::{Origin, file_name};
+
 use crate::{Edge, EdgeKind, Location, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 
+/// What a variable that an ES module exports is in.
+const CELL: &str = "system / Cell";
 /// So many words at either end of a long way are shown.
 const ENDS: usize = 10;
 
@@ -38,10 +49,13 @@ pub(crate) struct Scripts {
 }
 
 impl Snapshot {
-    /// The shortest way from a root to a node, root first; empty if nothing leads to it.
+    /// A way from a root to a node, root first; empty if nothing leads to it. It is one through the
+    /// application's variables where there is one, else through a package's, else through Node's, else
+    /// the shortest.
     #[must_use]
     pub fn path_from_root(&self, node: NodeOrdinal) -> Vec<Step> {
-        self.distances().path(self, node)
+        let named = self.ways().path(self, node);
+        named.unwrap_or_else(|| self.distances().path(self, node))
     }
 
     /// Where in the source a function, or an object's constructor, is, with the script's name.
@@ -58,7 +72,8 @@ impl Snapshot {
         let mut words: Vec<Cow<'_, str>> = Vec::new();
         for (index, step) in path.iter().enumerate().skip(start) {
             let last = index + 1 == path.len();
-            if let Some(label) = self.label(step)
+            let exported = self.exported_name(&path[..=index]);
+            if let Some(label) = exported.or_else(|| self.label(step))
                 && !(label == "[key]" && words.last().is_some_and(|word| word == "[key]"))
             {
                 words.push(label);
@@ -81,6 +96,10 @@ impl Snapshot {
     #[must_use]
     pub fn name_in_code(&self, path: &[Step]) -> Option<String> {
         let (last, before) = path.split_last()?;
+        if let Some(name) = self.exported_name(before) {
+            let start = path.iter().rev().find_map(|step| self.ways().start(step.from))?;
+            return Some(format!("`{name}` in {}", file_name(start.script.as_deref()?)));
+        }
         let name = self.label(last).filter(|name| name != "[key]")?;
         match last.edge.kind {
             EdgeKind::Context => {
@@ -89,9 +108,23 @@ impl Snapshot {
                 Some(format!("`{name}`{}", place.unwrap_or_default()))
             }
             EdgeKind::Property if self.is_global(last.from) => Some(format!("`globalThis.{name}`")),
-            EdgeKind::Property => Some(format!("`{name}` of a {}", self.short_name(last.from))),
+            EdgeKind::Property if self.module_file(last.from).is_some() => {
+                let file = self.module_file(last.from)?;
+                Some(format!("`module.{name}` of {}", file_name(file)))
+            }
+            EdgeKind::Property => {
+                let of = self.short_name(last.from);
+                let a = if of.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+                Some(format!("`{name}` of {a} {of}"))
+            }
             _ => None,
         }
+    }
+
+    /// The file of a module of CommonJS that is one of a kind.
+    fn module_file(&self, node: NodeOrdinal) -> Option<&str> {
+        let start = self.ways().start(node).filter(|start| start.kind == StartKind::Module)?;
+        start.script.as_deref()
     }
 
     fn name_place(&self, location: Location) -> SourcePlace {
@@ -129,15 +162,31 @@ impl Snapshot {
         (!name.is_empty() && !name.starts_with("system / ")).then(|| name.into_owned())
     }
 
+    /// The script of a function, or of a generator or a suspended async function, which know theirs.
+    pub(crate) fn script_of_function(&self, node: NodeOrdinal) -> Option<String> {
+        let named = |node| self.original_script(node).or_else(|| self.script_of(node));
+        named(node).or_else(|| named(self.internal(node, "function")?))
+    }
+
     fn internal(&self, node: NodeOrdinal, name: &str) -> Option<NodeOrdinal> {
         self.edges(node)
             .find(|&edge| edge.kind == EdgeKind::Internal && self.edge_name(edge) == name)
             .map(|edge| edge.to)
     }
 
-    /// Where the words begin: at the last variable of a function's context, else at the last thing
-    /// that hangs from the global object or from the roots. Gives that step and what stands before.
+    pub(crate) fn ways(&self) -> &Ways {
+        self.ways.get_or_init(|| Ways::search(self))
+    }
+
+    /// Where the words begin: at the last start, else at the last variable of a function's context,
+    /// else at the last thing that hangs from the roots. Gives that step and what stands before.
     fn anchor(&self, path: &[Step]) -> (usize, String) {
+        let mut starts = path.iter().enumerate().rev();
+        if let Some((at, start)) =
+            starts.find_map(|(at, step)| Some((at, self.ways().start(step.from)?)))
+        {
+            return (at, self.start_in_words(start, &path[..at], path[at]));
+        }
         let variable = path
             .iter()
             .rposition(|step| step.edge.kind == EdgeKind::Context && self.is_context(step.from));
@@ -145,18 +194,20 @@ impl Snapshot {
             let script = self.script_of_context(&path[..at], path[at].from);
             return (at, script.map_or(String::new(), |name| format!("{}: ", file_name(&name))));
         }
-        let global = path
-            .iter()
-            .rposition(|step| step.edge.kind == EdgeKind::Property && self.is_global(step.from));
-        match global {
-            Some(at) => (at, "global: ".to_owned()),
-            None => {
-                let synthetic =
-                    path.iter().rposition(|step| self.kind(step.from) == NodeKind::Synthetic);
-                let Some(at) = synthetic else { return (0, String::new()) };
-                (at, format!("{}: ", self.name(path[at].from)))
-            }
-        }
+        let synthetic = path.iter().rposition(|step| self.kind(step.from) == NodeKind::Synthetic);
+        let Some(at) = synthetic else { return (0, String::new()) };
+        (at, format!("{}: ", self.name(path[at].from)))
+    }
+
+    fn start_in_words(&self, start: &Start, before: &[Step], step: Step) -> String {
+        let script = match start.kind {
+            StartKind::Global => return "global: ".to_owned(),
+            StartKind::Variables => self.script_of_context(before, start.node),
+            StartKind::Module => start.script.clone(),
+        };
+        let Some(script) = script else { return String::new() };
+        let exports = start.kind == StartKind::Variables || self.edge_name(step.edge) == "exports";
+        format!("{}: {}", file_name(&script), if exports { "" } else { "module → " })
     }
 
     pub(crate) fn is_global(&self, node: NodeOrdinal) -> bool {
@@ -174,13 +225,14 @@ impl Snapshot {
 
     /// The name of the script that declares a context's variables. `path` leads to the context.
     fn script_of_context(&self, path: &[Step], context: NodeOrdinal) -> Option<String> {
+        if let Some(script) = self.ways().start(context).and_then(|start| start.script.clone()) {
+            return Some(script);
+        }
         // A row of contexts is of one script, which the function that it begins at is in.
         let entry = path.iter().rev().find(|step| !self.is_context(step.from));
         let holder = entry.map(|step| step.from).filter(|&node| self.is_of_function(node));
-        // A generator and a suspended async function are not functions, but know theirs.
         let named = |node| self.original_script(node).or_else(|| self.script_of(node));
-        let of = |node| named(node).or_else(|| named(self.internal(node, "function")?));
-        holder.and_then(of).or_else(|| {
+        holder.and_then(|node| self.script_of_function(node)).or_else(|| {
             // What V8's own table of top-level variables holds, some function uses.
             let owners = self.retainers(context).map(|edge| self.edge_owner(edge.index));
             owners.filter(|&node| self.kind(node) == NodeKind::Closure).find_map(named)
@@ -205,6 +257,9 @@ impl Snapshot {
                 Some(self.edge_name(step.edge))
             }
             EdgeKind::Internal => {
+                if self.name(step.from) == CELL {
+                    return None;
+                }
                 let name = self.edges.name(step.edge.index.index());
                 let index = u32::try_from(name).map(StringIndex).ok()?;
                 if self.ephemerons.get(index).is_some() {
@@ -214,6 +269,26 @@ impl Snapshot {
             }
             _ => None,
         }
+    }
+
+    /// What an ES module exports is in a cell. The last step of a way leads from a table of the module's
+    /// to the cell; in its table of exports, the name stands before it.
+    fn exported_name(&self, path: &[Step]) -> Option<Cow<'_, str>> {
+        let [.., to_table, to_cell] = path else { return None };
+        if self.name(to_cell.edge.to) != CELL
+            || self.name(to_table.from) != "system / SourceTextModule"
+        {
+            return None;
+        }
+        let tables = self.edges(to_table.from).filter(|edge| self.kind(edge.to) == NodeKind::Array);
+        tables.map(|edge| edge.to).find_map(|table| {
+            let mut before: Option<Edge> = None;
+            self.edges(table).find_map(|edge| {
+                let name = before.replace(edge)?.to;
+                let is_name = edge.to == to_cell.edge.to && self.kind(name) == NodeKind::String;
+                is_name.then(|| self.name(name))
+            })
+        })
     }
 
     /// Whether an object is used as a dictionary.
@@ -265,26 +340,6 @@ impl NodeKind {
     }
 }
 
-/// What tells a script from others: all of the name of one of Node's own, a package's from the
-/// package's name on, else the last part of a path or URL, with its directory before an `index.js`.
-#[must_use]
-pub fn file_name(script: &str) -> &str {
-    let end = script.trim_end_matches(['/', '\\']);
-    if end.starts_with("node:") {
-        return end;
-    }
-    for within in ["node_modules/", "node_modules\\"] {
-        if let Some((_, name)) = end.rsplit_once(within) {
-            return name;
-        }
-    }
-    let mut starts = end.rmatch_indices(['/', '\\']).map(|(at, _)| at + 1);
-    let last = starts.next().unwrap_or(0);
-    let is_index = end.get(last..).is_some_and(|name| name.starts_with("index."));
-    let from = if is_index && last > 0 { starts.next().unwrap_or(0) } else { last };
-    end.get(from..).unwrap_or(end)
-}
-
 /// Folds steps that repeat: `next → Item → next → Item` is `next → Item (2 times)`.
 fn fold(words: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
     /// The most words of a step that repeats.
@@ -324,19 +379,5 @@ mod tests {
         assert_eq!(folded("a b c a b c"), "a b c (2 times)");
         assert_eq!(folded("a b c a b"), "a b c a b");
         assert_eq!(folded("a"), "a");
-    }
-
-    #[test]
-    fn file_names() {
-        assert_eq!(file_name("file:///srv/app/server.js"), "server.js");
-        assert_eq!(file_name("C:\\app\\server.js"), "server.js");
-        assert_eq!(file_name("node:events"), "node:events");
-        assert_eq!(file_name("node:internal/modules/helpers"), "node:internal/modules/helpers");
-        assert_eq!(file_name("file:///srv/app/routes/index.js"), "routes/index.js");
-        assert_eq!(file_name("C:\\app\\index.mjs"), "app\\index.mjs");
-        assert_eq!(file_name("index.js"), "index.js");
-        let memory = "/srv/node_modules/a/node_modules/express-session/session/memory.js";
-        assert_eq!(file_name(memory), "express-session/session/memory.js");
-        assert_eq!(file_name("C:\\app\\node_modules\\@a\\b\\c.js"), "@a\\b\\c.js");
     }
 }

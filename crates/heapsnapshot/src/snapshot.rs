@@ -14,7 +14,7 @@ use crate::analysis::interfaces::InterfaceDefinition;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
 use crate::originals::Originals;
-use crate::paths::Scripts;
+use crate::paths::{Scripts, Ways};
 use crate::strings::StringTable;
 use crate::{
     Detachedness, EdgeIndex, EdgeKind, Error, LoadOptions, Location, NodeId, NodeKind, NodeOrdinal,
@@ -56,6 +56,7 @@ pub struct Snapshot {
     pub(crate) classes: OnceLock<Classes>,
     pub(crate) class_distances: OnceLock<Vec<i32>>,
     pub(crate) scripts: OnceLock<Scripts>,
+    pub(crate) ways: OnceLock<Ways>,
     pub(crate) ids: OnceLock<Vec<NodeOrdinal>>,
 }
 

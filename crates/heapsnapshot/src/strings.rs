@@ -76,6 +76,16 @@ impl StringTable {
         found
     }
 
+    /// The strings that are exactly one of these.
+    pub(crate) fn all_that_are(&self, texts: &[&str]) -> Vec<StringIndex> {
+        let found = texts.iter().flat_map(|text| {
+            let mut found = self.containing(text);
+            found.retain(|&index| self.is(index, text));
+            found
+        });
+        found.collect()
+    }
+
     /// Appends what `write` appends to the bytes as one more string.
     pub(crate) fn push_with(
         &mut self,

@@ -1,10 +1,10 @@
-//! The example of what grew is what accounts for the growth.
+//! What grew, the example that accounts for it, and the functions that it holds.
 
 #![allow(clippy::unwrap_used, clippy::panic, unreachable_pub, reason = "a test")]
 
 mod common;
 
-use common::{ELEMENT, Graph, OBJECT, PROPERTY, SHORTCUT, SYNTHETIC};
+use common::{Builder, CONTEXT, ELEMENT, Graph, INTERNAL, OBJECT, PROPERTY, SHORTCUT, SYNTHETIC};
 use heapsnapshot::compare::Matching;
 use heapsnapshot::leaks::{LeakOptions, Suspect, find_leaks};
 use heapsnapshot::{NodeOrdinal, Snapshot};
@@ -35,8 +35,12 @@ fn with_new_arrays(mut graph: Graph, count: usize, size: u64) -> Graph {
 }
 
 fn first_suspect(graphs: &[Graph], matching: Matching) -> (Snapshot, Suspect) {
+    suspect_in(graphs.iter().map(Graph::json), matching)
+}
+
+fn suspect_in(files: impl Iterator<Item = String>, matching: Matching) -> (Snapshot, Suspect) {
     let mut snapshots: Vec<Snapshot> =
-        graphs.iter().map(|graph| Snapshot::read(graph.json().as_bytes()).unwrap()).collect();
+        files.map(|file| Snapshot::read(file.as_bytes()).unwrap()).collect();
     let borrowed: Vec<&Snapshot> = snapshots.iter().collect();
     let options = LeakOptions { matching, ..LeakOptions::default() };
     let suspect = find_leaks(&borrowed, &options).suspects.into_iter().next().unwrap();
@@ -76,4 +80,114 @@ fn one_large_object_that_is_new_is_no_container() {
     let graphs = [array(1_000, 1), with_new_arrays(array(1_000, 1), 1, 500_000)];
     let (last, suspect) = first_suspect(&graphs, Matching::ById);
     assert_eq!((suspect.container, last.shallow_size(suspect.example)), (None, 500_000));
+}
+
+/// Middleware that wraps the last one, so many times; the outermost is in a variable. Beside it functions
+/// that have been there all the time.
+fn wrapped(times: usize) -> Builder {
+    let mut builder = Builder::new();
+    let module = builder.context();
+    let start = builder.closure("start", ("/srv/app/server.js", 1, 1), Some(module));
+    builder.edge(Builder::GLOBAL, PROPERTY, "start", start);
+    for _ in 0..50 {
+        let old = builder.closure("old", ("/srv/app/old.js", 1, 1), None);
+        builder.edge(Builder::GLOBAL, PROPERTY, "old", old);
+    }
+    let mut inner = None;
+    for _ in 0..times {
+        let call = builder.node(OBJECT, "system / Context", 300);
+        let closure = builder.closure("wrapper", ("/srv/app/wrap.js", 5, 10), Some(call));
+        if let Some(inner) = inner.replace(closure) {
+            builder.edge(call, CONTEXT, "next", inner);
+        }
+    }
+    builder.edge(module, CONTEXT, "handler", inner.unwrap());
+    builder
+}
+
+#[test]
+fn a_chain_is_counted_by_its_links_and_found_by_its_outermost() {
+    for matching in [Matching::ById, Matching::ByClass] {
+        let files = [10, 60, 110].map(|times| wrapped(times).json());
+        let (last, suspect) = suspect_in(files.into_iter(), matching);
+        assert!(suspect.is_chain, "{matching:?}");
+        let counts = &suspect.counts;
+        assert_eq!([counts[1] - counts[0], counts[2] - counts[1]], [50, 50]);
+        let path = last.describe_path(&suspect.path);
+        assert_eq!(path, "server.js: handler → wrapper()", "{matching:?}");
+    }
+}
+
+#[test]
+fn many_side_by_side_in_one_of_them_are_no_chain() {
+    let table = |rows: usize| {
+        let mut graph = array(100, 0);
+        for _ in 0..rows {
+            graph.nodes.push((OBJECT, ARRAY, 300));
+            graph.edges.push((OLD, ELEMENT, 0, graph.nodes.len() - 1));
+        }
+        graph
+    };
+    let (_, suspect) = first_suspect(&[table(1), table(61)], Matching::ById);
+    assert!(!suspect.is_chain);
+    assert_eq!(suspect.container.unwrap().elements, [1, 61]);
+}
+
+/// Timers in a list of Node's, each with a callback of its own; `handle` is shared by all.
+fn timers(count: usize, script: &'static str) -> Builder {
+    let mut builder = Builder::new();
+    let handle = builder.closure("handle", (script, 3, 1), None);
+    let list = builder.property(Builder::GLOBAL, "timers", OBJECT, "TimersList");
+    for i in 0..count {
+        let timer = builder.node(OBJECT, "Timeout", 400);
+        builder.element(list, i, timer);
+        // Node's own wrapper is passed, to what it calls.
+        let call = builder.node(OBJECT, "system / Context", 40);
+        let wrapper = builder.closure("listOnTimeout", ("node:internal/timers", 9, 9), Some(call));
+        builder.edge(timer, PROPERTY, "_onTimeout", wrapper);
+        builder.edge(call, CONTEXT, "callback", handle);
+        let other = builder.closure("", ("/srv/app/node_modules/a/index.js", 8, 2), None);
+        builder.edge(timer, INTERNAL, "extra", other);
+    }
+    builder
+}
+
+#[test]
+fn the_functions_that_objects_hold_are_counted_by_place() {
+    let held = |script: &'static str| {
+        let files = [1, 41].map(|count| timers(count, script).json());
+        let (_, suspect) = suspect_in(files.into_iter(), Matching::ById);
+        assert_eq!(suspect.group.class.name, "Timeout");
+        suspect.functions.into_iter().map(|held| {
+            let place = held.place;
+            (held.name, place.script.unwrap(), place.line, place.column, held.count)
+        })
+    };
+    let app = "/srv/app/session.js";
+    let expected = ("handle".to_owned(), app.to_owned(), 3, 1, 40);
+    assert_eq!(held(app).collect::<Vec<_>>(), [expected]);
+    // A package's only where there is none of the application's.
+    let package = "/srv/app/node_modules/a/index.js";
+    let mut expected = vec![
+        ("handle".to_owned(), package.to_owned(), 3, 1, 40),
+        (String::new(), package.to_owned(), 8, 2, 40),
+    ];
+    let mut found: Vec<_> = held(package).collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_few_objects_that_are_there_once_are_no_leak() {
+    let found = |counts: [usize; 3], size: u64| {
+        let graphs = counts.map(|count| with_new_arrays(array(1_000, 1), count, size));
+        let read = |graph: &Graph| Snapshot::read(graph.json().as_bytes()).unwrap();
+        let snapshots = graphs.each_ref().map(read);
+        !find_leaks(&snapshots.each_ref(), &LeakOptions::default()).suspects.is_empty()
+    };
+    assert!(!found([5, 45, 45], 1_000));
+    assert!(found([5, 45, 85], 1_000));
+    // Many bytes are told in any case.
+    assert!(found([5, 45, 45], 10_000));
 }

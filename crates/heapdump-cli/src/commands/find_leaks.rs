@@ -13,6 +13,9 @@ use crate::report::{self, LeaksReport, SuspectReport};
 use crate::reporters::{json, text};
 use crate::session::Session;
 
+/// So many functions of a suspect are shown; `--json` has more.
+const FUNCTIONS: usize = 3;
+
 pub(crate) fn run(args: &FindLeaks, session: &mut Session<'_>) -> Result<u8> {
     let files = files(args)?;
     let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
@@ -96,7 +99,7 @@ fn write(files: &[PathBuf], report: &LeaksReport, session: &mut Session<'_>) -> 
 
 fn one(index: usize, suspect: &SuspectReport, session: &mut Session<'_>) -> Result<()> {
     let out = &mut *session.out;
-    text::title(out, &format!("{index}. {}", text::escape(&suspect.sentence)))?;
+    text::title(out, &format!("{index}. {}", text::escape(&suspect.what)))?;
     let (what, counts, sizes) = match &suspect.container {
         Some(container) => ("elements", &container.elements, &container.retained_sizes),
         None => ("objects", &suspect.counts, &suspect.retained_sizes),
@@ -107,11 +110,20 @@ fn one(index: usize, suspect: &SuspectReport, session: &mut Session<'_>) -> Resu
         writeln!(out, "   {what:9} {}", numbers.join(" -> "))?;
     }
     writeln!(out, "   retained  {}", sizes.join(" -> "))?;
-    if let Some(place) = &suspect.location {
+    if let Some(held) = &suspect.held {
+        writeln!(out, "   holder    {}", text::escape(held))?;
+    }
+    writeln!(out, "   path      {}", text::escape(&suspect.path.text))?;
+    if let Some(place) = suspect.made_at() {
         let script = place.script.as_deref().unwrap_or("script");
         writeln!(out, "   made at   {}:{}:{}", text::escape(script), place.line, place.column)?;
     }
+    for (index, function) in suspect.functions.iter().take(FUNCTIONS).enumerate() {
+        let label = if index == 0 { "code" } else { "" };
+        writeln!(out, "   {label:9} {}", text::escape(&function.text))?;
+    }
     writeln!(out, "   example   @{} {}", suspect.example.id, text::name(&suspect.example.name))?;
+    writeln!(out, "   to do     {}", suspect.advice)?;
     for traced in &suspect.objects {
         let object = &traced.object;
         let size = text::size(object.retained_size);

@@ -1,7 +1,10 @@
 //! What grows and is still held.
 
+mod advice;
+mod words;
+
 use heapsnapshot::compare::IdAgreement;
-use heapsnapshot::leaks::{self, Container, LeakOptions, Suspect};
+use heapsnapshot::leaks::{self, HeldFunction, LeakOptions, Suspect};
 use heapsnapshot::paths::SourcePlace;
 use heapsnapshot::{NodeOrdinal, Snapshot};
 use serde::Serialize;
@@ -36,8 +39,16 @@ pub struct SuspectReport {
     pub class: String,
     /// What all ways to them lead through.
     pub held_by: Option<String>,
-    /// A sentence that says what grew and what holds it.
+    /// What grew, what holds it, where it is made and what to do, in a few sentences.
     pub sentence: String,
+    /// What grew, by how much and how fast.
+    pub what: String,
+    /// The one object that holds all of them, by its name in the code.
+    pub held: Option<String>,
+    /// What to do, in a line.
+    pub advice: &'static str,
+    /// The functions that they hold, or are: the application's where there are some, else the packages'.
+    pub functions: Vec<FunctionReport>,
     /// How many there are in each snapshot.
     pub counts: Vec<u64>,
     /// What they retain in each.
@@ -48,13 +59,16 @@ pub struct SuspectReport {
     pub survivors: Option<u64>,
     /// Where their constructor is.
     pub location: Option<SourcePlace>,
+    /// Whether that place says something to who reads it.
+    #[serde(skip)]
+    pub(crate) is_made_there: bool,
     /// The one object that holds all of them.
     pub holder: Option<ObjectRef>,
     /// The one that was there before and whose growth is most of theirs; it is the example then.
     pub container: Option<ContainerReport>,
     /// One of them.
     pub example: ObjectRef,
-    /// The shortest way to it.
+    /// The way to it.
     pub path: PathReport,
     /// All of them, if asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -71,13 +85,46 @@ pub struct ContainerReport {
     pub retained_sizes: Vec<u64>,
 }
 
+impl SuspectReport {
+    /// Where the objects are made, if that leads to code that can be changed.
+    pub(crate) fn made_at(&self) -> Option<&SourcePlace> {
+        self.location.as_ref().filter(|_| self.is_made_there)
+    }
+}
+
+/// A function, and how many objects hold it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionReport {
+    /// Its name; empty for one without.
+    pub name: String,
+    /// Where it begins.
+    pub place: SourcePlace,
+    /// How many of the objects hold it.
+    pub count: u64,
+    /// All that in words.
+    #[serde(skip)]
+    pub text: String,
+}
+
+impl FunctionReport {
+    fn new(held: &HeldFunction) -> Self {
+        FunctionReport {
+            name: held.name.clone(),
+            place: held.place.clone(),
+            count: held.count,
+            text: words::function(held),
+        }
+    }
+}
+
 /// A leaked object and the way to it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TracedObject {
     /// The object.
     pub object: ObjectRef,
-    /// The shortest way to it, in words.
+    /// The way to it, in words.
     pub path: String,
 }
 
@@ -112,15 +159,21 @@ pub fn find_leaks(
 fn suspect(snapshot: &Snapshot, found: &Suspect, trace: bool) -> SuspectReport {
     let path = PathReport::new(snapshot, &found.path);
     let objects = if trace { found.objects.as_slice() } else { &[] };
-    SuspectReport {
+    let location = snapshot.source_place(found.example);
+    let mut report = SuspectReport {
         class: found.group.class.name.clone(),
         held_by: found.group.owner.as_ref().map(|owner| owner.name.clone()),
-        sentence: sentence(snapshot, found, &path.text),
+        sentence: String::new(),
+        what: words::what(snapshot, found),
+        held: words::holder(snapshot, found),
+        advice: advice::advice(snapshot, found),
+        functions: found.functions.iter().map(FunctionReport::new).collect(),
         counts: found.counts.clone(),
         retained_sizes: found.retained.clone(),
         growth: found.growth(),
         survivors: found.survivors,
-        location: snapshot.source_place(found.example),
+        is_made_there: location.as_ref().is_some_and(|place| words::is_made_there(found, place)),
+        location,
         holder: found.holder.map(|holder| ObjectRef::new(snapshot, holder)),
         container: found.container.as_ref().map(|container| ContainerReport {
             elements: container.elements.clone(),
@@ -129,7 +182,9 @@ fn suspect(snapshot: &Snapshot, found: &Suspect, trace: bool) -> SuspectReport {
         example: ObjectRef::new(snapshot, found.example),
         path,
         objects: objects.iter().map(|&node| traced(snapshot, node)).collect(),
-    }
+    };
+    report.sentence = sentence(&report);
+    report
 }
 
 fn traced(snapshot: &Snapshot, node: NodeOrdinal) -> TracedObject {
@@ -139,46 +194,21 @@ fn traced(snapshot: &Snapshot, node: NodeOrdinal) -> TracedObject {
     }
 }
 
-fn sentence(snapshot: &Snapshot, found: &Suspect, path: &str) -> String {
-    use crate::reporters::text::{number, size};
-    if let Some(container) = &found.container {
-        return format!("{}: {path}", container_grew(snapshot, found, container));
+/// What grew, what holds it, where it is made, what to do: all that a log line or an assertion needs.
+fn sentence(report: &SuspectReport) -> String {
+    let path = &report.path.text;
+    let mut text = match &report.held {
+        Some(held) => format!("{}; {held}: {path}.", report.what),
+        None => format!("{}: {path}.", report.what),
+    };
+    if let Some(place) = report.made_at() {
+        text.push_str(&format!(" Made at {}.", words::place(place)));
     }
-    let first = found.counts.first().copied().unwrap_or(0);
-    let last = found.counts.last().copied().unwrap_or(0);
-    let class = &found.group.class.name;
-    let grew = match last.saturating_sub(first) {
-        0 => format!("{} {class} retain {} more", number(last), size(found.growth())),
-        more => format!("{} more {class} retain {} more", number(more), size(found.growth())),
-    };
-    let holder = match found.holder {
-        Some(holder) if holder == snapshot.root() => String::new(),
-        Some(holder) => {
-            format!("; one {} holds all of them", snapshot.short_name(holder))
-        }
-        None => String::new(),
-    };
-    format!("{grew} than in the baseline{holder}: {path}")
-}
-
-/// `` The Array `compiled` in app.js grew from 4 to 84 elements and by 12.9 MB ``.
-fn container_grew(snapshot: &Snapshot, found: &Suspect, container: &Container) -> String {
-    use crate::reporters::text::{number, size};
-    let class = &found.group.class.name;
-    let what = match snapshot.name_in_code(&found.path) {
-        Some(name) => format!("The {class} {name}"),
-        None => format!("One {class}"),
-    };
-    let ends = |series: &[u64]| {
-        let first = series.first().copied().unwrap_or(0);
-        (first, series.last().copied().unwrap_or(0))
-    };
-    let (before, after) = ends(&container.retained);
-    let bytes = size(after.saturating_sub(before));
-    match ends(&container.elements) {
-        (few, many) if few < many => {
-            format!("{what} grew from {} to {} elements and by {bytes}", number(few), number(many))
-        }
-        _ => format!("{what} grew by {bytes}"),
+    if !report.functions.is_empty() {
+        const SHOWN: usize = 3;
+        let functions: Vec<&str> =
+            report.functions.iter().take(SHOWN).map(|function| function.text.as_str()).collect();
+        text.push_str(&format!(" Code: {}.", functions.join(", ")));
     }
+    format!("{text} {}", report.advice)
 }

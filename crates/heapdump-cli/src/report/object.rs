@@ -43,7 +43,7 @@ pub struct ObjectReport {
     pub retainer_count: u64,
     /// What holds it, the nearest to the roots first, as far as asked for.
     pub retainers: Vec<Reference>,
-    /// The shortest way from a root.
+    /// A way from a root, through the application's code where there is one.
     pub path: PathReport,
 }
 

@@ -17,6 +17,14 @@ pub struct Container {
     pub elements: Vec<u64>,
 }
 
+impl Container {
+    /// Whether it has more elements than in the first snapshot.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        self.elements.first() < self.elements.last()
+    }
+}
+
 /// Of the objects of a group in each snapshot, the one that accounts for most of the growth.
 pub(super) fn container(
     groups: &[Groups<'_>],
@@ -71,6 +79,29 @@ pub(super) fn grown_by_id(first: &Snapshot, last: &Snapshot, node: NodeOrdinal) 
 /// Whether a part is at least half of the whole.
 pub(super) fn is_most(part: u64, whole: u64) -> bool {
     part > 0 && part >= whole - whole / 2
+}
+
+/// Whether no step to a later snapshot is less than an eighth of the first one.
+pub(super) fn goes_on(series: &[u64]) -> bool {
+    let mut steps = series.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    let least = steps.next().unwrap_or(0).div_ceil(8);
+    steps.all(|step| step >= least)
+}
+
+/// Keeps the first of some nodes that together account for most of the growth.
+pub(super) fn keep_most(
+    nodes: &mut Vec<NodeOrdinal>,
+    growth: u64,
+    of: impl Fn(NodeOrdinal) -> u64,
+) {
+    let mut sum: u64 = 0;
+    let enough = nodes.iter().position(|&node| {
+        sum = sum.saturating_add(of(node));
+        is_most(sum, growth)
+    });
+    if let Some(last) = enough {
+        nodes.truncate(last + 1);
+    }
 }
 
 fn largest(snapshot: &Snapshot, nodes: &[NodeOrdinal]) -> Option<NodeOrdinal> {

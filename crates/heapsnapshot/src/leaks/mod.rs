@@ -6,6 +6,8 @@
 //! sessions are named. Where ids can be compared, only objects count that are new in the second
 //! snapshot and, if there is a third, still there in it.
 
+mod chains;
+mod functions;
 mod groups;
 mod growth;
 pub mod trend;
@@ -17,6 +19,8 @@ use crate::compare::{IdAgreement, Matching};
 use crate::paths::Step;
 use crate::{NodeOrdinal, Snapshot};
 
+use chains::Links;
+pub use functions::HeldFunction;
 pub use groups::GroupKey;
 pub(crate) use groups::is_object;
 use groups::{Groups, Sums};
@@ -79,6 +83,11 @@ pub struct Suspect {
     pub holder: Option<NodeOrdinal>,
     /// The one that was there before and whose growth is most of theirs; it is the example then.
     pub container: Option<Container>,
+    /// Whether they hold one another, as the items of a linked list do. `counts` is of all of them
+    /// then, and `objects` has the outermost.
+    pub is_chain: bool,
+    /// The functions that they hold, or that they are.
+    pub functions: Vec<HeldFunction>,
 }
 
 impl Suspect {
@@ -205,15 +214,13 @@ fn suspects(
     fresh: Option<&HashSet<NodeOrdinal>>,
     options: &LeakOptions,
 ) -> Vec<Suspect> {
-    let mut series: HashMap<GroupKey, (Vec<u64>, Vec<u64>)> = HashMap::new();
+    let mut series: HashMap<GroupKey, Vec<u64>> = HashMap::new();
     let mut objects: HashMap<GroupKey, Vec<Vec<NodeOrdinal>>> = HashMap::new();
     for (index, groups) in groups.iter().enumerate() {
         for (group, nodes) in heads(groups, growing) {
             let Some(key) = groups.keys().get(group) else { continue };
-            let (counts, retained) = series.entry(key.clone()).or_default();
-            counts.resize(index, 0);
+            let retained = series.entry(key.clone()).or_default();
             retained.resize(index, 0);
-            counts.push(nodes.len() as u64);
             let sizes = nodes.iter().map(|&node| groups.snapshot.retained_size(node));
             retained.push(sizes.fold(0, u64::saturating_add));
             let each = objects.entry(key.clone()).or_default();
@@ -226,54 +233,120 @@ fn suspects(
         // A group that is gone from the last snapshot is no suspect.
         .filter(|(_, heads)| heads.len() == groups.len())
         .filter_map(|(key, heads)| {
-            let (counts, retained) = series.remove(&key)?;
-            let survivors = fresh.map(|fresh| survivors(heads.last(), fresh));
-            let sums: Vec<Sums> = (counts.iter().zip(&retained))
-                .map(|(&count, &shallow)| Sums { count, shallow })
-                .collect();
-            let bytes = lasting_growth(&sums, |sums| sums.shallow);
-            let mut objects = lasting_growth(&sums, |sums| sums.count);
-            if let Some(survivors) = survivors {
-                objects = objects.min(survivors);
+            let retained = series.remove(&key)?;
+            let mut candidate = Candidate { key, heads, retained, links: None };
+            let bytes = candidate.lasting(&candidate.retained);
+            let many = |candidate: &Candidate| {
+                candidate.objects(fresh) >= options.min_objects
+                    && bytes >= options.min_bytes
+                    && candidate.goes_on()
+            };
+            let mut grew = many(&candidate);
+            if !grew && bytes >= options.min_bytes {
+                let each = groups.iter().zip(&candidate.heads);
+                candidate.links =
+                    Some(each.map(|(groups, heads)| Links::of(groups, heads)).collect());
+                grew = many(&candidate);
+                if !grew {
+                    candidate.links = None;
+                }
             }
-            let grew = (objects >= options.min_objects && bytes >= options.min_bytes)
-                || bytes >= options.min_bytes_of_few;
-            grew.then(|| suspect(groups, key, heads, (counts, retained), survivors, fresh))?
+            (grew || bytes >= options.min_bytes_of_few)
+                .then(|| suspect(groups, candidate, fresh))?
         })
         .collect();
     found.sort_by(|a, b| (Reverse(a.growth()), &a.group).cmp(&(Reverse(b.growth()), &b.group)));
     found
 }
 
-fn survivors(nodes: Option<&Vec<NodeOrdinal>>, fresh: &HashSet<NodeOrdinal>) -> u64 {
-    nodes.into_iter().flatten().filter(|node| fresh.contains(node)).count() as u64
+/// A group that may be a suspect.
+struct Candidate {
+    key: GroupKey,
+    /// Its outermost objects in each snapshot, and what they retain.
+    heads: Vec<Vec<NodeOrdinal>>,
+    retained: Vec<u64>,
+    /// All of its objects, where it is those within others that grew in number.
+    links: Option<Vec<Links>>,
+}
+
+impl Candidate {
+    fn lasting(&self, series: &[u64]) -> u64 {
+        let sums: Vec<Sums> = series.iter().map(|&count| Sums { count, shallow: 0 }).collect();
+        lasting_growth(&sums, |sums| sums.count)
+    }
+
+    /// The objects that are counted in each snapshot.
+    fn counted(&self) -> Vec<&[NodeOrdinal]> {
+        match &self.links {
+            Some(links) => links.iter().map(|links| links.nodes.as_slice()).collect(),
+            None => self.heads.iter().map(Vec::as_slice).collect(),
+        }
+    }
+
+    /// Whether it grows to the end: a few objects that are there once are what a process loads late.
+    fn goes_on(&self) -> bool {
+        let counts: Vec<u64> = self.counted().iter().map(|nodes| nodes.len() as u64).collect();
+        growth::goes_on(&counts) && growth::goes_on(&self.retained)
+    }
+
+    /// By how many objects it grew for good.
+    fn objects(&self, fresh: Option<&HashSet<NodeOrdinal>>) -> u64 {
+        let counts: Vec<u64> = self.counted().iter().map(|nodes| nodes.len() as u64).collect();
+        let objects = self.lasting(&counts);
+        self.survivors(fresh).map_or(objects, |survivors| survivors.min(objects))
+    }
+
+    fn survivors(&self, fresh: Option<&HashSet<NodeOrdinal>>) -> Option<u64> {
+        let nodes = self.counted().last().copied().unwrap_or_default();
+        fresh.map(|fresh| nodes.iter().filter(|node| fresh.contains(node)).count() as u64)
+    }
 }
 
 fn suspect(
     groups: &[Groups<'_>],
-    group: GroupKey,
-    heads: Vec<Vec<NodeOrdinal>>,
-    (counts, retained): (Vec<u64>, Vec<u64>),
-    survivors: Option<u64>,
+    mut candidate: Candidate,
     fresh: Option<&HashSet<NodeOrdinal>>,
 ) -> Option<Suspect> {
     let (first, snapshot) = (groups.first()?.snapshot, groups.last()?.snapshot);
+    let growth = candidate.lasting(&[
+        candidate.retained.first().copied().unwrap_or(0),
+        candidate.retained.last().copied().unwrap_or(0),
+    ]);
+    let container = growth::container(groups, &candidate.heads, fresh.is_some(), growth);
+    // Of rows in a table, the table is named; of items in a list, the items.
+    let container = container.filter(|container| candidate.links.is_none() || container.has_more());
+    if container.is_some() {
+        candidate.links = None;
+    }
+    let is_within = candidate.links.is_some();
+    let chain = candidate.links.as_ref().and_then(|links| links.last()).filter(|l| l.is_chain());
+    let outermost = chain.and_then(|links| links.outermost(snapshot));
+    let survivors = candidate.survivors(fresh);
+    let counted = candidate.counted().last().copied().unwrap_or_default();
+    let members = match &container {
+        Some(container) => functions::members(snapshot, container.node),
+        None if fresh.is_some() => {
+            let new = counted.iter().filter(|&&node| first.find(snapshot.id(node)).is_none());
+            new.copied().collect()
+        }
+        None => counted.to_vec(),
+    };
     let mut found = Suspect {
-        group,
-        counts,
-        retained,
+        counts: candidate.counted().iter().map(|nodes| nodes.len() as u64).collect(),
+        is_chain: chain.is_some(),
+        group: candidate.key,
+        retained: candidate.retained,
         survivors,
         objects: Vec::new(),
         example: snapshot.root(),
         path: Vec::new(),
         holder: None,
-        container: None,
+        container,
+        functions: functions::held(snapshot, &members),
     };
-    let growth = found.growth();
-    found.container = growth::container(groups, &heads, fresh.is_some(), growth);
-    let mut nodes = heads.into_iter().next_back()?;
-    if let Some(container) = &found.container {
-        nodes.retain(|&node| node == container.node);
+    let mut nodes = candidate.heads.into_iter().next_back()?;
+    if let Some(node) = outermost.or(found.container.as_ref().map(|container| container.node)) {
+        nodes = vec![node];
     } else if let Some(fresh) = fresh {
         nodes.sort_by_cached_key(|&node| {
             (Reverse(growth::grown_by_id(first, snapshot, node)), node)
@@ -283,9 +356,15 @@ fn suspect(
         let of_new = new.iter().map(|&node| snapshot.retained_size(node));
         if growth::is_most(of_new.fold(0, u64::saturating_add), growth) {
             nodes = new;
+        } else {
+            let grown = |node| growth::grown_by_id(first, snapshot, node);
+            growth::keep_most(&mut nodes, growth, grown);
         }
     } else {
         nodes.sort_by_key(|&node| (Reverse(snapshot.retained_size(node)), node));
+        if is_within {
+            growth::keep_most(&mut nodes, growth, |node| snapshot.retained_size(node));
+        }
     }
     (found.example, found.path) = typical(snapshot, &nodes)?;
     let holders: HashSet<NodeOrdinal> = nodes.iter().map(|&node| holder(snapshot, node)).collect();
@@ -294,16 +373,22 @@ fn suspect(
     Some(found)
 }
 
-/// The object whose way from the root is described as most of them are.
+/// An object whose way from the root is described as most of them are: that of the shortest way.
 fn typical(snapshot: &Snapshot, nodes: &[NodeOrdinal]) -> Option<(NodeOrdinal, Vec<Step>)> {
     const LOOKED_AT: usize = 64;
-    let mut seen: HashMap<String, (u32, usize)> = HashMap::new();
+    let mut seen: HashMap<String, (usize, Vec<(usize, usize)>)> = HashMap::new();
     let every = nodes.len().div_ceil(LOOKED_AT).max(1);
     for (index, &node) in nodes.iter().enumerate().step_by(every) {
-        let text = snapshot.describe_path(&snapshot.path_from_root(node));
-        seen.entry(text).or_insert((0, index)).0 += 1;
+        let path = snapshot.path_from_root(node);
+        let mut text = snapshot.describe_path(&path);
+        // How many links of a list lead there makes no difference.
+        text.retain(|c| !c.is_ascii_digit());
+        let (first, ways) = seen.entry(text).or_insert((index, Vec::new()));
+        *first = index.min(*first);
+        ways.push((path.len(), index));
     }
-    let (_, index) = seen.into_values().max_by_key(|&(count, index)| (count, Reverse(index)))?;
+    let (_, ways) = seen.into_values().max_by_key(|(first, ways)| (ways.len(), Reverse(*first)))?;
+    let &(_, index) = ways.iter().min()?;
     let node = *nodes.get(index)?;
     Some((node, snapshot.path_from_root(node)))
 }

@@ -103,6 +103,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         classes: OnceLock::new(),
         class_distances: OnceLock::new(),
         scripts: OnceLock::new(),
+        ways: OnceLock::new(),
         ids: OnceLock::new(),
     })
 }
