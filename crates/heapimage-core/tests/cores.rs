@@ -1,8 +1,6 @@
 //! Small cores made by hand: what of them comes into the image, what is refused, and that nothing panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#![allow(clippy::unwrap_used, reason = "what makes a core fails its test")]
-
 mod made;
 
 use heapimage::{
