@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use starts::{Start, StartKind};
 pub(crate) use ways::Ways;
 
-pub use script::{Origin, file_name};
+pub use script::{ScriptOwner, file_name};
 
 use crate::{Edge, EdgeKind, Location, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::paths::{Origin, SourcePlace};
+use crate::paths::{ScriptOwner, SourcePlace};
 use crate::{Edge, EdgeKind, Location, NodeKind, NodeOrdinal, Snapshot};
 
 /// So many functions are named.
@@ -27,7 +27,7 @@ pub struct HeldFunction {
 /// there are none, the packages'.
 pub(super) fn held(snapshot: &Snapshot, objects: &[NodeOrdinal]) -> Vec<HeldFunction> {
     let in_one = (IN_ALL / objects.len().max(1)).clamp(4, IN_ONE);
-    let mut origins: HashMap<u32, Option<Origin>> = HashMap::new();
+    let mut origins: HashMap<u32, Option<ScriptOwner>> = HashMap::new();
     let mut counts: HashMap<Location, (NodeOrdinal, u64)> = HashMap::new();
     for &object in objects {
         for (location, node) in functions_of(snapshot, object, in_one, &mut origins) {
@@ -35,8 +35,8 @@ pub(super) fn held(snapshot: &Snapshot, objects: &[NodeOrdinal]) -> Vec<HeldFunc
         }
     }
     let origin = |location: &Location| origins.get(&location.script_id).copied().flatten();
-    let any = counts.keys().any(|location| origin(location) == Some(Origin::Application));
-    let wanted = if any { Origin::Application } else { Origin::Package };
+    let any = counts.keys().any(|location| origin(location) == Some(ScriptOwner::Application));
+    let wanted = if any { ScriptOwner::Application } else { ScriptOwner::Package };
     counts.retain(|location, _| origin(location) == Some(wanted));
     let mut counts: Vec<(Location, (NodeOrdinal, u64))> = counts.into_iter().collect();
     counts.sort_unstable();
@@ -68,7 +68,7 @@ fn functions_of(
     snapshot: &Snapshot,
     object: NodeOrdinal,
     most: usize,
-    origins: &mut HashMap<u32, Option<Origin>>,
+    origins: &mut HashMap<u32, Option<ScriptOwner>>,
 ) -> HashMap<Location, NodeOrdinal> {
     let mut found = HashMap::new();
     let mut seen = HashSet::from([object]);
@@ -81,10 +81,10 @@ fn functions_of(
         if snapshot.kind(node) == NodeKind::Closure
             && let Some(location) = snapshot.location(node)
         {
-            let origin = *origins
-                .entry(location.script_id)
-                .or_insert_with(|| snapshot.source_place(node)?.script.as_deref().map(Origin::of));
-            if origin.is_some_and(|origin| origin != Origin::Node) {
+            let origin = *origins.entry(location.script_id).or_insert_with(|| {
+                snapshot.source_place(node)?.script.as_deref().map(ScriptOwner::of)
+            });
+            if origin.is_some_and(|origin| origin != ScriptOwner::Node) {
                 found.insert(location, node);
                 continue;
             }

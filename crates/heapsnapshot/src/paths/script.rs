@@ -1,8 +1,10 @@
 //! Scripts: whose they are, and what tells one from others.
 
+use crate::packages::Origin;
+
 /// Whose code a script is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
+pub enum ScriptOwner {
     /// The application's own.
     Application,
     /// A package's: below a `node_modules`.
@@ -11,16 +13,14 @@ pub enum Origin {
     Node,
 }
 
-impl Origin {
+impl ScriptOwner {
     /// By the script's name, a path or a URL.
     #[must_use]
     pub fn of(script: &str) -> Self {
-        if script.starts_with("node:") {
-            Origin::Node
-        } else if within_package(script).is_some() {
-            Origin::Package
-        } else {
-            Origin::Application
+        match Origin::of_script(script) {
+            Origin::Application => ScriptOwner::Application,
+            Origin::Package { .. } => ScriptOwner::Package,
+            Origin::Node | Origin::Unknown => ScriptOwner::Node,
         }
     }
 }
@@ -69,10 +69,13 @@ mod tests {
 
     #[test]
     fn origins() {
-        assert_eq!(Origin::of("node:internal/timers"), Origin::Node);
-        assert_eq!(Origin::of("/srv/app/node_modules/ws/lib/websocket.js"), Origin::Package);
-        assert_eq!(Origin::of("C:\\app\\node_modules\\ws\\index.js"), Origin::Package);
-        assert_eq!(Origin::of("file:///srv/app/server.mjs"), Origin::Application);
-        assert_eq!(Origin::of("evalmachine.<anonymous>"), Origin::Application);
+        assert_eq!(ScriptOwner::of("node:internal/timers"), ScriptOwner::Node);
+        assert_eq!(
+            ScriptOwner::of("/srv/app/node_modules/ws/lib/websocket.js"),
+            ScriptOwner::Package
+        );
+        assert_eq!(ScriptOwner::of("C:\\app\\node_modules\\ws\\index.js"), ScriptOwner::Package);
+        assert_eq!(ScriptOwner::of("file:///srv/app/server.mjs"), ScriptOwner::Application);
+        assert_eq!(ScriptOwner::of("evalmachine.<anonymous>"), ScriptOwner::Application);
     }
 }

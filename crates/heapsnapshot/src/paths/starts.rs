@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::script::Origin;
+use super::script::ScriptOwner;
 use crate::graph::Edges;
 use crate::{EdgeKind, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 
@@ -28,7 +28,7 @@ pub(crate) enum StartKind {
 pub(crate) struct Start {
     pub(crate) node: NodeOrdinal,
     pub(crate) kind: StartKind,
-    pub(crate) origin: Origin,
+    pub(crate) origin: ScriptOwner,
     pub(crate) script: Option<String>,
 }
 
@@ -77,7 +77,7 @@ fn variables(snapshot: &Snapshot) -> Vec<Start> {
         single.iter().map(|&node| (node, None)).collect();
     name_scripts(snapshot, &mut scripts);
     let start = |(node, script): (NodeOrdinal, Option<String>)| {
-        let origin = script.as_deref().map_or(Origin::Node, Origin::of);
+        let origin = script.as_deref().map_or(ScriptOwner::Node, ScriptOwner::of);
         Start { node, kind: StartKind::Variables, origin, script }
     };
     scripts.into_iter().map(start).collect()
@@ -133,7 +133,7 @@ fn modules(snapshot: &Snapshot) -> Vec<Start> {
     let once = by_file.into_iter().filter(|(_, (count, _))| *count == 1);
     let start = |(file, (_, node))| {
         let script = snapshot.strings.get(file).into_owned();
-        let origin = Origin::of(&script);
+        let origin = ScriptOwner::of(&script);
         Start { node, kind: StartKind::Module, origin, script: Some(script) }
     };
     once.map(start).collect()
@@ -146,7 +146,7 @@ fn globals(snapshot: &Snapshot) -> Vec<Start> {
         .map(|node| Start {
             node,
             kind: StartKind::Global,
-            origin: Origin::Application,
+            origin: ScriptOwner::Application,
             script: None,
         })
         .collect()

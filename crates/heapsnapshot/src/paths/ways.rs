@@ -5,7 +5,7 @@
 //! lead to has no such way.
 
 use super::Step;
-use super::script::Origin;
+use super::script::ScriptOwner;
 use super::starts::{Start, StartKind, Starts};
 use crate::graph::Edges;
 use crate::{EdgeIndex, EdgeKind, NodeKind, NodeOrdinal, Snapshot, StringIndex};
@@ -219,17 +219,17 @@ impl<'a> Search<'a> {
         let Some(edge) = self.snapshot.edge(index) else { return false };
         if self.snapshot.kind(edge.to) == NodeKind::Closure {
             let script = self.snapshot.script_of_function(edge.to);
-            return script.is_none_or(|script| Origin::of(&script) == Origin::Node);
+            return script.is_none_or(|script| ScriptOwner::of(&script) == ScriptOwner::Node);
         }
         OBJECTS.contains(&self.snapshot.edge_name(edge).as_ref())
     }
 }
 
-fn round_of(origin: Origin) -> usize {
+fn round_of(origin: ScriptOwner) -> usize {
     match origin {
-        Origin::Application => APPLICATION,
-        Origin::Package => PACKAGES,
-        Origin::Node => NODE,
+        ScriptOwner::Application => APPLICATION,
+        ScriptOwner::Package => PACKAGES,
+        ScriptOwner::Node => NODE,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A suspect in words: what grew, by how much and how fast; what holds it; where its code is.
 
 use heapsnapshot::leaks::{Container, HeldFunction, Suspect};
-use heapsnapshot::paths::{Origin, SourcePlace, file_name};
+use heapsnapshot::paths::{ScriptOwner, SourcePlace, file_name};
 use heapsnapshot::{NodeKind, NodeOrdinal, Snapshot};
 
 use crate::reporters::text::{number, size};
@@ -75,7 +75,8 @@ pub(super) fn listeners(snapshot: &Snapshot, found: &Suspect) -> Option<usize> {
 /// Whether the place where the objects are made says something: not in Node, and not for functions, which
 /// are told with their places.
 pub(super) fn is_made_there(found: &Suspect, place: &SourcePlace) -> bool {
-    let of_node = place.script.as_deref().is_none_or(|script| Origin::of(script) == Origin::Node);
+    let of_node =
+        place.script.as_deref().is_none_or(|script| ScriptOwner::of(script) == ScriptOwner::Node);
     !of_node && found.group.class.name != "Function"
 }
 
