@@ -311,3 +311,79 @@ fn program(output: u32) -> [Instruction; LENGTH] {
     program[allow] = end(ALLOW);
     program
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: u32 = 1;
+    const OWN: u64 = 0x10_1234;
+    const APPLICATION: u64 = 0x7f00_0010_1234;
+
+    /// What the kernel does with a call: the filter, carried out (linux/filter.h).
+    fn decided(architecture: u32, number: u32, from: u64, argument: u64) -> u32 {
+        let program = program(OUTPUT);
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let Instruction { code, when_true, otherwise, value: operand } = program[at];
+            let is = match code {
+                LOAD => {
+                    let word = |words: u64, at: u32| (words >> (8 * at) & 0xffff_ffff) as u32;
+                    value = match operand {
+                        NUMBER => number,
+                        ARCHITECTURE => architecture,
+                        INSTRUCTION | 12 => word(from, operand - INSTRUCTION),
+                        FIRST_ARGUMENT => word(argument, 0),
+                        other => panic!("it reads at {other}"),
+                    };
+                    at += 1;
+                    continue;
+                }
+                RETURN => return operand,
+                EQUAL => value == operand,
+                AT_LEAST => value >= operand,
+                other => panic!("instruction {other:#x}"),
+            };
+            at += 1 + usize::from(if is { when_true } else { otherwise });
+        }
+    }
+
+    fn of(number: u32, from: u64, argument: u64) -> u32 {
+        decided(AUDIT_ARCHITECTURE, number, from, argument)
+    }
+
+    #[test]
+    fn memory_and_waiting_are_for_all() {
+        for number in ALLOWED {
+            assert_eq!(of(number, APPLICATION, 0), ALLOW, "{number}");
+        }
+    }
+
+    #[test]
+    fn everything_else_of_the_application_traps() {
+        for number in (0..500).filter(|number| !ALLOWED.contains(number)) {
+            assert_eq!(of(number, APPLICATION, u64::from(OUTPUT)), TRAP, "{number}");
+        }
+    }
+
+    #[test]
+    fn this_program_writes_to_the_output_and_ends() {
+        let own = |number, argument| of(number, OWN, argument);
+        assert_eq!(
+            [own(number::WRITE, 1), own(number::WRITE, 2), own(number::EXIT_GROUP, 0)],
+            [ALLOW; 3]
+        );
+        assert_eq!([own(number::WRITE, 3), own(number::OPEN, 1), own(more::CLONE, 1)], [TRAP; 3]);
+    }
+
+    #[test]
+    fn an_address_whose_low_word_alone_is_ours_is_not_ours() {
+        assert_eq!(of(number::WRITE, 0x1_0010_1234, 1), TRAP);
+        assert_eq!(of(number::WRITE, FLOOR, 1), TRAP);
+    }
+
+    #[test]
+    fn calls_of_32_bits_end_the_process() {
+        assert_eq!(decided(0x4000_0003, number::MMAP, OWN, 1), KILL);
+    }
+}
