@@ -91,6 +91,7 @@ test('a process that has loaded the package', async (t) => {
     image: 'good',
     signal: 'good',
     files: 'good',
+    cores: 'good',
     pause: 'good',
   });
   assert.match(found.image.text, /off unless asked for .*it holds all memory of the process/);
