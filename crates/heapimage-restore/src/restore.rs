@@ -80,6 +80,10 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
         }
         marks::register_rseq(&header.memory, &tables);
     }
+    if header.origin() == Some(Origin::Core) {
+        // SAFETY: as above.
+        unsafe { from_core::check(&header, &tables)? };
+    }
     memory::release(room);
     begin(&header)
 }
@@ -97,7 +101,7 @@ fn begin(header: &Header) -> Result<Infallible, Stop> {
     }
     say(MESSAGES, format_args!("begins"));
     if header.origin() == Some(Origin::Core) {
-        // SAFETY: all memory is there, and the header is in a frame that is never left.
+        // SAFETY: all memory is there, the threads were checked, and the header is in a frame that is never left.
         return unsafe { from_core::go_on(header) };
     }
     // SAFETY: this program has no thread-local memory; the tables were checked: there is code at the function, and a stack.

@@ -120,6 +120,8 @@ fn it_may_call_nothing_that_leaves_it() {
         ("pidfd_getfd", [438, 0, 0, 0, 0, 0, 0]),
         ("landlock_create_ruleset", [444, 0, 0, 1, 0, 0, 0]),
         ("memfd_secret", [447, 0, 0, 0, 0, 0, 0]),
+        ("mmap of the output, shared", [9, 0, 4096, 3, 1, u64::from(OUTPUT), 0]),
+        ("mmap of nothing, private", [9, 0, 4096, 3, 2, u64::MAX, 0]),
         ("a number of no call", [100_000, 0, 0, 0, 0, 0, 0]),
         ("write of the x32 ABI", [0x4000_0001, u64::from(OUTPUT), DATA, 1, 0, 0, 0]),
     ];
