@@ -332,3 +332,19 @@ fn it_has_nobodys_rights_and_goes_first_where_memory_runs_short() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("it");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
 }
+
+#[test]
+fn an_area_of_restartable_sequences_comes_back_without_one() {
+    const PLACE: usize = 2048;
+    // `rseq_cs`: where the kernel would read to where it jumps (rseq(2)).
+    const SEQUENCE: usize = 8;
+    let mut text = vec![0; PAGE - 8];
+    let at = PLACE - 8 + SEQUENCE;
+    text[at..at + 8].copy_from_slice(&CODE.to_le_bytes());
+    let mut image = that_writes(&text);
+    image.header.memory.rseq_address = DATA + PLACE as u64;
+    image.header.memory.rseq_bytes = 32;
+    let restored = image.restore(&[]);
+    assert_eq!(restored.status, Some(0), "{restored:?}");
+    assert_eq!(restored.output[at..at + 8], [0; 8]);
+}
