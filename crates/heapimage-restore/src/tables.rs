@@ -79,6 +79,7 @@ impl<'a> Tables<'a> {
         for file in files {
             file.check()?;
         }
+        check_files(mappings, files)?;
         check_entry(header, mappings)?;
         check_records(header, mappings)?;
         Ok(Tables { mappings, files, end: HEADER_BYTES as u64 + room.len() as u64 })
@@ -115,6 +116,18 @@ fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
 
 const WRITABLE: u32 = 2;
 const EXECUTABLE: u32 = 4;
+
+/// Only what is known by its build-id is mapped.
+fn check_files(mappings: &[Mapping], files: &[FileRecord]) -> Result<(), Fault> {
+    let is_known = |mapping: &Mapping| {
+        files.get(mapping.file as usize).is_some_and(|file| !file.build_id().is_empty())
+    };
+    let mut mapped = mappings.iter().filter(|mapping| mapping.kind() == Some(Kind::File));
+    if mapped.all(is_known) {
+        return Ok(());
+    }
+    Err(Fault::Malformed("a file that it needs has no build-id"))
+}
 
 /// The restored process begins in its own code, on a stack of its own.
 fn check_entry(header: &Header, mappings: &[Mapping]) -> Result<(), Fault> {

@@ -10,13 +10,15 @@
 
 mod support;
 
-use heapimage::{Header, Kind, ThreadRecord, register, thread_bytes};
+use heapimage::{FileRecord, Header, Kind, Mapping, ThreadRecord, register, thread_bytes};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use support::code::creator;
-use support::{CODE, DATA, Image, PAGE, STACK, mapping};
+use std::process::{Command, Stdio};
+use support::code::{caller, creator, sleeper, that_writes};
+use support::{CODE, DATA, Image, PAGE, STACK, file_of, mapping, program, restore_with};
 use tempfile::TempDir;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -108,4 +110,107 @@ fn records_of_threads_outside_of_one_mapping_are_refused() {
     refused("endless registers", |header| header.machine.xsave_bytes = u32::MAX);
     refused("threads of a child", |header| (header.origin, header.entry.function) = (0, CODE));
     assert!(!path.exists());
+}
+
+/// A process whose code is mapped of a file of that build-id, and which writes `text`.
+fn of_file(path: &Path, build_id: &[u8]) -> Image {
+    let mut image = that_writes(b"text");
+    let mut record = FileRecord::new_zeroed();
+    let path = path.as_os_str().as_bytes();
+    record.path[..path.len()].copy_from_slice(path);
+    record.path_bytes = path.len() as u32;
+    record.build_id[..build_id.len()].copy_from_slice(build_id);
+    record.build_id_bytes = build_id.len() as u32;
+    image.files.push(record);
+    image.mappings[0].kind = Mapping::kind_number(Kind::File);
+    image.mappings[0].file = 0;
+    image
+}
+
+const BUILD_ID: &[u8] = b"a build-id of these!";
+
+/// An ELF file with nothing but its build-id.
+fn elf() -> Vec<u8> {
+    let mut file = vec![0; PAGE];
+    file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    file[32..40].copy_from_slice(&64_u64.to_le_bytes());
+    file[54..56].copy_from_slice(&56_u16.to_le_bytes());
+    file[56..58].copy_from_slice(&1_u16.to_le_bytes());
+    let note = [&[4_u32, 20, 3].map(u32::to_le_bytes).concat(), &b"GNU\0"[..], BUILD_ID].concat();
+    file[64..68].copy_from_slice(&4_u32.to_le_bytes());
+    file[72..80].copy_from_slice(&256_u64.to_le_bytes());
+    file[96..104].copy_from_slice(&(note.len() as u64).to_le_bytes());
+    file[256..256 + note.len()].copy_from_slice(&note);
+    file
+}
+
+#[test]
+fn a_file_without_a_build_id_is_not_mapped() {
+    let (_directory, path) = open_directory();
+    fs::write(&path, b"somebody's text").expect("written");
+    is_malformed(&of_file(&path, b""), "no build-id");
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for() {
+    let (_directory, path) = open_directory();
+    let made = Command::new("mkfifo").arg("-m").arg("666").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    for path in [&*path, Path::new("/dev/zero"), Path::new("/tmp")] {
+        for arguments in [&[][..], &["--check"], &["--file", path.to_str().expect("text")]] {
+            let restored = of_file(path, BUILD_ID).restore(arguments);
+            assert_eq!(restored.status, Some(4), "{restored:?}");
+            let told = restored.told("lacks ")[0];
+            assert!(told.contains(": is no file; the image's has build-id 6120"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn roots_own_files_are_mapped_only_where_the_command_names_them() {
+    let (_directory, path) = open_directory();
+    fs::write(&path, elf()).expect("written");
+    assert_eq!(of_file(&path, BUILD_ID).restore(&[]).output, b"text");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let is_root = fs::read_to_string("/proc/self/status").expect("it").contains("\nUid:\t0\t");
+    for arguments in [&[][..], &["--check"]] {
+        let restored = of_file(&path, BUILD_ID).restore(arguments);
+        assert_eq!(restored.status, Some(if is_root { 4 } else { 0 }), "{restored:?}");
+        assert_eq!(restored.messages.contains("root restores as nobody"), is_root, "{restored:?}");
+    }
+    let named = of_file(&path, BUILD_ID).restore(&["--file", path.to_str().expect("text")]);
+    assert_eq!(named.output, b"text", "{named:?}");
+    let other = of_file(&path, b"another").restore(&["--file", path.to_str().expect("text")]);
+    assert_eq!(other.status, Some(4), "{other:?}");
+}
+
+#[test]
+fn what_was_open_is_closed_and_never_mapped() {
+    let (_directory, path) = open_directory();
+    fs::write(&path, b"precious").expect("written");
+    let words = [1, 9, 0, 4096, 3, 1, 9, 0_u64];
+    let image = Image::of(caller(), &words.map(u64::to_le_bytes).concat());
+    let script = "exec 9<>\"$1\"; exec \"$0\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c".as_ref(), script.as_ref(), program().as_os_str(), path.as_os_str()]);
+    let restored = restore_with(&image.bytes(), shell);
+    assert_eq!(restored.output[8..16], (-1_i64).to_le_bytes(), "EPERM");
+
+    let mut shell = Command::new("sh")
+        .args(["-c".as_ref(), script.as_ref(), program().as_os_str(), path.as_os_str()])
+        .stdin(file_of(&Image::of(sleeper(), &[0; 8]).bytes()))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sh");
+    let mut lines = BufReader::new(shell.stderr.take().expect("a pipe")).lines();
+    assert!(lines.any(|line| line.expect("text") == "begins"));
+    let open = fs::read_dir(format!("/proc/{}/fd", shell.id())).map(|entries| {
+        let number = |entry: std::io::Result<fs::DirEntry>| entry.expect("one").file_name();
+        entries.map(number).map(|name| name.into_string().expect("a number")).collect::<Vec<_>>()
+    });
+    shell.kill().expect("ended");
+    shell.wait().expect("its end");
+    let mut open = open.expect("its descriptors");
+    open.sort_unstable();
+    assert_eq!(open, ["2", "23"]);
 }

@@ -45,6 +45,7 @@ pub mod number {
     pub const SECCOMP: u32 = 317;
     pub const GETRANDOM: u32 = 318;
     pub const RSEQ: u32 = 334;
+    pub const CLOSE_RANGE: u32 = 436;
 }
 
 /// Makes a system call. A result from -4095 to -1 is an error's number.
