@@ -79,6 +79,15 @@ impl<'a> Arguments<'a> {
         self.places.iter().flatten().copied()
     }
 
+    /// Which of [`Arguments::places`] a path is mapped by, and what of it is below that place: nothing where that is the file.
+    #[must_use]
+    pub fn mapped<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
+        self.places().zip(0..).find_map(|(place, index)| {
+            let [_, _, below] = mapped(&place, path)?;
+            Some((index, path.get(path.len() - below.len()..)?))
+        })
+    }
+
     /// Where the file of that path is here, written to `room`. `None` where it does not fit.
     #[must_use]
     pub fn path_here<'r>(&self, path: &[u8], room: &'r mut [u8]) -> Option<&'r CStr> {

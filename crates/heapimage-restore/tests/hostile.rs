@@ -172,11 +172,14 @@ fn roots_own_files_are_mapped_only_where_the_command_names_them() {
     fs::write(&path, elf()).expect("written");
     assert_eq!(of_file(&path, BUILD_ID).restore(&[]).output, b"text");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
-    let is_root = fs::read_to_string("/proc/self/status").expect("it").contains("\nUid:\t0\t");
     for arguments in [&[][..], &["--check"]] {
         let restored = of_file(&path, BUILD_ID).restore(arguments);
-        assert_eq!(restored.status, Some(if is_root { 4 } else { 0 }), "{restored:?}");
-        assert_eq!(restored.messages.contains("root restores as nobody"), is_root, "{restored:?}");
+        assert_eq!(restored.status, Some(if is_root() { 4 } else { 0 }), "{restored:?}");
+        assert_eq!(
+            restored.messages.contains("root restores as nobody"),
+            is_root(),
+            "{restored:?}"
+        );
     }
     let named = of_file(&path, BUILD_ID).restore(&["--file", path.to_str().expect("text")]);
     assert_eq!(named.output, b"text", "{named:?}");
@@ -213,4 +216,34 @@ fn what_was_open_is_closed_and_never_mapped() {
     let mut open = open.expect("its descriptors");
     open.sort_unstable();
     assert_eq!(open, ["2", "23"]);
+}
+
+#[test]
+fn a_map_leads_into_a_directory_that_only_its_user_can_reach() {
+    let closed = tempfile::tempdir().expect("a directory, for its owner alone");
+    let root = closed.path().join("rootfs");
+    fs::create_dir_all(root.join("usr/bin")).expect("directories");
+    fs::write(root.join("usr/bin/node"), elf()).expect("written");
+    let root = root.to_str().expect("text");
+    let image = of_file(Path::new("/usr/bin/node"), BUILD_ID);
+    for map in [
+        format!("/={root}"),
+        format!("/usr/={root}/usr/"),
+        format!("/usr/bin/node={root}/usr/bin/node"),
+    ] {
+        let restored = image.restore(&["--map", &map]);
+        assert_eq!(restored.output, b"text", "{map}: {restored:?}");
+    }
+    // The rest of the path is the image's choice: it is followed as nobody.
+    let secret = closed.path().join("secret");
+    fs::write(&secret, elf()).expect("written");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its mode");
+    let escaping = of_file(Path::new("/../../../secret"), BUILD_ID);
+    let restored = escaping.restore(&["--map", &format!("/={root}/usr/bin")]);
+    assert_eq!(restored.messages.contains("root restores as nobody"), is_root(), "{restored:?}");
+    assert_eq!(restored.status, Some(if is_root() { 4 } else { 0 }), "{restored:?}");
+}
+
+fn is_root() -> bool {
+    fs::read_to_string("/proc/self/status").expect("it").contains("\nUid:\t0\t")
 }

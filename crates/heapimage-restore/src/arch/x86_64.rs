@@ -39,6 +39,7 @@ pub mod number {
     pub const CLOCK_GETTIME: u32 = 228;
     pub const CLOCK_GETRES: u32 = 229;
     pub const EXIT_GROUP: u32 = 231;
+    pub const OPENAT: u32 = 257;
     pub const DUP3: u32 = 292;
     pub const PRLIMIT64: u32 = 302;
     pub const GETCPU: u32 = 309;

@@ -64,7 +64,7 @@ impl OpenFiles {
     }
 }
 
-/// Files that the arguments name to be known by their build-id (`--file`), open.
+/// What the arguments name, open: files (`--file`), and files and directories for others (`--map`).
 pub struct NamedFiles([Option<Descriptor>; MOST_PLACES]);
 
 impl NamedFiles {
@@ -73,49 +73,70 @@ impl NamedFiles {
     pub fn open(arguments: &Arguments<'_>) -> NamedFiles {
         let mut files = NamedFiles([None; MOST_PLACES]);
         for (to, place) in files.0.iter_mut().zip(arguments.places()) {
-            let Place::File(path) = place else { continue };
+            let (Place::File(path) | Place::Map { new: path, .. }) = place;
             let mut room = [0; FILE_PATH_BYTES];
-            let Some(copy) = room.get_mut(..path.len()) else { continue };
-            copy.copy_from_slice(path);
-            *to = CStr::from_bytes_until_nul(&room).ok().and_then(|path| open_file(path).ok());
+            *to = with_end(path, &mut room).and_then(|path| Descriptor::open(path).ok());
         }
         files
     }
 
-    fn find(&self, record: &FileRecord) -> Option<Descriptor> {
-        self.0.iter().flatten().copied().find(|file| is_same(build_id(file), record))
+    /// The first `--file` that has the build-id.
+    fn find(&self, record: &FileRecord, arguments: &Arguments<'_>) -> Option<Descriptor> {
+        let mut files = self.0.iter().zip(arguments.places());
+        files.find_map(|(file, place)| {
+            let file = file.filter(|_| matches!(place, Place::File(_)))?;
+            same(file, record).ok()
+        })
     }
 }
 
-/// Where the image says, or a `--map`; else the first `--file` that has the same build-id.
+/// Where the image says, or a `--map`; else a `--file`.
 fn open(
     record: &FileRecord,
     arguments: &Arguments<'_>,
     named: &NamedFiles,
 ) -> Result<Descriptor, Other> {
+    open_here(record, arguments, named)
+        .and_then(|file| same(file, record))
+        .or_else(|other| named.find(record, arguments).ok_or(other))
+}
+
+/// What is not the right file stays open until all others are closed.
+fn open_here(
+    record: &FileRecord,
+    arguments: &Arguments<'_>,
+    named: &NamedFiles,
+) -> Result<Descriptor, Other> {
     let mut room = [0; 2 * FILE_PATH_BYTES];
-    let here = arguments.path_here(record.path(), &mut room).ok_or(Other::Path);
-    let found = here.and_then(|path| open_same(path, record));
-    found.or_else(|other| named.find(record).ok_or(other))
+    if let Some((index, below)) = arguments.mapped(record.path())
+        && let Some(place) = named.0[index]
+    {
+        if below.is_empty() {
+            return Ok(place);
+        }
+        let below = with_end(below, &mut room).ok_or(Other::Path)?;
+        return place.open_below(below).map_err(Other::Closed);
+    }
+    let path = arguments.path_here(record.path(), &mut room).ok_or(Other::Path)?;
+    Descriptor::open(path).map_err(Other::Closed)
 }
 
-fn open_same(path: &CStr, record: &FileRecord) -> Result<Descriptor, Other> {
-    let file = open_file(path)?;
+/// The file, if it is the one of the record.
+fn same(file: Descriptor, record: &FileRecord) -> Result<Descriptor, Other> {
+    if !file.is_regular() {
+        return Err(Other::Kind);
+    }
     let found = build_id(&file);
-    if is_same(found, record) {
-        return Ok(file);
-    }
-    file.close();
-    Err(Other::Build(found))
+    if is_same(found, record) { Ok(file) } else { Err(Other::Build(found)) }
 }
 
-fn open_file(path: &CStr) -> Result<Descriptor, Other> {
-    let file = Descriptor::open(path).map_err(Other::Closed)?;
-    if file.is_regular() {
-        return Ok(file);
-    }
-    file.close();
-    Err(Other::Kind)
+/// A path with a zero at its end; `None` where there is no room for it.
+fn with_end<'r>(path: &[u8], room: &'r mut [u8]) -> Option<&'r CStr> {
+    let room = room.get_mut(..=path.len())?;
+    let (text, end) = room.split_at_mut(path.len());
+    text.copy_from_slice(path);
+    end.fill(0);
+    CStr::from_bytes_with_nul(room).ok()
 }
 
 /// Of an ELF file alone: other files have no build-id, and are never mapped.

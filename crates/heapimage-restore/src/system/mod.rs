@@ -28,9 +28,8 @@ pub mod errno {
 
 const O_RDONLY: usize = 0;
 const O_WRONLY: usize = 1;
-const O_NOCTTY: usize = 0o400;
-const O_NONBLOCK: usize = 0o4000;
-const O_CLOEXEC: usize = 0o2_000_000;
+/// O_CLOEXEC, O_NONBLOCK, O_NOCTTY: it waits for nobody at the other end of a pipe.
+const HOW: usize = 0o2_000_000 | 0o4000 | 0o400;
 
 /// Makes a system call.
 ///
@@ -62,6 +61,17 @@ impl Descriptor {
     /// The number of the system's error.
     pub fn open(path: &CStr) -> Result<Descriptor, i32> {
         open(path, O_RDONLY)
+    }
+
+    /// Opens a file to read, in the directory that this is of (openat(2)).
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn open_below(self, path: &CStr) -> Result<Descriptor, i32> {
+        let arguments = [self.0 as usize, path.as_ptr() as usize, O_RDONLY | HOW, 0, 0, 0];
+        // SAFETY: a text with a zero at its end, which is only read.
+        unsafe { call(number::OPENAT, arguments) }.map(opened)
     }
 
     /// Opens a file to write.
@@ -137,12 +147,13 @@ pub fn close_others() {
     }
 }
 
-/// Waits for nobody: not at the other end of a pipe.
 fn open(path: &CStr, how: usize) -> Result<Descriptor, i32> {
-    let how = how | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
     // SAFETY: a text with a zero at its end, which is only read.
-    let opened = unsafe { call(number::OPEN, [path.as_ptr() as usize, how, 0, 0, 0, 0]) };
-    opened.map(|opened| Descriptor(u32::try_from(opened).unwrap_or(u32::MAX)))
+    unsafe { call(number::OPEN, [path.as_ptr() as usize, how | HOW, 0, 0, 0, 0]) }.map(opened)
+}
+
+fn opened(number: usize) -> Descriptor {
+    Descriptor(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 impl Input for Descriptor {
