@@ -18,7 +18,7 @@ pub enum Place<'a> {
 }
 
 /// Most of them.
-const MOST_PLACES: usize = 64;
+pub const MOST_PLACES: usize = 64;
 
 /// What the program was told.
 #[derive(Debug, Clone, Copy)]
@@ -79,25 +79,39 @@ impl<'a> Arguments<'a> {
         self.places.iter().flatten().copied()
     }
 
+    /// Which of [`Arguments::places`] a path is mapped by, and what of it is below that place: nothing where that is the file.
+    #[must_use]
+    pub fn mapped<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
+        self.places().zip(0..).find_map(|(place, index)| {
+            let [_, _, below] = mapped(&place, path)?;
+            Some((index, path.get(path.len() - below.len()..)?))
+        })
+    }
+
     /// Where the file of that path is here, written to `room`. `None` where it does not fit.
     #[must_use]
     pub fn path_here<'r>(&self, path: &[u8], room: &'r mut [u8]) -> Option<&'r CStr> {
-        let (begin, rest) =
-            self.places().find_map(|place| mapped(&place, path)).unwrap_or((b"", path));
-        let length = begin.len().checked_add(rest.len())?;
-        let room = room.get_mut(..length.checked_add(1)?)?;
-        room[..begin.len()].copy_from_slice(begin);
-        room[begin.len()..length].copy_from_slice(rest);
-        room[length] = 0;
-        CStr::from_bytes_with_nul(room).ok()
+        let parts =
+            self.places().find_map(|place| mapped(&place, path)).unwrap_or([path, b"", b""]);
+        let mut length = 0;
+        for part in parts.into_iter().chain([&b"\0"[..]]) {
+            let end = length + part.len();
+            room.get_mut(length..end)?.copy_from_slice(part);
+            length = end;
+        }
+        CStr::from_bytes_with_nul(room.get(..length)?).ok()
     }
 }
 
-/// The two parts of a path under a `--map`.
-fn mapped<'a, 'p: 'a>(place: &Place<'a>, path: &'p [u8]) -> Option<(&'a [u8], &'a [u8])> {
+/// The parts of a path under a `--map`: where that begins, one slash, and what is below.
+fn mapped<'a, 'p: 'a>(place: &Place<'a>, path: &'p [u8]) -> Option<[&'a [u8]; 3]> {
     let Place::Map { old, new } = *place else { return None };
     let rest = path.strip_prefix(old)?;
-    (rest.is_empty() || rest[0] == b'/' || old.ends_with(b"/")).then_some((new, rest))
+    if rest.is_empty() {
+        return Some([new, b"", b""]);
+    }
+    let below = rest.strip_prefix(b"/").or(old.ends_with(b"/").then_some(rest))?;
+    Some([new.strip_suffix(b"/").unwrap_or(new), b"/", below])
 }
 
 #[cfg(test)]
@@ -117,6 +131,10 @@ mod tests {
         assert_eq!(here(&["--map", "/usr/bin/node=/n"], "/usr/bin/node"), "/n");
         assert_eq!(here(&["--map", "/usr=/mnt/usr"], "/usr/bin/node"), "/mnt/usr/bin/node");
         assert_eq!(here(&["--map", "/=/mnt/"], "/usr/bin/node"), "/mnt/usr/bin/node");
+        // As the command gives directories: without a slash at the end.
+        assert_eq!(here(&["--map", "/=/mnt"], "/usr/bin/node"), "/mnt/usr/bin/node");
+        assert_eq!(here(&["--map", "/usr/=/mnt"], "/usr/bin/node"), "/mnt/bin/node");
+        assert_eq!(here(&["--map", "/usr=/"], "/usr/bin/node"), "/bin/node");
         assert_eq!(here(&["--map", "/us=/mnt"], "/usr/bin/node"), "/usr/bin/node");
         assert_eq!(here(&["--map", "/a=/b", "--map", "/usr=/c"], "/usr/node"), "/c/node");
     }

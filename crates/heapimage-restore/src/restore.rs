@@ -7,10 +7,12 @@ use crate::arguments::Arguments;
 use crate::blocks::{OnlyChecked, read_blocks};
 use crate::machine::lacking;
 use crate::stop::Stop;
-use crate::system::files::OpenFiles;
+use crate::system::files::{NamedFiles, OpenFiles};
 use crate::system::memory::{self, Filled};
 use crate::system::say::{Findings, say};
-use crate::system::{IMAGE, MESSAGES, OUTPUT, exit, filter, limits, marks, privileges};
+use crate::system::{
+    IMAGE, MESSAGES, OUTPUT, close_others, exit, filter, limits, marks, privileges,
+};
 use crate::tables::{Tables, read_header, room_for};
 use crate::text::Text;
 use crate::{from_core, room, vdso};
@@ -32,8 +34,13 @@ pub fn run(arguments: &Arguments<'_>) -> ! {
 }
 
 fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
+    close_others();
+    privileges::end_with_parent();
     limits::raise();
     limits::be_first_to_go();
+    // What the command names is its user's choice; everything else is the image's, and nobody opens that.
+    let named = NamedFiles::open(arguments);
+    let is_nobody = privileges::drop_privileges()?;
     let mut header = Header::new_zeroed();
     read_header(&IMAGE, ARCHITECTURE, &mut header)?;
     let room = memory::reserve(room_for(&header))?;
@@ -43,14 +50,13 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
     describe(&header, &tables, pages);
     let mut findings = Findings::default();
     look_at_machine(&header, &tables, arguments, &mut findings);
-    let files = OpenFiles::find(&tables, arguments, &mut findings);
+    let files = OpenFiles::find(&tables, arguments, &named, is_nobody, &mut findings);
     if arguments.check {
         exit(if findings.count == 0 { 0 } else { Stop::Machine.status() });
     }
     if findings.count > 0 {
         exit(Stop::Machine.status());
     }
-    privileges::drop_privileges()?;
 
     let no_memory_marks = arguments.no_memory_marks;
     let length = room_for(&header);
@@ -64,7 +70,7 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
     };
     let tables = Tables::view(&header, room)?;
     memory::map_all(tables.mappings, &files)?;
-    files.close();
+    close_others();
     // SAFETY: all mappings are there.
     let mut filled = unsafe { Filled::new(tables.mappings) };
     read_blocks(&IMAGE, &header, &tables, &mut filled)?;
@@ -79,6 +85,10 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
             marks::stop_glibc_break(&header.memory, &tables);
         }
         marks::register_rseq(&header.memory, &tables);
+    }
+    if header.origin() == Some(Origin::Core) {
+        // SAFETY: as above.
+        unsafe { from_core::check(&header, &tables)? };
     }
     memory::release(room);
     begin(&header)
@@ -97,7 +107,7 @@ fn begin(header: &Header) -> Result<Infallible, Stop> {
     }
     say(MESSAGES, format_args!("begins"));
     if header.origin() == Some(Origin::Core) {
-        // SAFETY: all memory is there, and the header is in a frame that is never left.
+        // SAFETY: all memory is there, the threads were checked, and the header is in a frame that is never left.
         return unsafe { from_core::go_on(header) };
     }
     // SAFETY: this program has no thread-local memory; the tables were checked: there is code at the function, and a stack.

@@ -1,9 +1,12 @@
 //! The first part of an image: its header and tables.
 
 use crate::input::Input;
+use crate::room;
 use crate::stop::Stop;
 use heapimage::{
-    Fault, FileRecord, HEADER_BYTES, Header, Mapping, Sum, check_mappings, table_bytes,
+    Fault, FileRecord, HEADER_BYTES, Header, Kind, LEAST_XSAVE_BYTES, MOST_THREADS,
+    MOST_XSAVE_BYTES, Mapping, Origin, PAGE, Sum, ThreadRecord, check_mappings, register,
+    table_bytes, thread_bytes,
 };
 use zerocopy::FromBytes;
 
@@ -76,7 +79,9 @@ impl<'a> Tables<'a> {
         for file in files {
             file.check()?;
         }
+        check_files(mappings, files)?;
         check_entry(header, mappings)?;
+        check_records(header, mappings)?;
         Ok(Tables { mappings, files, end: HEADER_BYTES as u64 + room.len() as u64 })
     }
 
@@ -85,6 +90,23 @@ impl<'a> Tables<'a> {
     pub fn mapping_at(&self, address: u64) -> Option<&'a Mapping> {
         find(self.mappings, address)
     }
+
+    /// Whether a thread of a core can go on: on memory of the image that can be written to, with its red zone and the words
+    /// that are put below it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Malformed`] where its stack pointer is anywhere else.
+    pub fn check_thread(&self, record: &ThreadRecord) -> Result<(), Fault> {
+        const FAULT: Fault =
+            Fault::Malformed("the stack of a thread is no memory that can be written");
+        let top = record.registers[register::RSP];
+        let lowest = top.checked_sub(ThreadRecord::BELOW_STACK).ok_or(FAULT)?;
+        let index = self.mappings.partition_point(|mapping| mapping.end <= lowest);
+        let mapping = self.mappings.get(index).ok_or(FAULT)?;
+        let is_inside = room::start_of(self.mappings, index) <= lowest && top <= mapping.end;
+        if is_inside && mapping.protection & WRITABLE != 0 { Ok(()) } else { Err(FAULT) }
+    }
 }
 
 fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
@@ -92,10 +114,23 @@ fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
     mappings.get(behind).filter(|mapping| mapping.start <= address)
 }
 
+const WRITABLE: u32 = 2;
+const EXECUTABLE: u32 = 4;
+
+/// Only what is known by its build-id is mapped.
+fn check_files(mappings: &[Mapping], files: &[FileRecord]) -> Result<(), Fault> {
+    let is_known = |mapping: &Mapping| {
+        files.get(mapping.file as usize).is_some_and(|file| !file.build_id().is_empty())
+    };
+    let mut mapped = mappings.iter().filter(|mapping| mapping.kind() == Some(Kind::File));
+    if mapped.all(is_known) {
+        return Ok(());
+    }
+    Err(Fault::Malformed("a file that it needs has no build-id"))
+}
+
 /// The restored process begins in its own code, on a stack of its own.
 fn check_entry(header: &Header, mappings: &[Mapping]) -> Result<(), Fault> {
-    const EXECUTABLE: u32 = 4;
-    const WRITABLE: u32 = 2;
     let entry = &header.entry;
     // Below a stack pointer its first frame.
     let stack = find(mappings, entry.stack.saturating_sub(8));
@@ -104,8 +139,33 @@ fn check_entry(header: &Header, mappings: &[Mapping]) -> Result<(), Fault> {
     }
     let code = find(mappings, entry.function);
     let runs = code.is_some_and(|mapping| mapping.protection & EXECUTABLE != 0);
-    if header.origin() == Some(heapimage::Origin::Child) && !runs {
+    if header.origin() == Some(Origin::Child) && !runs {
         return Err(Fault::Malformed("it does not begin in code"));
+    }
+    Ok(())
+}
+
+/// The records of threads lie in one mapping, all of them.
+fn check_records(header: &Header, mappings: &[Mapping]) -> Result<(), Fault> {
+    let (entry, xsave_bytes) = (&header.entry, header.machine.xsave_bytes);
+    if entry.thread_count == 0 {
+        return Ok(());
+    }
+    if header.origin() != Some(Origin::Core) || entry.thread_count > MOST_THREADS {
+        return Err(Fault::Malformed("its number of threads is impossible"));
+    }
+    if !(LEAST_XSAVE_BYTES..=MOST_XSAVE_BYTES).contains(&xsave_bytes) {
+        return Err(Fault::Malformed("the registers of its threads are of an impossible length"));
+    }
+    let bytes = u64::from(entry.thread_count) * thread_bytes(xsave_bytes);
+    let holds = |mapping: &Mapping| {
+        let end = entry.threads.checked_add(bytes);
+        mapping.kind() == Some(Kind::Memory)
+            && mapping.protection & WRITABLE != 0
+            && end.is_some_and(|end| end <= mapping.end)
+    };
+    if !entry.threads.is_multiple_of(PAGE) || !find(mappings, entry.threads).is_some_and(holds) {
+        return Err(Fault::Malformed("its threads are recorded outside of its memory"));
     }
     Ok(())
 }

@@ -120,6 +120,8 @@ fn it_may_call_nothing_that_leaves_it() {
         ("pidfd_getfd", [438, 0, 0, 0, 0, 0, 0]),
         ("landlock_create_ruleset", [444, 0, 0, 1, 0, 0, 0]),
         ("memfd_secret", [447, 0, 0, 0, 0, 0, 0]),
+        ("mmap of the output, shared", [9, 0, 4096, 3, 1, u64::from(OUTPUT), 0]),
+        ("mmap of nothing, private", [9, 0, 4096, 3, 2, u64::MAX, 0]),
         ("a number of no call", [100_000, 0, 0, 0, 0, 0, 0]),
         ("write of the x32 ABI", [0x4000_0001, u64::from(OUTPUT), DATA, 1, 0, 0, 0]),
     ];
@@ -329,4 +331,20 @@ fn it_has_nobodys_rights_and_goes_first_where_memory_runs_short() {
     assert_eq!(adjustment.trim(), "1000");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("it");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+}
+
+#[test]
+fn an_area_of_restartable_sequences_comes_back_without_one() {
+    const PLACE: usize = 2048;
+    // `rseq_cs`: where the kernel would read to where it jumps (rseq(2)).
+    const SEQUENCE: usize = 8;
+    let mut text = vec![0; PAGE - 8];
+    let at = PLACE - 8 + SEQUENCE;
+    text[at..at + 8].copy_from_slice(&CODE.to_le_bytes());
+    let mut image = that_writes(&text);
+    image.header.memory.rseq_address = DATA + PLACE as u64;
+    image.header.memory.rseq_bytes = 32;
+    let restored = image.restore(&[]);
+    assert_eq!(restored.status, Some(0), "{restored:?}");
+    assert_eq!(restored.output[at..at + 8], [0; 8]);
 }

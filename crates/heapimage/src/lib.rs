@@ -43,7 +43,10 @@ pub use tables::{
     FILE_PATH_BYTES, FileRecord, Kind, MOST_FILES, MOST_MAPPINGS, Mapping, NO_FILE, check_mappings,
     table_bytes,
 };
-pub use thread::{REGISTERS, ThreadRecord, register, thread_bytes};
+pub use thread::{
+    LEAST_XSAVE_BYTES, MOST_THREADS, MOST_XSAVE_BYTES, REGISTERS, ThreadRecord, register,
+    thread_bytes,
+};
 
 /// The page that everything is counted in. Images of machines with larger ones are refused.
 pub const PAGE: u64 = 4096;

@@ -18,6 +18,20 @@ pub struct ThreadRecord {
 
 const _: () = assert!(size_of::<ThreadRecord>() as u64 == PAGE);
 
+impl ThreadRecord {
+    /// What is used of the stack below the stack pointer: the red zone (128 bytes, psABI) and two words under it.
+    pub const BELOW_STACK: u64 = 128 + 16;
+}
+
+/// As many as go on: more than any program that works has.
+pub const MOST_THREADS: u32 = 4096;
+
+/// The shortest XSAVE area: its legacy part and its header (Intel SDM, volume 1, 13.4).
+pub const LEAST_XSAVE_BYTES: u32 = 576;
+
+/// The longest that is taken for one.
+pub const MOST_XSAVE_BYTES: u32 = 1 << 20;
+
 /// Registers of a record.
 pub const REGISTERS: usize = 27;
 

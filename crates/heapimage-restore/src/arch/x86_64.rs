@@ -39,12 +39,14 @@ pub mod number {
     pub const CLOCK_GETTIME: u32 = 228;
     pub const CLOCK_GETRES: u32 = 229;
     pub const EXIT_GROUP: u32 = 231;
+    pub const OPENAT: u32 = 257;
     pub const DUP3: u32 = 292;
     pub const PRLIMIT64: u32 = 302;
     pub const GETCPU: u32 = 309;
     pub const SECCOMP: u32 = 317;
     pub const GETRANDOM: u32 = 318;
     pub const RSEQ: u32 = 334;
+    pub const CLOSE_RANGE: u32 = 436;
 }
 
 /// Makes a system call. A result from -4095 to -1 is an error's number.

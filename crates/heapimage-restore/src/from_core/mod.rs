@@ -2,16 +2,17 @@
 //! V8 there.
 //!
 //! ```text
-//! go_on             handlers; the other threads begin, and wait (threads.rs); the filter (trap.rs)
+//! go_on             handlers (trap.rs); the filter (filter.rs); the other threads begin, and wait (threads.rs)
 //! on_main_stack     a platform without workers (platform.rs); the threads go on; the main one to a safe point, or
 //! snapshot::take    takes the snapshot and writes it
 //! ```
 //!
-//! *Invariants*: nothing of the core runs before the filter is set. A call that would leave the process comes to
+//! *Invariants*: nothing of the core runs before the filter is set, and nothing is written to a place of its choice. A call that would leave the process comes to
 //! [`trap`]'s handler: there the main thread, which is at a place where a snapshot can be taken, takes it; the others sleep.
 
 #![allow(unsafe_code)]
 
+mod filter;
 mod platform;
 mod snapshot;
 mod threads;
@@ -21,6 +22,7 @@ use crate::arch;
 use crate::stop::Stop;
 use crate::system::say::say;
 use crate::system::{MESSAGES, exit};
+use crate::tables::Tables;
 use core::convert::Infallible;
 use core::ptr::null;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -31,6 +33,20 @@ static HEADER: AtomicPtr<Header> = AtomicPtr::new(core::ptr::null_mut());
 /// The isolate that the snapshot is of; 0 before it is known.
 static ISOLATE: AtomicU64 = AtomicU64::new(0);
 
+/// Whether the threads that the image records can go on.
+///
+/// # Errors
+///
+/// [`Stop::Image`].
+///
+/// # Safety
+///
+/// The image's memory is there.
+pub(crate) unsafe fn check(header: &Header, tables: &Tables<'_>) -> Result<(), Stop> {
+    // SAFETY: as the caller says.
+    unsafe { threads::check(header, tables) }
+}
+
 /// Makes threads of the image's records and goes on with the main one, shut in.
 ///
 /// # Errors
@@ -39,16 +55,17 @@ static ISOLATE: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Safety
 ///
-/// The image's memory is there, the tables were checked, and `header` lives as long as the process.
+/// The image's memory is there, the tables and the threads ([`check`]) were checked, and `header` lives as long as the process.
 pub(crate) unsafe fn go_on(header: &Header) -> Result<Infallible, Stop> {
     HEADER.store((&raw const *header).cast_mut(), Ordering::Release);
     let main = trap::thread_number();
     // SAFETY: as the caller says; the order is that of the module's invariant.
     unsafe {
         trap::handle_signals(main);
-        threads::start_all(header)?;
         arch::set_thread_pointers(&header.entry);
-        trap::shut_in(header.entry.output)?;
+        filter::shut_in(header.entry.output)?;
+        threads::start_all(header)?;
+        filter::end_threads()?;
         let function = on_main_stack as *const () as u64;
         arch::jump(function, 0, header.entry.stack, header.entry.mxcsr, header.entry.x87_control)
     }

@@ -4,17 +4,20 @@ use super::{ISOLATE, current_isolate, header, snapshot};
 use crate::arch::{address, cpu_words, number};
 use crate::stop::Stop;
 use crate::system::call;
+use crate::tables::Tables;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 use heapimage::{Header, ThreadRecord, register, thread_bytes};
 
 /// 0 while the threads wait.
 static GATE: AtomicU32 = AtomicU32::new(0);
-const FUTEX_WAIT_PRIVATE: usize = 128;
+/// CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS (clone(2)): as pthread_create(3), without its clean-up.
+pub(super) const CLONE_FLAGS: u32 = 0xd_0f00;
 const FUTEX_WAKE_PRIVATE: usize = 129;
 
 unsafe extern "C" {
-    /// Makes a thread that calls `wait_and_prepare(record)` and then goes on with the registers of `record`.
+    /// Makes a thread that waits for [`GATE`], without touching its stack; then it calls `prepare(record)` and goes on with the
+    /// registers of `record`.
     fn from_core_start(record: *const ThreadRecord, stack: usize, thread_pointer: usize) -> isize;
     /// The same of the calling thread, without the call.
     fn from_core_go_on(record: *const ThreadRecord, stack: usize) -> !;
@@ -26,8 +29,7 @@ global_asm!(
     "push r12",
     "mov r12, rdi",
     "mov r8, rdx",
-    // CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS (clone(2)): as pthread_create(3), without its clean-up.
-    "mov edi, 0xd0f00",
+    "mov edi, {flags}",
     "xor edx, edx",
     "xor r10d, r10d",
     "mov eax, 56",
@@ -37,12 +39,22 @@ global_asm!(
     "pop r12",
     "ret",
     "2:",
+    // FUTEX_WAIT_PRIVATE while there is zero. Until then nothing is written to memory: the stack is where the image says.
+    "lea rdi, [rip + {gate}]",
+    "cmp dword ptr [rdi], 0",
+    "jne 4f",
+    "mov esi, 128",
+    "xor edx, edx",
+    "xor r10d, r10d",
+    "mov eax, 202",
+    "syscall",
+    "jmp 2b",
+    "4:",
     "xor ebp, ebp",
-    "mov r13, rsp",
     "and rsp, -16",
     "mov rdi, r12",
     "call {prepare}",
-    "mov rsp, r13",
+    "mov rsp, rax",
     "jmp 3f",
     "from_core_go_on:",
     "mov r12, rdi",
@@ -70,10 +82,26 @@ global_asm!(
     // The two words that `frame` wrote below the red zone; then the stack is as it was.
     "popfq",
     "ret 128",
-    prepare = sym wait_and_prepare,
+    flags = const CLONE_FLAGS,
+    gate = sym GATE,
+    prepare = sym prepare,
 );
 
-/// Starts all but the main thread. They wait for [`let_go`].
+/// Whether every record is of a thread that can go on.
+///
+/// # Errors
+///
+/// [`Stop::Image`] at the first that is not.
+///
+/// # Safety
+///
+/// The image's memory is there.
+pub(super) unsafe fn check(header: &Header, tables: &Tables<'_>) -> Result<(), Stop> {
+    // SAFETY: as the caller says: `tables` were checked, and with them where the records are.
+    records(header).try_for_each(|record| Ok(tables.check_thread(unsafe { &*record })?))
+}
+
+/// Starts all but the main thread. They wait for [`let_go`], and until then nothing of the image's is written to.
 ///
 /// # Errors
 ///
@@ -81,19 +109,17 @@ global_asm!(
 ///
 /// # Safety
 ///
-/// The image's memory is there.
+/// The image's memory is there, and its threads were checked ([`check`]).
 pub(super) unsafe fn start_all(header: &Header) -> Result<(), Stop> {
     for record in records(header) {
-        // SAFETY: as the caller says.
-        unsafe { settle(record) };
-        // SAFETY: each record is looked at once here.
+        // SAFETY: as the caller says, and nobody writes to it meanwhile.
         let record = unsafe { &*record };
         if record.is_main == 1 {
             continue;
         }
         // SAFETY: the thread's own stack, which nobody else is on.
         let started = unsafe {
-            let stack = frame(record);
+            let stack = address(record.registers[register::RSP] - ThreadRecord::BELOW_STACK);
             from_core_start(record, stack, address(record.registers[register::FS_BASE]))
         };
         if started < 0 {
@@ -117,9 +143,9 @@ pub(super) fn let_go() {
 }
 
 /// The record of the main thread, if it is to go on.
-pub(super) fn main_of(header: &Header) -> Option<&'static ThreadRecord> {
-    // SAFETY: the records are in the image's memory, and nobody writes to them any more.
-    records(header).map(|record| unsafe { &*record }).find(|record| record.is_main == 1)
+pub(super) fn main_of(header: &Header) -> Option<*mut ThreadRecord> {
+    // SAFETY: the records are in the image's memory.
+    records(header).find(|&record| unsafe { (*record).is_main } == 1)
 }
 
 /// The calling thread goes on with the registers of a record.
@@ -127,10 +153,11 @@ pub(super) fn main_of(header: &Header) -> Option<&'static ThreadRecord> {
 /// # Safety
 ///
 /// It must be that thread's record, and nothing of its stack above the record's stack pointer may have changed.
-pub(super) unsafe fn go_on(record: &ThreadRecord) -> ! {
+pub(super) unsafe fn go_on(record: *mut ThreadRecord) -> ! {
     // SAFETY: as the caller says. This function's frame is far below: the main thread began 4 KiB below its stack pointer.
     unsafe {
-        let stack = frame(record);
+        settle(record);
+        let stack = frame(&*record);
         from_core_go_on(record, stack)
     }
 }
@@ -161,16 +188,16 @@ unsafe fn settle(record: *mut ThreadRecord) {
     }
 }
 
-/// Puts the flags and the next instruction below a thread's red zone (128 bytes, psABI), from where they are popped.
+/// Puts the flags and the next instruction below a thread's red zone, from where they are popped. In the filter: the place is
+/// the image's choice.
 ///
 /// # Safety
 ///
 /// The thread's stack is there and not in use.
 unsafe fn frame(record: &ThreadRecord) -> usize {
-    const RED_ZONE: usize = 128;
     /// Of RFLAGS: no single steps.
     const TRAP: u64 = 0x100;
-    let stack = address(record.registers[register::RSP]) - RED_ZONE - 16;
+    let stack = address(record.registers[register::RSP].wrapping_sub(ThreadRecord::BELOW_STACK));
     let words = stack as *mut u64;
     // SAFETY: as the caller says.
     unsafe {
@@ -180,17 +207,18 @@ unsafe fn frame(record: &ThreadRecord) -> usize {
     stack
 }
 
-/// What each thread does first, on its own stack and with its own thread pointer: it waits for the filter.
-extern "C" fn wait_and_prepare(_record: *const ThreadRecord) {
-    while GATE.load(Ordering::Acquire) == 0 {
-        // SAFETY: a word of this program's.
-        let _ = unsafe {
-            call(number::FUTEX, [GATE.as_ptr() as usize, FUTEX_WAIT_PRIVATE, 0, 0, 0, 0])
-        };
-    }
+/// What each thread does first when it goes on, in the filter, on its own stack and with its own thread pointer. Gives the
+/// stack that its registers are taken from.
+unsafe extern "C" fn prepare(record: *mut ThreadRecord) -> usize {
     let header = header();
+    // SAFETY: the thread's record; its stack is not in use above this function's frame.
+    let stack = unsafe {
+        settle(record);
+        frame(&*record)
+    };
     let isolate = current_isolate(header);
     if isolate != 0 && isolate != ISOLATE.load(Ordering::Acquire) {
         snapshot::stop_at_safe_point(header, isolate);
     }
+    stack
 }

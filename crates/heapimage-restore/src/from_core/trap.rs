@@ -2,45 +2,42 @@
 //! SIGSYS decides. Code that went on from a core is the application's, and stops there.
 
 use super::{ISOLATE, fail, sleep, snapshot};
-use crate::arch::{AUDIT_ARCHITECTURE, number};
-use crate::stop::Stop;
-use crate::system::{MESSAGES, call, errno};
+use crate::arch::number;
+use crate::system::{call, errno};
 use core::arch::global_asm;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use heapimage::FLOOR;
 
 /// The main thread's number.
 static MAIN: AtomicUsize = AtomicUsize::new(0);
 
 /// System calls beside those of [`number`] (`arch/x86/entry/syscalls/syscall_64.tbl`).
-mod more {
-    pub(super) const RT_SIGACTION: u32 = 13;
-    pub(super) const RT_SIGPROCMASK: u32 = 14;
-    pub(super) const RT_SIGRETURN: u32 = 15;
-    pub(super) const NANOSLEEP: u32 = 35;
-    pub(super) const GETPID: u32 = 39;
-    pub(super) const CLONE: u32 = 56;
-    pub(super) const FORK: u32 = 57;
-    pub(super) const VFORK: u32 = 58;
-    pub(super) const UNAME: u32 = 63;
-    pub(super) const GETRLIMIT: u32 = 97;
-    pub(super) const GETRUSAGE: u32 = 98;
-    pub(super) const SYSINFO: u32 = 99;
-    pub(super) const SIGALTSTACK: u32 = 131;
-    pub(super) const SETPRIORITY: u32 = 141;
-    pub(super) const GETTID: u32 = 186;
-    pub(super) const SCHED_GETAFFINITY: u32 = 204;
-    pub(super) const RESTART_SYSCALL: u32 = 219;
-    pub(super) const CLOCK_NANOSLEEP: u32 = 230;
-    pub(super) const SET_ROBUST_LIST: u32 = 273;
-    pub(super) const MEMBARRIER: u32 = 324;
-    pub(super) const CLONE3: u32 = 435;
+pub(super) mod more {
+    pub(in crate::from_core) const RT_SIGACTION: u32 = 13;
+    pub(in crate::from_core) const RT_SIGPROCMASK: u32 = 14;
+    pub(in crate::from_core) const RT_SIGRETURN: u32 = 15;
+    pub(in crate::from_core) const NANOSLEEP: u32 = 35;
+    pub(in crate::from_core) const GETPID: u32 = 39;
+    pub(in crate::from_core) const CLONE: u32 = 56;
+    pub(in crate::from_core) const FORK: u32 = 57;
+    pub(in crate::from_core) const VFORK: u32 = 58;
+    pub(in crate::from_core) const UNAME: u32 = 63;
+    pub(in crate::from_core) const GETRLIMIT: u32 = 97;
+    pub(in crate::from_core) const GETRUSAGE: u32 = 98;
+    pub(in crate::from_core) const SYSINFO: u32 = 99;
+    pub(in crate::from_core) const SIGALTSTACK: u32 = 131;
+    pub(in crate::from_core) const SETPRIORITY: u32 = 141;
+    pub(in crate::from_core) const GETTID: u32 = 186;
+    pub(in crate::from_core) const SCHED_GETAFFINITY: u32 = 204;
+    pub(in crate::from_core) const RESTART_SYSCALL: u32 = 219;
+    pub(in crate::from_core) const CLOCK_NANOSLEEP: u32 = 230;
+    pub(in crate::from_core) const SET_ROBUST_LIST: u32 = 273;
+    pub(in crate::from_core) const MEMBARRIER: u32 = 324;
+    pub(in crate::from_core) const CLONE3: u32 = 435;
 }
 
-/// What may be called from anywhere: memory, waiting and the clock.
-const ALLOWED: [u32; 20] = [
-    number::MMAP,
+/// What may be called from anywhere, beside mmap(2) of no descriptor: memory, waiting and the clock.
+pub(super) const ALLOWED: [u32; 19] = [
     number::MPROTECT,
     number::MUNMAP,
     number::BRK,
@@ -209,181 +206,5 @@ unsafe extern "C" fn on_fault(
     match ISOLATE.load(Ordering::Acquire) {
         isolate if isolate != 0 && !snapshot::is_taking() => snapshot::take(isolate),
         _ => fail(format_args!("V8 crashed in the restored process (signal {signal})")),
-    }
-}
-
-/// linux/filter.h: `struct sock_filter`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Instruction {
-    code: u16,
-    when_true: u8,
-    otherwise: u8,
-    value: u32,
-}
-
-/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_JMP | BPF_JGE | BPF_K`, `BPF_RET | BPF_K`.
-const LOAD: u16 = 0x20;
-const EQUAL: u16 = 0x15;
-const AT_LEAST: u16 = 0x35;
-const RETURN: u16 = 0x06;
-/// Offsets in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const INSTRUCTION: u32 = 8;
-const FIRST_ARGUMENT: u32 = 16;
-/// What the kernel does (linux/seccomp.h).
-const ALLOW: u32 = 0x7fff_0000;
-const KILL: u32 = 0x8000_0000;
-const TRAP: u32 = 0x0003_0000;
-
-const HEAD: usize = 4;
-/// Tests for this program's own calls, and two ends.
-const TAIL: usize = 13;
-const LENGTH: usize = HEAD + ALLOWED.len() + TAIL;
-
-/// Sets the filter on all threads, for good. Only this program itself may write, to `output` and to standard error, and end
-/// the process.
-///
-/// # Errors
-///
-/// [`Stop::Refused`] where the kernel has no filters.
-///
-/// # Safety
-///
-/// The handler of SIGSYS is set.
-pub(super) unsafe fn shut_in(output: u32) -> Result<(), Stop> {
-    const SET_MODE_FILTER: usize = 1;
-    const ALL_THREADS: usize = 1;
-    let program = program(output);
-    /// `struct sock_fprog`.
-    #[repr(C)]
-    struct Program {
-        length: u16,
-        instructions: *const Instruction,
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "it is below 256")]
-    const COUNT: u16 = {
-        assert!(LENGTH < 256);
-        LENGTH as u16
-    };
-    let program = Program { length: COUNT, instructions: program.as_ptr() };
-    let place = (&raw const program) as usize;
-    // SAFETY: a program of that length, which is only read.
-    match unsafe { call(number::SECCOMP, [SET_MODE_FILTER, ALL_THREADS, place, 0, 0, 0]) } {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Stop::Refused { what: "a thread cannot be filtered", error: 0 }),
-        Err(error) => Err(Stop::Refused { what: "this kernel sets no seccomp filter", error }),
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the program has fewer than 256 instructions")]
-fn program(output: u32) -> [Instruction; LENGTH] {
-    let load = |value| Instruction { code: LOAD, when_true: 0, otherwise: 0, value };
-    let end = |value| Instruction { code: RETURN, when_true: 0, otherwise: 0, value };
-    let test =
-        |code, value, when_true, otherwise| Instruction { code, when_true, otherwise, value };
-    let mut program = [end(TRAP); LENGTH];
-    let (trap, allow) = (LENGTH - 2, LENGTH - 1);
-    let to = |from: usize, target: usize| (target - from - 1) as u8;
-    program[0] = load(ARCHITECTURE);
-    program[1] = test(EQUAL, AUDIT_ARCHITECTURE, 1, 0);
-    program[2] = end(KILL);
-    program[3] = load(NUMBER);
-    for (index, &number) in ALLOWED.iter().enumerate() {
-        program[HEAD + index] = test(EQUAL, number, to(HEAD + index, allow), 0);
-    }
-    let own = HEAD + ALLOWED.len();
-    // From an instruction of this program, which lies below FLOOR: both words are compared.
-    program[own] = load(INSTRUCTION + 4);
-    program[own + 1] = test(EQUAL, 0, 0, to(own + 1, trap));
-    program[own + 2] = load(INSTRUCTION);
-    program[own + 3] = test(AT_LEAST, FLOOR as u32, to(own + 3, trap), 0);
-    program[own + 4] = load(NUMBER);
-    program[own + 5] = test(EQUAL, number::EXIT_GROUP, to(own + 5, allow), 0);
-    program[own + 6] = test(EQUAL, more::RT_SIGRETURN, to(own + 6, allow), 0);
-    program[own + 7] = test(EQUAL, number::WRITE, 0, to(own + 7, trap));
-    // The kernel looks at the low word of a descriptor alone, too.
-    program[own + 8] = load(FIRST_ARGUMENT);
-    program[own + 9] = test(EQUAL, output, to(own + 9, allow), 0);
-    program[own + 10] = test(EQUAL, MESSAGES.0, to(own + 10, allow), 0);
-    program[trap] = end(TRAP);
-    program[allow] = end(ALLOW);
-    program
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const OUTPUT: u32 = 1;
-    const OWN: u64 = 0x10_1234;
-    const APPLICATION: u64 = 0x7f00_0010_1234;
-
-    /// What the kernel does with a call: the filter, carried out (linux/filter.h).
-    fn decided(architecture: u32, number: u32, from: u64, argument: u64) -> u32 {
-        let program = program(OUTPUT);
-        let (mut at, mut value) = (0, 0);
-        loop {
-            let Instruction { code, when_true, otherwise, value: operand } = program[at];
-            let is = match code {
-                LOAD => {
-                    let word = |words: u64, at: u32| (words >> (8 * at) & 0xffff_ffff) as u32;
-                    value = match operand {
-                        NUMBER => number,
-                        ARCHITECTURE => architecture,
-                        INSTRUCTION | 12 => word(from, operand - INSTRUCTION),
-                        FIRST_ARGUMENT => word(argument, 0),
-                        other => panic!("it reads at {other}"),
-                    };
-                    at += 1;
-                    continue;
-                }
-                RETURN => return operand,
-                EQUAL => value == operand,
-                AT_LEAST => value >= operand,
-                other => panic!("instruction {other:#x}"),
-            };
-            at += 1 + usize::from(if is { when_true } else { otherwise });
-        }
-    }
-
-    fn of(number: u32, from: u64, argument: u64) -> u32 {
-        decided(AUDIT_ARCHITECTURE, number, from, argument)
-    }
-
-    #[test]
-    fn memory_and_waiting_are_for_all() {
-        for number in ALLOWED {
-            assert_eq!(of(number, APPLICATION, 0), ALLOW, "{number}");
-        }
-    }
-
-    #[test]
-    fn everything_else_of_the_application_traps() {
-        for number in (0..500).filter(|number| !ALLOWED.contains(number)) {
-            assert_eq!(of(number, APPLICATION, u64::from(OUTPUT)), TRAP, "{number}");
-        }
-    }
-
-    #[test]
-    fn this_program_writes_to_the_output_and_ends() {
-        let own = |number, argument| of(number, OWN, argument);
-        assert_eq!(
-            [own(number::WRITE, 1), own(number::WRITE, 2), own(number::EXIT_GROUP, 0)],
-            [ALLOW; 3]
-        );
-        assert_eq!([own(number::WRITE, 3), own(number::OPEN, 1), own(more::CLONE, 1)], [TRAP; 3]);
-    }
-
-    #[test]
-    fn an_address_whose_low_word_alone_is_ours_is_not_ours() {
-        assert_eq!(of(number::WRITE, 0x1_0010_1234, 1), TRAP);
-        assert_eq!(of(number::WRITE, FLOOR, 1), TRAP);
-    }
-
-    #[test]
-    fn calls_of_32_bits_end_the_process() {
-        assert_eq!(decided(0x4000_0003, number::MMAP, OWN, 1), KILL);
     }
 }

@@ -5,9 +5,8 @@ use super::{call, errno};
 use crate::arch::{AUDIT_ARCHITECTURE, number};
 use crate::stop::Stop;
 
-/// What a restored process may call, beside write(2). None names a file, a process or anything else outside.
-pub const ALLOWED: [u32; 17] = [
-    number::MMAP,
+/// What a restored process may call, beside write(2) and mmap(2) of no descriptor. None names a file, a process or anything else outside.
+pub const ALLOWED: [u32; 16] = [
     number::MPROTECT,
     number::MUNMAP,
     number::BRK,
@@ -26,32 +25,37 @@ pub const ALLOWED: [u32; 17] = [
     number::RSEQ,
 ];
 
+/// Without this flag mmap(2) maps a descriptor, and what is mapped shared and written to is written to the file.
+pub const MAP_ANONYMOUS: u32 = 0x20;
+
 /// linux/filter.h: `struct sock_filter`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Instruction {
     code: u16,
-    when_equal: u8,
+    when_true: u8,
     otherwise: u8,
     value: u32,
 }
 
-/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_RET | BPF_K`.
+/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_JMP | BPF_JSET | BPF_K`, `BPF_RET | BPF_K`.
 const LOAD: u16 = 0x20;
 const EQUAL: u16 = 0x15;
+const HAS: u16 = 0x45;
 const RETURN: u16 = 0x06;
-/// Offsets in `struct seccomp_data`: the number, the architecture, the low word of the first argument.
+/// Offsets in `struct seccomp_data`: the number, the architecture, the low words of the first and the fourth argument.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
+const FOURTH_ARGUMENT: u32 = 40;
 /// What the kernel does (linux/seccomp.h).
 const ALLOW: u32 = 0x7fff_0000;
 const KILL: u32 = 0x8000_0000;
 const ERROR: u32 = 0x0005_0000;
 
 const HEAD: usize = 4;
-/// The test for write(2), and the six instructions after the tests.
-const LENGTH: usize = HEAD + ALLOWED.len() + 1 + 6;
+/// The tests for mmap(2) and write(2), and the nine instructions after the tests.
+const LENGTH: usize = HEAD + ALLOWED.len() + 2 + 9;
 
 #[expect(clippy::cast_possible_truncation, reason = "it is below 256")]
 const LENGTH_16: u16 = {
@@ -88,12 +92,12 @@ pub fn shut_in(output: u32) -> Result<(), Stop> {
 
 #[expect(clippy::cast_possible_truncation, reason = "the program has fewer than 256 instructions")]
 fn program(output: u32) -> [Instruction; LENGTH] {
-    let load = |value| Instruction { code: LOAD, when_equal: 0, otherwise: 0, value };
-    let end = |value| Instruction { code: RETURN, when_equal: 0, otherwise: 0, value };
-    let equal = |value, when_equal| Instruction { code: EQUAL, when_equal, otherwise: 0, value };
+    let load = |value| Instruction { code: LOAD, when_true: 0, otherwise: 0, value };
+    let end = |value| Instruction { code: RETURN, when_true: 0, otherwise: 0, value };
+    let equal = |value, when_true| Instruction { code: EQUAL, when_true, otherwise: 0, value };
     let mut program = [end(ERROR | errno::EPERM.unsigned_abs()); LENGTH];
-    let refused = HEAD + ALLOWED.len() + 1;
-    let (allow, writes) = (LENGTH - 1, refused + 1);
+    let refused = HEAD + ALLOWED.len() + 2;
+    let (allow, maps, writes) = (LENGTH - 1, refused + 1, refused + 4);
     let to = |from: usize, target: usize| (target - from - 1) as u8;
     program[0] = load(ARCHITECTURE);
     program[1] = equal(AUDIT_ARCHITECTURE, 1);
@@ -102,7 +106,11 @@ fn program(output: u32) -> [Instruction; LENGTH] {
     for (index, &number) in ALLOWED.iter().enumerate() {
         program[HEAD + index] = equal(number, to(HEAD + index, allow));
     }
+    program[refused - 2] = equal(number::MMAP, to(refused - 2, maps));
     program[refused - 1] = equal(number::WRITE, to(refused - 1, writes));
+    // Behind it EPERM again.
+    program[maps] = load(FOURTH_ARGUMENT);
+    program[maps + 1] = Instruction { code: HAS, ..equal(MAP_ANONYMOUS, to(maps + 1, allow)) };
     program[writes] = load(FIRST_ARGUMENT);
     // The kernel looks at the low word of a descriptor alone, too.
     program[writes + 1] = equal(output, to(writes + 1, allow));

@@ -85,8 +85,10 @@ pub unsafe fn register_rseq(marks: &MemoryMarks, tables: &Tables<'_>) {
         return;
     }
     let place = address(marks.rseq_address);
-    // SAFETY: the kernel writes to this area of the image's, which can be written to.
+    // SAFETY: the kernel writes to this area of the image's, which can be written to. It must name no sequence (`rseq_cs`): the
+    // kernel would jump to where that says before the filter is set.
     unsafe {
+        ((place + 8) as *mut u64).write_unaligned(0);
         if call(number::RSEQ, [place, address(bytes), 0, SIGNATURE, 0, 0]).is_err() {
             ((place + 4) as *mut i32).write_unaligned(FAILED);
         }

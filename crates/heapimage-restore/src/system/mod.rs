@@ -22,12 +22,14 @@ pub mod errno {
     pub const EPERM: i32 = 1;
     pub const EINTR: i32 = 4;
     pub const EAGAIN: i32 = 11;
+    pub const EACCES: i32 = 13;
     pub const EEXIST: i32 = 17;
 }
 
 const O_RDONLY: usize = 0;
 const O_WRONLY: usize = 1;
-const O_CLOEXEC: usize = 0o2_000_000;
+/// O_CLOEXEC, O_NONBLOCK, O_NOCTTY: it waits for nobody at the other end of a pipe.
+const HOW: usize = 0o2_000_000 | 0o4000 | 0o400;
 
 /// Makes a system call.
 ///
@@ -59,6 +61,17 @@ impl Descriptor {
     /// The number of the system's error.
     pub fn open(path: &CStr) -> Result<Descriptor, i32> {
         open(path, O_RDONLY)
+    }
+
+    /// Opens a file to read, in the directory that this is of (openat(2)).
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn open_below(self, path: &CStr) -> Result<Descriptor, i32> {
+        let arguments = [self.0 as usize, path.as_ptr() as usize, O_RDONLY | HOW, 0, 0, 0];
+        // SAFETY: a text with a zero at its end, which is only read.
+        unsafe { call(number::OPENAT, arguments) }.map(opened)
     }
 
     /// Opens a file to write.
@@ -107,24 +120,40 @@ impl Descriptor {
         let _ = unsafe { call(number::CLOSE, [self.0 as usize, 0, 0, 0, 0, 0]) };
     }
 
-    /// Its size and the time of its last change, in seconds since 1970 (`struct stat` of x86-64: bytes 48 and 88).
-    ///
-    /// # Errors
-    ///
-    /// The number of the system's error.
-    pub fn size_and_time(self) -> Result<(u64, u64), i32> {
+    /// Whether it is of a regular file: no pipe, device or directory (`st_mode` in `struct stat` of x86-64: byte 24).
+    #[must_use]
+    pub fn is_regular(self) -> bool {
+        const S_IFMT: u64 = 0o170_000;
+        const S_IFREG: u64 = 0o100_000;
         let mut stat = [0_u64; 18];
+        let place = stat.as_mut_ptr() as usize;
         // SAFETY: 144 bytes, as the kernel writes.
-        unsafe { call(number::FSTAT, [self.0 as usize, stat.as_mut_ptr() as usize, 0, 0, 0, 0]) }?;
-        Ok((stat[6], stat[11]))
+        let told = unsafe { call(number::FSTAT, [self.0 as usize, place, 0, 0, 0, 0]) };
+        told.is_ok() && stat[3] & S_IFMT == S_IFREG
+    }
+}
+
+/// Closes all but [`IMAGE`], [`OUTPUT`] and [`MESSAGES`]: whoever started this program may have left others open.
+pub fn close_others() {
+    const FIRST: u32 = MESSAGES.0 + 1;
+    /// More than a process can be given without being root (`fs.nr_open`).
+    const MOST: u32 = 1 << 20;
+    // SAFETY: no memory is touched.
+    let closed =
+        unsafe { call(number::CLOSE_RANGE, [FIRST as usize, u32::MAX as usize, 0, 0, 0, 0]) };
+    if closed.is_err() {
+        // Linux before 5.9.
+        (FIRST..MOST).for_each(|number| Descriptor(number).close());
     }
 }
 
 fn open(path: &CStr, how: usize) -> Result<Descriptor, i32> {
     // SAFETY: a text with a zero at its end, which is only read.
-    let opened =
-        unsafe { call(number::OPEN, [path.as_ptr() as usize, how | O_CLOEXEC, 0, 0, 0, 0]) };
-    opened.map(|opened| Descriptor(u32::try_from(opened).unwrap_or(u32::MAX)))
+    unsafe { call(number::OPEN, [path.as_ptr() as usize, how | HOW, 0, 0, 0, 0]) }.map(opened)
+}
+
+fn opened(number: usize) -> Descriptor {
+    Descriptor(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 impl Input for Descriptor {

@@ -10,26 +10,35 @@ const PR_SET_PDEATHSIG: usize = 1;
 const PR_SET_NO_NEW_PRIVS: usize = 38;
 const SIGKILL: usize = 9;
 
-/// root becomes nobody; where there is no nobody (a user namespace of one user) it loses its capabilities. And the process
-/// ends with the one that started it.
+/// The process ends with the one that started it.
+pub fn end_with_parent() {
+    // SAFETY: no memory is touched.
+    let _ = unsafe { call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]) };
+}
+
+/// root becomes nobody; where there is no nobody (a user namespace of one user) it loses its capabilities. Whether it became
+/// nobody.
 ///
 /// # Errors
 ///
 /// [`Stop::Refused`] where root can become nobody's by no way.
-pub fn drop_privileges() -> Result<(), Stop> {
+pub fn drop_privileges() -> Result<bool, Stop> {
+    let mut is_nobody = false;
     // SAFETY: none of these touches memory.
     unsafe {
         if call(number::GETUID, [0; 6]) == Ok(0) {
             let _ = call(number::SETGROUPS, [0; 6]);
             let group = call(number::SETRESGID, [NOBODY, NOBODY, NOBODY, 0, 0, 0]);
             let user = call(number::SETRESUID, [NOBODY, NOBODY, NOBODY, 0, 0, 0]);
-            if group.and(user).is_err() {
+            is_nobody = group.and(user).is_ok();
+            if !is_nobody {
                 drop_capabilities()?;
             }
         }
-        let _ = call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]);
+        // The kernel forgets it with the user (commit_creds in kernel/cred.c).
+        end_with_parent();
         match call(number::PRCTL, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0]) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(is_nobody),
             Err(error) => Err(Stop::Refused { what: "privileges cannot be given up", error }),
         }
     }

@@ -1,6 +1,6 @@
 //! What restored processes of tests do.
 
-use super::{Image, OUTPUT};
+use super::{DATA, Image, OUTPUT};
 use std::arch::global_asm;
 use std::slice::from_raw_parts;
 
@@ -72,7 +72,28 @@ global_asm!(
     "sleeper_end:",
 );
 
+// Creates the file whose path lies at DATA, and ends.
+global_asm!(
+    ".globl creator_begin, creator_end",
+    "creator_begin:",
+    "movabs rdi, {path}",
+    "mov esi, {create}",
+    "mov edx, 0x1b6",
+    "mov eax, 2",
+    "syscall",
+    "xor edi, edi",
+    "mov eax, 231",
+    "syscall",
+    "ud2",
+    "creator_end:",
+    path = const DATA,
+    // O_CREAT | O_WRONLY.
+    create = const 0o101,
+);
+
 unsafe extern "C" {
+    static creator_begin: u8;
+    static creator_end: u8;
     static sleeper_begin: u8;
     static sleeper_end: u8;
     static writer_begin: u8;
@@ -94,6 +115,11 @@ pub fn writer() -> &'static [u8] {
 pub fn caller() -> &'static [u8] {
     // SAFETY: labels, of which only the addresses are used.
     unsafe { code(&caller_begin, &caller_end) }
+}
+
+pub fn creator() -> &'static [u8] {
+    // SAFETY: labels, of which only the addresses are used.
+    unsafe { code(&creator_begin, &creator_end) }
 }
 
 /// Given an address (rdi), waits there until somebody wakes it: for ever.

@@ -1,4 +1,5 @@
 //! Images made by hand, and the program that restores them.
+#![allow(dead_code)]
 
 pub mod code;
 
