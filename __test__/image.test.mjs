@@ -9,7 +9,7 @@ import { startApp } from './support/app.mjs';
 import { makeControlGroup, mountTmpfs, needsRoot, needsTool, waysToMakeFiles } from './support/faults.mjs';
 import { makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import { HAS_IMAGES, assertWholeImageFile, readImage } from './support/images.mjs';
-import { goneAfter, signalChild, snapshotChildOf, waitFor } from './support/processes.mjs';
+import { goneAfter, processInfo, signalChild, snapshotChildOf, waitFor } from './support/processes.mjs';
 
 const MIB = 1 << 20;
 const only = { skip: HAS_IMAGES ? false : 'images are of Linux x64' };
@@ -129,6 +129,22 @@ test('a child whose parent is killed gives the file its name', only, async (t) =
   }
 });
 
+test('the file has its name before its child ends: a parent that is killed then loses nothing', only, async (t) => {
+  if (!needsTool(t, 'strace')) return;
+  for (const [how, via] of waysToMakeFiles(t)) {
+    const directory = makeTemporaryDirectory(t);
+    fs.writeFileSync(directory.at('a.heapimage'), 'the old file');
+    const app = startApp(t, writeAndSay, { cwd: directory.path, via: [...WITH_SLOW_DISK, ...via] });
+    const child = await snapshotChildOf(app);
+    app.kill('SIGSTOP');
+    await waitFor('it has ended, and nobody has waited for it', () => processInfo(child.pid)?.state === 'Z');
+    app.kill('SIGKILL');
+    await app.exited();
+    assert.deepEqual(directory.names(), ['a.heapimage'], how);
+    assertWholeImageFile(directory.at('a.heapimage'));
+  }
+});
+
 test('a child that is killed as it writes leaves nothing, and its parent tells', only, async (t) => {
   if (!needsTool(t, 'strace')) return;
   const directory = makeTemporaryDirectory(t);
@@ -179,4 +195,39 @@ test('with little memory left in its control group an image is written, and the 
   assert.equal(report.kind, 'image', JSON.stringify(report));
   assert.equal(kept, 300_000);
   assertWholeImageFile(directory.at('a.heapimage'));
+});
+
+test('where its directory is in memory an image has to fit too; otherwise it is refused, and the application goes on', only, async (t) => {
+  if (!needsRoot(t)) return;
+  const group = makeControlGroup(t, 'memory', {});
+  if (group === undefined) return;
+  const directory = mountTmpfs(t, 1024 * MIB);
+  const app = startApp(
+    t,
+    async ({ promises, fill, plain, say, once }) => {
+      fill(300_000);
+      await promises.writeSnapshot('fits', { output: 'image' });
+      say('ready');
+      await once(process.stdin, 'data');
+      process.stdin.destroy();
+      const image = await promises.writeSnapshot('a', { output: 'image' }).catch(plain);
+      const instead = await promises.writeSnapshot('b', { lowMemory: 'image' }).catch(plain);
+      globalThis.more = Array.from({ length: 20_000 }, (_, i) => ({ i }));
+      return { image, instead, kept: globalThis.kept.length };
+    },
+    { cwd: directory.path, via: group.via, spawn: { stdio: ['pipe', 'pipe', 'pipe'] } },
+  );
+  await app.says(/ready/);
+  assertWholeImageFile(directory.at('fits.heapimage'));
+  const size = fs.statSync(directory.at('fits.heapimage')).size;
+  fs.rmSync(directory.at('fits.heapimage'));
+  // Enough for an image on a disk, and nearly enough for this one.
+  group.write('memory.limit_in_bytes', Number(group.read('memory.usage_in_bytes')) + Math.round(size * 0.8));
+  app.writeInput('go on');
+  const { image, instead, kept } = await app.result();
+  assert.deepEqual([image.code, instead.code, kept], ['ERR_HEAPDUMP_NO_MEMORY', 'ERR_HEAPDUMP_NO_MEMORY', 300_000]);
+  assert.match(image.message, /not even enough memory for a heap image: .* MB of them for the image itself: its directory is in memory/);
+  assert.match(instead.message, /not enough memory for a heap snapshot: .*; and not even enough memory for a heap image: .*in memory/);
+  assert.doesNotMatch(instead.message, /lowMemory/);
+  assert.deepEqual(directory.names(), []);
 });

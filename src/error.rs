@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What can be done about it, where it can.
+/// What can be done where memory is too little for a snapshot.
 const IMAGE_HINT: &str = if IMAGE_UNSUPPORTED.is_none() {
     "; lowMemory: 'image' writes a heap image instead, which needs a few MB"
 } else {
@@ -29,7 +29,7 @@ pub(crate) enum SnapshotError {
         "a heap snapshot is already being taken in this process; use busy: 'queue' to wait for it"
     )]
     Busy,
-    #[error("not enough memory for a heap snapshot: {0}{IMAGE_HINT}")]
+    #[error("not enough memory for a heap snapshot: {0}")]
     NoMemory(String),
     /// Which needs but a few MB.
     #[error("not even enough memory for a heap image: {0}")]
@@ -71,6 +71,27 @@ impl SnapshotError {
         SnapshotError::Io { syscall, path: path.to_owned(), source }
     }
 
+    /// Says that an image needs less: where it could help, and was not tried.
+    pub(crate) fn with_image_hint(self) -> SnapshotError {
+        match self {
+            SnapshotError::NoMemory(why) => SnapshotError::NoMemory(format!("{why}{IMAGE_HINT}")),
+            other => other,
+        }
+    }
+
+    /// Why there is no image either, behind what a snapshot `lacked`.
+    pub(crate) fn instead_of(self, lacked: &str) -> SnapshotError {
+        match self {
+            SnapshotError::NoMemoryForImage(why) => SnapshotError::NoMemory(format!(
+                "{lacked}; and not even enough memory for a heap image: {why}"
+            )),
+            SnapshotError::ImageUnsupported(why) => SnapshotError::NoMemory(format!(
+                "{lacked}; and no heap image can be written: {why}"
+            )),
+            other => other,
+        }
+    }
+
     /// The stable code; `None` where it is the name of an errno.
     pub(crate) fn code(&self) -> Option<&'static str> {
         Some(match self {
@@ -100,6 +121,16 @@ impl SnapshotError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_that_fails_too_tells_both_reasons() {
+        let no_image = SnapshotError::ImageUnsupported("no pagemap".into()).instead_of("3 MB left");
+        assert_eq!(no_image.code(), Some("ERR_HEAPDUMP_NO_MEMORY"));
+        assert_eq!(
+            no_image.to_string(),
+            "not enough memory for a heap snapshot: 3 MB left; and no heap image can be written: no pagemap"
+        );
+    }
 
     #[test]
     fn system_errors_have_no_code_of_their_own() {

@@ -14,8 +14,8 @@ const MOST_TIMES = 8;
 /** What stays with the application: so much, and this part of what is left (src/snapshot/budget.rs). */
 const MARGIN = 16 * MIB;
 const MARGIN_PART = 1 / 16;
-/** The part of shared pages that either side copies: an eighth the child, a sixteenth the application, until that is measured. */
-const copiedPart = ({ oomGroup }) => (oomGroup ? 1 : 1 / 8 + 1 / 16);
+/** The part of shared pages that either side copies. */
+const copiedPart = ({ oomGroup }) => (oomGroup ? 1 : 1 / 4);
 /** Without a limit, version 1 shows a number near 2^63. */
 const NO_LIMIT = 2 ** 60;
 

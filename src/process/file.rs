@@ -38,14 +38,19 @@ pub(crate) fn hold(_file: &File) -> Held {
     Held::Unknown
 }
 
+#[cfg(target_os = "linux")]
+const TMPFS: u64 = 0x0102_1994;
+#[cfg(target_os = "linux")]
+const RAMFS: u64 = 0x8584_58F6;
+
 /// File systems that one kernel alone writes, by their number in `linux/magic.h` (ZFS and bcachefs: their own headers).
 #[cfg(target_os = "linux")]
 const LOCAL: [u64; 12] = [
     0xEF53,      // ext2, ext3, ext4
     0x5846_5342, // XFS
     0x9123_683E, // Btrfs
-    0x0102_1994, // tmpfs
-    0x8584_58F6, // ramfs
+    TMPFS,
+    RAMFS,
     0xF2F5_2010, // F2FS
     0x794C_7630, // overlayfs
     0x4D44,      // vfat
@@ -57,19 +62,30 @@ const LOCAL: [u64; 12] = [
 
 #[cfg(target_os = "linux")]
 fn is_on_local_disk(file: &File) -> bool {
+    file_system(file).is_some_and(|number| LOCAL.contains(&number))
+}
+
+/// Whether what is written to it stays in memory (/dev/shm, `docker run --tmpfs`, an emptyDir of `medium: Memory`), which the
+/// control group of the writer is charged for.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_in_memory(file: &File) -> bool {
+    file_system(file).is_some_and(|number| [TMPFS, RAMFS].contains(&number))
+}
+
+#[cfg(target_os = "linux")]
+fn file_system(file: &File) -> Option<u64> {
     use std::os::fd::AsRawFd;
     // SAFETY: a descriptor that `file` keeps open, and a valid place for what fstatfs(2) writes.
     let found = unsafe {
         let mut found: libc::statfs = std::mem::zeroed();
         if libc::fstatfs(file.as_raw_fd(), &raw mut found) != 0 {
-            return false;
+            return None;
         }
         found
     };
     // Its type differs by system, and 32 bits are all that it has.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
-    let number = u64::from(found.f_type as u32);
-    LOCAL.contains(&number)
+    Some(u64::from(found.f_type as u32))
 }
 
 /// Gives an open file that has no name (`O_TMPFILE`) the name `path`, which must be free: linkat(2) of its link in /proc, which

@@ -29,7 +29,7 @@ pub(crate) use clock::monotonic;
 pub(crate) use disk::{free_space, no_space};
 pub(crate) use file::{Held, hold};
 #[cfg(target_os = "linux")]
-pub(crate) use file::{link_open_file, open_file_path};
+pub(crate) use file::{is_in_memory, link_open_file, open_file_path};
 pub(crate) use identity::{host_name, title};
 #[cfg(target_os = "linux")]
 pub(crate) use mapped::MappedFile;

@@ -3,9 +3,6 @@
 use super::Kind;
 use crate::error::SnapshotError;
 use crate::process::Headroom;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::time::Duration;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -18,65 +15,22 @@ const LEAST_BESIDE_IMAGE: u64 = 3 * MIB;
 /// What an image's child has of its own: buffers, what it touches in loaded libraries, and a megabyte of the compressor's.
 const IMAGE_OWN: u64 = 3 * MIB;
 
-/// Of its parent's anonymous memory a child copies 7 to 13 % when V8 takes a snapshot (Node 20 and 24, 60 MB of objects).
-const CHILD_COPIES: u64 = 8;
-
-/// The part of it that the application copies meanwhile, as long as that has not been measured.
-const PARENT_COPIES: u64 = 16;
-
-/// It is never taken for more: one burst is not to refuse all later snapshots. `must_end_child` sees what is beyond.
-const MOST_PARENT_COPIES: u64 = 4;
-
-/// What an image's child writes in a second, at least, on a disk of today.
-const IMAGE_BYTES_PER_SECOND: u64 = 128 * MIB;
-
-/// What the application has written to while a child was there, so that it had to be copied.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Copied {
-    pub(super) bytes: u64,
-    pub(super) within: Duration,
-}
-
-/// While the last child was there.
-static LAST_COPIED: Mutex<Option<Copied>> = Mutex::new(None);
-
-impl Copied {
-    /// Keeps it for the next child's budget.
-    pub(super) fn remember(self) {
-        *LAST_COPIED.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
-    }
-
-    fn last() -> Option<Copied> {
-        *LAST_COPIED.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// What a child may allocate beyond what it shares with its parent, in bytes.
 ///
 /// Kept back: a margin for the application itself, and what either side copies of the shared pages as it writes to
-/// them; where the kernel would kill the whole control group (`memory.oom.group`) all of them are counted.
+/// them. That is seldom a quarter of them (V8 marks objects outside the pages' data); where the kernel would kill the
+/// whole control group (`memory.oom.group`) all of them are counted.
 ///
 /// # Errors
 ///
 /// [`SnapshotError::NoMemory`] when too little is left to try.
 pub(super) fn child_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
-    snapshot_budget(headroom, Copied::last())
-}
-
-fn snapshot_budget(headroom: &Headroom, last: Option<Copied>) -> Result<u64, SnapshotError> {
-    let copied = if headroom.oom_group {
-        headroom.anonymous
-    } else {
-        let most = headroom.anonymous / MOST_PARENT_COPIES;
-        let by_parent =
-            last.map_or(headroom.anonymous / PARENT_COPIES, |last| last.bytes.min(most));
-        headroom.anonymous / CHILD_COPIES + by_parent
-    };
+    let copied = if headroom.oom_group { headroom.anonymous } else { headroom.anonymous / 4 };
     let budget = headroom.available.saturating_sub(margin(headroom)).saturating_sub(copied);
     if budget < LEAST {
         return Err(SnapshotError::NoMemory(format!(
-            "{} MB are left below {}; of these {} MB must stay with the application and {} MB may be copied by the \
-             child, which needs at least {} MB of its own",
+            "{} MB are left below {}; of these {} MB must stay with the application and {} MB may be copied by it \
+             and the child, which needs at least {} MB of its own",
             headroom.available / MIB,
             headroom.bound.describe(),
             margin(headroom) / MIB,
@@ -88,16 +42,22 @@ fn snapshot_budget(headroom: &Headroom, last: Option<Copied>) -> Result<u64, Sna
 }
 
 /// What the child of an image may allocate. It needs the same few megabytes at any size of the heap, and time is short for
-/// the application to write to what they share.
+/// the application to write to what they share. `file`: what the image itself takes, where its directory is in memory.
 ///
 /// # Errors
 ///
 /// [`SnapshotError::NoMemoryForImage`] when even that is not left.
-pub(super) fn image_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
-    let needed = image_needs(headroom, Copied::last());
+pub(super) fn image_budget(headroom: &Headroom, file: Option<u64>) -> Result<u64, SnapshotError> {
+    let needed = image_needs(headroom, file);
     if headroom.available < needed {
+        let of_these = file.map_or_else(String::new, |file| {
+            let megabytes = file.div_ceil(MIB);
+            format!(
+                ", {megabytes} MB of them for the image itself: its directory is in memory (tmpfs), so choose one on a disk"
+            )
+        });
         return Err(SnapshotError::NoMemoryForImage(format!(
-            "{} MB are left below {}, and {} MB are needed",
+            "{} MB are left below {}, and {} MB are needed{of_these}",
             headroom.available / MIB,
             headroom.bound.describe(),
             needed.div_ceil(MIB),
@@ -112,16 +72,13 @@ pub(super) fn cache_is_short(headroom: &Headroom) -> bool {
     headroom.available < headroom.anonymous + 64 * MIB
 }
 
-fn image_needs(headroom: &Headroom, last: Option<Copied>) -> u64 {
+fn image_needs(headroom: &Headroom, file: Option<u64>) -> u64 {
     // The kernel's copies of page tables and of what it notes of each mapping: a control group is charged for them.
     let tables = headroom.page_tables * 6 / 5;
-    let time = headroom.anonymous * 1000 / IMAGE_BYTES_PER_SECOND;
-    let by_parent = last.map_or(headroom.anonymous / (4 * PARENT_COPIES), |last| {
-        let within = u64::try_from(last.within.as_millis()).unwrap_or(u64::MAX).max(time).max(1);
-        (last.bytes.saturating_mul(time) / within).min(headroom.anonymous / MOST_PARENT_COPIES)
-    });
-    let spare = least_beside(Kind::Image, headroom.oom_group);
-    IMAGE_OWN + spare + tables + by_parent
+    // What the application copies is not known beforehand: `must_end_child` sees what is beyond.
+    let by_parent = headroom.anonymous / 64;
+    let spare = least_beside(Kind::Image, headroom.oom_group, file.is_some());
+    IMAGE_OWN + spare + tables + by_parent + file.unwrap_or(0)
 }
 
 /// What a child may allocate that only writes the record of a heap at its limit; `None` when that is too much as well.
@@ -134,14 +91,25 @@ pub(super) fn record_budget(headroom: &Headroom) -> Option<u64> {
 
 /// Whether memory has become so scarce that a running child must go: its own limit does not see what the application
 /// allocates meanwhile.
-pub(super) fn must_end_child(headroom: &Headroom, kind: Kind) -> bool {
-    // An image is in the file cache before it is on the disk.
-    let cache = if kind == Kind::Image { headroom.active_cache } else { 0 };
-    headroom.available + cache < least_beside(kind, headroom.oom_group)
+pub(super) fn must_end_child(headroom: &Headroom, kind: Kind, least_left: u64) -> bool {
+    left_beside(headroom, kind) < least_left
 }
 
-fn least_beside(kind: Kind, oom_group: bool) -> u64 {
+/// Whether that may be so in a moment.
+pub(super) fn is_near_end(headroom: &Headroom, kind: Kind, least_left: u64) -> bool {
+    left_beside(headroom, kind) < least_left + 32 * MIB
+}
+
+fn left_beside(headroom: &Headroom, kind: Kind) -> u64 {
+    // An image is in the file cache before it is on the disk.
+    let cache = if kind == Kind::Image { headroom.active_cache } else { 0 };
+    headroom.available + cache
+}
+
+/// What must be left beside a child. `in_memory`: its file grows in memory, as fast as that can be written.
+pub(super) fn least_beside(kind: Kind, oom_group: bool, in_memory: bool) -> u64 {
     match (kind, oom_group) {
+        (Kind::Image, _) if in_memory => 16 * MIB,
         (Kind::Image, false) => LEAST_BESIDE_IMAGE,
         (Kind::Image, true) | (Kind::Snapshot, false) => 8 * MIB,
         (Kind::Snapshot, true) => 32 * MIB,
@@ -169,36 +137,35 @@ mod tests {
         }
     }
 
-    fn copied(megabytes: u64, seconds: u64) -> Option<Copied> {
-        Some(Copied { bytes: megabytes * MIB, within: Duration::from_secs(seconds) })
-    }
-
     #[test]
-    fn keeps_back_a_margin_and_what_both_copy_of_what_is_shared() {
-        let budget =
-            |last| snapshot_budget(&headroom(320, 160, false), last).expect("enough") / MIB;
-        assert_eq!(budget(None), 320 - 16 - 20 - 20 - 10);
-        assert_eq!(budget(copied(3, 9)), 320 - 16 - 20 - 20 - 3);
-        // A burst counts as a quarter.
-        assert_eq!(budget(copied(9000, 9)), 320 - 16 - 20 - 20 - 40);
+    fn keeps_back_a_margin_and_a_quarter_of_what_is_shared() {
+        assert_eq!(
+            child_budget(&headroom(320, 100, false)).expect("enough"),
+            (320 - 16 - 20 - 25) * MIB
+        );
     }
 
     #[test]
     fn an_image_needs_little_at_any_size_of_the_heap() {
-        let needs =
-            |anonymous, last| image_needs(&headroom(0, anonymous, false), last).div_ceil(MIB);
-        assert_eq!((needs(64, None), needs(256, None), needs(1024, None)), (9, 15, 42));
-        // In the two seconds that 256 MB take it will write a tenth of what it wrote in twenty.
-        assert_eq!(needs(256, copied(40, 20)), 3 + 3 + 5 + 4);
-        assert_eq!(needs(256, copied(4000, 20)), 3 + 3 + 5 + 64);
+        let needs = |anonymous| image_needs(&headroom(0, anonymous, false), None).div_ceil(MIB);
+        assert_eq!((needs(64), needs(256), needs(1024)), (9, 15, 42));
     }
 
     #[test]
     fn an_image_is_refused_where_even_that_is_not_left() {
-        assert!(image_budget(&headroom(20, 250, false)).is_ok());
-        let error = image_budget(&headroom(12, 250, false)).expect_err("too little");
+        assert!(image_budget(&headroom(20, 250, false), None).is_ok());
+        let error = image_budget(&headroom(12, 250, false), None).expect_err("too little");
         assert_eq!(error.code(), Some("ERR_HEAPDUMP_NO_MEMORY"));
         assert!(error.to_string().contains("12 MB are left"), "{error}");
+    }
+
+    #[test]
+    fn an_image_in_memory_needs_that_of_its_file_too() {
+        let headroom = headroom(120, 100, false);
+        assert!(image_budget(&headroom, None).is_ok());
+        let error = image_budget(&headroom, Some(100 * MIB)).expect_err("too little");
+        assert!(error.to_string().contains("100 MB of them for the image itself"), "{error}");
+        assert!(image_budget(&headroom, Some(100 * MIB / 8)).is_ok());
     }
 
     #[test]
@@ -221,9 +188,12 @@ mod tests {
 
     #[test]
     fn a_child_goes_earlier_where_the_group_dies_as_one() {
-        let must_end = |headroom| must_end_child(&headroom, Kind::Snapshot);
-        assert!(must_end(headroom(7, 0, false)));
-        assert!(!must_end(headroom(20, 0, false)));
-        assert!(must_end(headroom(20, 0, true)));
+        let must_end = |available, oom_group| {
+            let least = least_beside(Kind::Snapshot, oom_group, false);
+            must_end_child(&headroom(available, 0, oom_group), Kind::Snapshot, least)
+        };
+        assert!(must_end(7, false));
+        assert!(!must_end(20, false));
+        assert!(must_end(20, true));
     }
 }

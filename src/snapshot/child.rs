@@ -1,6 +1,7 @@
 //! What a child is given, and its whole life.
 
 use super::budget::{cache_is_short, child_budget, image_budget, record_budget};
+use super::fork::with_hint;
 use super::image::{Continuation, plan_image};
 use super::inline::record_publish_failure;
 use super::writer::write_snapshot;
@@ -61,7 +62,8 @@ impl Plan {
             Content::Image(embed) => return Plan::make_image(request, &headroom, embed),
             Content::Snapshot | Content::ImageIfNoMemory(_) => {}
         }
-        let plan = Plan::with_budget(request, child_budget(&headroom)?)?;
+        let budget = child_budget(&headroom).map_err(|error| with_hint(error, request))?;
+        let plan = Plan::with_budget(request, budget)?;
         let Some(twin) = &request.options.twin else { return Ok(plan) };
         let path = CString::new(twin.as_os_str().as_bytes());
         let path = path.map_err(|error| SnapshotError::Internal(error.to_string()))?;
@@ -73,9 +75,13 @@ impl Plan {
         headroom: &Headroom,
         embed: Embed,
     ) -> Result<Plan, NoSnapshot> {
-        let budget = image_budget(headroom)?;
         let short = cache_is_short(headroom);
         let image = plan_image(request, embed, Some((&request.output, short)))?;
+        let file = request.output.is_in_memory().then(|| {
+            let bytes = headroom.anonymous + image.file_bytes;
+            if request.options.compression.is_some() { bytes / 8 } else { bytes }
+        });
+        let budget = image_budget(headroom, file)?;
         Ok(Plan { work: Work::Image(image), ..Plan::with_budget(request, budget)? })
     }
 

@@ -4,15 +4,14 @@
 //! watched and judged ([`super::supervise`]).
 
 use super::attempt::{Forked, fork_once};
-use super::budget::Copied;
 use super::child::Plan;
 use super::supervise::{Supervisor, is_as_before, judge, may_try_again};
 use super::{
-    Kind, Mode, NoSnapshot, Output, Report, Request, THREAD_PATIENCE, keep_children_plain,
+    Content, Kind, Mode, NoSnapshot, Output, Report, Request, THREAD_PATIENCE, keep_children_plain,
 };
 use crate::environment::{NotRun, When};
 use crate::error::SnapshotError;
-use crate::process::{ChildEnd, MemorySources, minor_faults, watch};
+use crate::process::{ChildEnd, MemorySources, Stage, watch};
 use crate::v8::{Isolate, Platform, track_object_ids};
 use std::path::Path;
 use std::sync::Arc;
@@ -66,11 +65,27 @@ fn take_with(
     platform: Platform,
     memory: &MemorySources,
 ) -> Result<Report, NoSnapshot> {
+    let mut lacked = None;
+    let taken = take_or_image(request, platform, memory, &mut lacked);
+    taken.map_err(|error| match (error, lacked) {
+        (NoSnapshot::Failed(error), Some(lacked)) => error.instead_of(&lacked).into(),
+        (error, _) => error,
+    })
+}
+
+/// `lacked`: what a snapshot lacked, once an image is written in its place.
+fn take_or_image(
+    request: &mut Request,
+    platform: Platform,
+    memory: &MemorySources,
+    lacked: &mut Option<String>,
+) -> Result<Report, NoSnapshot> {
     let mut cost = Cost::default();
     let mut attempts_allowed = ATTEMPTS;
     for attempt in 1.. {
         let plan = match Plan::make(request, memory) {
-            Err(NoSnapshot::Failed(SnapshotError::NoMemory(_))) if request.becomes_image() => {
+            Err(NoSnapshot::Failed(SnapshotError::NoMemory(why))) if request.becomes_image() => {
+                *lacked = Some(why);
                 Plan::make(request, memory)?
             }
             made => made?,
@@ -80,10 +95,8 @@ fn take_with(
             cost.pause += give_stable_ids(request)?;
         }
         let kills_before = memory.oom_kills();
-        let faults_before = minor_faults();
         let forked = fork_once(request, platform, &plan)?;
         cost.add(&forked);
-        let forked_at = Instant::now();
         // From here on the snapshot no longer depends on this process.
         request.pending = None;
         request.listener.forked();
@@ -92,21 +105,29 @@ fn take_with(
         let mut supervisor = Supervisor::new(request, memory, plan.kind());
         let end = watch(&forked.child, &plan.progress, |vitals| supervisor.look(vitals));
         let stopped_for = supervisor.stopped_for;
-        let faults = minor_faults().saturating_sub(faults_before);
-        let bytes = faults.saturating_mul(4096);
-        Copied { bytes, within: forked_at.elapsed() }.remember();
+        if stopped_for.is_some()
+            && plan.progress.stage() != Stage::Complete
+            && !plan.output.is_published()
+        {
+            // Where it is in memory, the application may need that now.
+            let _ = plan.output.rewind();
+        }
         match judge(&plan, &end, stopped_for, attempt, || memory.oom_kills() > kills_before) {
             Ok(()) => {
-                if plan.kind() == Kind::Image {
+                if plan.kind() == Kind::Image && plan.progress.published().is_none() {
                     publish_for_child(&request.output)?;
                 }
                 request.output.keep_published(plan.progress.published());
                 return Ok(cost.report(request, &plan, &end, attempt));
             }
             Err(error) => {
-                let lacks_memory = matches!(error, SnapshotError::NoMemory(_));
-                if lacks_memory && is_as_before(request, &plan) && request.becomes_image() {
+                let error = with_hint(error, request);
+                if let SnapshotError::NoMemory(why) = &error
+                    && is_as_before(request, &plan)
+                    && request.becomes_image()
+                {
                     attempts_allowed += 1;
+                    *lacked = Some(why.clone());
                     cost.retry_reasons.push(error.to_string());
                     continue;
                 }
@@ -126,7 +147,16 @@ fn take_with(
     Err(SnapshotError::Internal("no attempt was made".to_owned()).into())
 }
 
-/// The child has written everything, and had no memory left to give the file its name.
+/// An image is an advice where none was asked for.
+pub(super) fn with_hint(error: SnapshotError, request: &Request) -> SnapshotError {
+    match request.options.content {
+        Content::Snapshot => error.with_image_hint(),
+        Content::Image(_) | Content::ImageIfNoMemory(_) => error,
+    }
+}
+
+/// The child has written everything, and could not give the file its name: a security module may want a copy, which is made
+/// in memory that the child did not have.
 fn publish_for_child(output: &Output) -> Result<(), SnapshotError> {
     let Some(path) = output.path().filter(|_| !output.is_published()) else { return Ok(()) };
     let path = path.to_owned();

@@ -1,11 +1,13 @@
 //! Looking after a child until its end, and what that end means.
 
-use super::budget::must_end_child;
+use super::budget::{is_near_end, least_beside, must_end_child};
 use super::child::Plan;
 use super::inline::error_of;
 use super::{Kind, Output, ProgressReport, QUEUE, Request};
 use crate::error::SnapshotError;
-use crate::process::{ChildEnd, Ending, Failure, MemorySources, SharedPage, Stage, Vitals};
+use crate::process::{
+    ChildEnd, Ending, Failure, MemorySources, NextLook, SharedPage, Stage, Vitals,
+};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,6 +16,8 @@ pub(super) struct Supervisor<'a> {
     request: &'a Request,
     memory: &'a MemorySources,
     kind: Kind,
+    /// Below that the child is ended.
+    least_left: u64,
     pub(super) stopped_for: Option<SnapshotError>,
 }
 
@@ -24,16 +28,21 @@ impl<'a> Supervisor<'a> {
         memory: &'a MemorySources,
         kind: Kind,
     ) -> Supervisor<'a> {
-        Supervisor { request, memory, kind, stopped_for: None }
+        let headroom = memory.headroom();
+        let oom_group = headroom.is_some_and(|headroom| headroom.oom_group);
+        let least_left = least_beside(kind, oom_group, request.output.is_in_memory());
+        Supervisor { request, memory, kind, least_left, stopped_for: None }
     }
 
-    pub(super) fn look(&mut self, vitals: &Vitals<'_>) -> ControlFlow<()> {
+    pub(super) fn look(&mut self, vitals: &Vitals<'_>) -> ControlFlow<(), NextLook> {
         QUEUE.end_early();
         if self.request.listener.wants_progress() {
             self.request.listener.progress(progress_report(vitals.progress));
         }
+        let headroom = self.memory.headroom();
         self.stopped_for = self.request.ended_early().or_else(|| {
-            let headroom = self.memory.headroom().filter(|left| must_end_child(left, self.kind))?;
+            let headroom =
+                headroom.filter(|left| must_end_child(left, self.kind, self.least_left))?;
             Some(no_memory(
                 self.kind,
                 format!(
@@ -43,7 +52,11 @@ impl<'a> Supervisor<'a> {
                 ),
             ))
         });
-        if self.stopped_for.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.stopped_for.is_some() {
+            return ControlFlow::Break(());
+        }
+        let is_near = headroom.is_some_and(|left| is_near_end(&left, self.kind, self.least_left));
+        ControlFlow::Continue(if is_near { NextLook::Near } else { NextLook::Usual })
     }
 }
 

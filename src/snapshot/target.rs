@@ -99,6 +99,12 @@ impl Output {
         target.unfinished.keep();
     }
 
+    /// Whether it is a file that takes memory and no disk.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self, Output::File(target) if crate::process::is_in_memory(target.unfinished.file()))
+    }
+
     /// The temporary file's path, where there is one.
     pub(crate) fn temporary(&self) -> Option<&Path> {
         match self {
@@ -256,7 +262,7 @@ impl FileTarget {
         placed
     }
 
-    /// The names for a child whose parent has gone and whose heap may be gone; `None` for paths that no system call takes.
+    /// The names for a child whose heap is gone; `None` for paths that no system call takes.
     #[cfg(target_os = "linux")]
     pub(super) fn names_for_child(&self) -> Option<crate::process::FileNames> {
         use std::ffi::CString;
@@ -271,6 +277,7 @@ impl FileTarget {
                 None => None,
             },
             passing: text(&passing)?,
+            directory: text(self.directory())?,
             replaces: self.reserved.is_empty(),
             names: self.names().iter().map(|name| text(name)).collect::<Option<_>>()?,
         })

@@ -38,7 +38,7 @@ fn own_sources() -> &'static MemorySources {
 
 /// Pages that this process has had to be given or copied since it began, without reading a disk (getrusage(2)). While it has
 /// a child, the first write to a page that they share is one.
-pub(crate) fn minor_faults() -> u64 {
+pub(super) fn minor_faults() -> u64 {
     usage(libc::RUSAGE_SELF).ru_minflt.try_into().unwrap_or(0)
 }
 

@@ -27,9 +27,9 @@ pub(crate) use image::{
 };
 #[cfg(test)]
 pub(crate) use memory::Bound;
-pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, minor_faults, resident};
+pub(crate) use memory::{Headroom, MemorySources, group_use, memory_left, resident};
 pub(crate) use name_buffers::NameBuffers;
 pub(crate) use public_page::PublicPage;
 pub(crate) use regions::Regions;
 pub(crate) use shared::SharedPage;
-pub(crate) use watch::{ChildEnd, Ending, Vitals, watch};
+pub(crate) use watch::{ChildEnd, Ending, NextLook, Vitals, watch};

@@ -8,8 +8,23 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-/// How often a child is looked at.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// When a child is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NextLook {
+    /// In 50 ms.
+    Usual,
+    /// In 5 ms: memory is scarce, and a child writes or allocates a few megabytes meanwhile.
+    Near,
+}
+
+impl NextLook {
+    fn after(self) -> Duration {
+        Duration::from_millis(match self {
+            NextLook::Usual => 50,
+            NextLook::Near => 5,
+        })
+    }
+}
 
 /// A child that sleeps outside write(2) and has used no CPU for so long waits for a thread that does not exist.
 const HUNG_AFTER: Duration = Duration::from_secs(3);
@@ -50,24 +65,28 @@ pub(crate) struct Vitals<'a> {
     pub(crate) progress: &'a SharedPage,
 }
 
-/// Waits for `child`. `look` runs about every 50 ms and may end it by `Break`.
+/// Waits for `child`. `look` runs when it last said that it would, and may end the child by `Break`.
 pub(crate) fn watch(
     child: &Child,
     progress: &SharedPage,
-    mut look: impl FnMut(&Vitals<'_>) -> ControlFlow<()>,
+    mut look: impl FnMut(&Vitals<'_>) -> ControlFlow<(), NextLook>,
 ) -> ChildEnd {
     let mut pulse = Pulse::new();
     let mut verdict = None;
+    let mut next_look = NextLook::Near;
     loop {
-        sleep_until_end(child);
+        sleep_until_end(child, next_look.after());
         if let Some((status, peak_resident)) = reap(child.pid) {
             let ending = verdict.unwrap_or(status);
             return ChildEnd { ending, peak_resident };
         }
         if verdict.is_none() {
             verdict = pulse.check(child.pid, progress);
-            if verdict.is_none() && look(&Vitals { progress }).is_break() {
-                verdict = Some(Ending::Ended);
+            if verdict.is_none() {
+                match look(&Vitals { progress }) {
+                    ControlFlow::Continue(next) => next_look = next,
+                    ControlFlow::Break(()) => verdict = Some(Ending::Ended),
+                }
             }
             if verdict.is_some() {
                 kill(child);
@@ -125,14 +144,14 @@ impl Pulse {
     }
 }
 
-fn sleep_until_end(child: &Child) {
+fn sleep_until_end(child: &Child, most: Duration) {
     let Some(pidfd) = &child.pidfd else {
-        std::thread::sleep(INTERVAL);
+        std::thread::sleep(most);
         return;
     };
     let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one valid pollfd; the descriptor lives as long as `child`.
-    unsafe { libc::poll(&raw mut poll, 1, i32::try_from(INTERVAL.as_millis()).unwrap_or(50)) };
+    unsafe { libc::poll(&raw mut poll, 1, i32::try_from(most.as_millis()).unwrap_or(50)) };
 }
 
 fn kill(child: &Child) {

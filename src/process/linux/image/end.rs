@@ -1,4 +1,4 @@
-//! How a child ends whose heap is gone: its file is on the disk, and has its name if nobody else is there to give it.
+//! How a child ends whose heap is gone: its file is on the disk, and has its name.
 
 use super::maps::{Lines, decimal};
 use super::save::Saved;
@@ -15,6 +15,8 @@ pub(crate) struct FileNames {
     pub(crate) temporary: Option<CString>,
     /// A free name beside it, for a moment: linkat(2) replaces nothing.
     pub(crate) passing: CString,
+    /// Where its names are.
+    pub(crate) directory: CString,
     /// It takes the place of what has its name; otherwise it gets the first of its names that is free.
     pub(crate) replaces: bool,
     pub(crate) names: Vec<CString>,
@@ -25,14 +27,16 @@ pub(crate) struct FileNames {
 pub(super) struct Names {
     has_temporary: bool,
     replaces: bool,
-    /// Each with its zero: `temporary` (or where /proc shows the open file), `passing`, the names.
+    /// Each with its zero: `temporary` (empty where there is none), `passing`, `directory`, the names.
     text: &'static [u8],
 }
 
 impl FileNames {
     fn parts(&self) -> impl Iterator<Item = &CStr> {
         let first = self.temporary.as_deref().unwrap_or_default();
-        [first, &self.passing].into_iter().chain(self.names.iter().map(|name| &**name))
+        [first, &self.passing, &self.directory]
+            .into_iter()
+            .chain(self.names.iter().map(|name| &**name))
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -64,10 +68,11 @@ impl Names {
         })
     }
 
-    /// Gives the open `file` its name.
-    fn publish(&self, file: RawFd) -> Result<(), (Failure, i32)> {
+    /// Gives the open `file` its name; which of the names it is.
+    fn publish(&self, file: RawFd) -> Result<usize, (Failure, i32)> {
         let mut parts = self.parts();
-        let (Some(temporary), Some(passing)) = (parts.next(), parts.next()) else {
+        let (Some(temporary), Some(passing), Some(_)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err((Failure::Internal, 0));
         };
         let mut shown = [0; 32];
@@ -80,24 +85,40 @@ impl Names {
                 system::link(source, passing).map_err(|errno| (Failure::Link, errno))?;
                 passing
             };
-            return system::rename(from, name).map_err(|errno| {
+            return system::rename(from, name).map(|()| 0).map_err(|errno| {
                 if !self.has_temporary {
                     system::unlink(passing);
                 }
                 (Failure::Rename, errno)
             });
         }
-        let mut linked = Err(libc::ENOENT);
-        for name in parts {
-            linked = system::link(source, name);
-            if linked != Err(libc::EEXIST) {
+        let mut placed = Err(libc::ENOENT);
+        for (index, name) in parts.enumerate() {
+            placed = match system::link(source, name) {
+                Ok(()) if self.has_temporary => {
+                    system::unlink(temporary);
+                    Ok(index)
+                }
+                Err(errno) if self.has_temporary && errno != libc::EEXIST => {
+                    // The file system knows no second names (vfat).
+                    system::rename_to_free(temporary, name).map(|()| index)
+                }
+                linked => linked.map(|()| index),
+            };
+            if placed != Err(libc::EEXIST) {
                 break;
             }
         }
-        if linked.is_ok() && self.has_temporary {
-            system::unlink(temporary);
+        placed.map_err(|errno| (Failure::Link, errno))
+    }
+
+    /// Makes the new name durable, as far as the file system can.
+    fn sync_directory(&self) {
+        let Some(directory) = self.parts().nth(2) else { return };
+        if let Ok(directory) = system::open(directory) {
+            let _ = system::sync(directory);
+            system::close(directory);
         }
-        linked.map_err(|errno| (Failure::Link, errno))
     }
 }
 
@@ -110,18 +131,33 @@ pub(super) fn end(
     const COMPLETE: c_int = 0;
     const FAILED: c_int = 1;
     let ended = saved.and_then(|saved| {
-        let Some(names) = saved.names else { return Ok(()) };
-        // As long as it likes, as a write may.
-        progress.writing.store(true, Relaxed);
-        system::sync(file).map_err(|errno| (Failure::Sync, errno))?;
-        if !super::super::child::is_alone() {
-            // The parent gives it its name: it has memory to do it with.
-            return Ok(());
+        if saved.names.is_some() {
+            // As long as it likes, as a write may.
+            progress.writing.store(true, Relaxed);
+            system::sync(file).map_err(|errno| (Failure::Sync, errno))?;
         }
-        names.publish(file)
+        Ok(saved.names)
     });
     let status = match ended {
-        Ok(()) => {
+        Ok(Some(names)) => match names.publish(file) {
+            Ok(name) => {
+                progress.set_published(name, None);
+                progress.enter(Stage::Complete);
+                names.sync_directory();
+                COMPLETE
+            }
+            // It may have other ways, and tells if it has none.
+            Err(_) if !super::super::child::is_alone() => {
+                progress.enter(Stage::Complete);
+                COMPLETE
+            }
+            // All of it is on the disk: what has a temporary name keeps that.
+            Err((failure, errno)) => {
+                progress.fail(failure, errno);
+                FAILED
+            }
+        },
+        Ok(None) => {
             progress.enter(Stage::Complete);
             COMPLETE
         }
@@ -191,7 +227,7 @@ mod tests {
         CString::new(path.as_os_str().as_bytes()).expect("no zeros")
     }
 
-    fn publish(directory: &Path, temporary: bool, replaces: bool) -> Result<(), (Failure, i32)> {
+    fn publish(directory: &Path, temporary: bool, replaces: bool) -> Result<usize, (Failure, i32)> {
         use std::os::unix::fs::OpenOptionsExt;
         let mut options = fs::OpenOptions::new();
         let options = options.write(true);
@@ -205,6 +241,7 @@ mod tests {
         let names = FileNames {
             temporary: temporary.then(|| text(&at)),
             passing: text(&directory.join("passing")),
+            directory: text(directory),
             replaces,
             names: ["a", "b"].map(|name| text(&directory.join(name))).into(),
         };
@@ -226,7 +263,7 @@ mod tests {
         for temporary in [false, true] {
             let directory = directory("heapdump-end-replace");
             fs::write(directory.join("a"), "old").expect("written");
-            assert_eq!(publish(&directory, temporary, true), Ok(()));
+            assert_eq!(publish(&directory, temporary, true), Ok(0));
             assert_eq!(names_in(&directory), ["a"]);
             assert_eq!(fs::read(directory.join("a")).expect("readable"), b"");
             fs::remove_dir_all(&directory).expect("removed");
@@ -238,12 +275,26 @@ mod tests {
         for temporary in [false, true] {
             let directory = directory("heapdump-end-place");
             fs::write(directory.join("a"), "old").expect("written");
-            assert_eq!(publish(&directory, temporary, false), Ok(()));
+            assert_eq!(publish(&directory, temporary, false), Ok(1));
             assert_eq!(names_in(&directory), ["a", "b"]);
             assert_eq!(publish(&directory, temporary, false), Err((Failure::Link, libc::EEXIST)));
             assert_eq!(fs::read(directory.join("a")).expect("readable"), b"old");
             fs::remove_dir_all(&directory).expect("removed");
         }
+    }
+
+    #[test]
+    fn where_there_are_no_links_a_rename_replaces_nothing() {
+        let directory = directory("heapdump-end-rename");
+        let [from, to] = ["from", "to"].map(|name| text(&directory.join(name)));
+        fs::write(directory.join("from"), "new").expect("written");
+        fs::write(directory.join("to"), "old").expect("written");
+        assert_eq!(system::rename_to_free(&from, &to), Err(libc::EEXIST));
+        assert_eq!(fs::read(directory.join("to")).expect("readable"), b"old");
+        fs::remove_file(directory.join("to")).expect("removed");
+        assert_eq!(system::rename_to_free(&from, &to), Ok(()));
+        assert_eq!(names_in(&directory), ["to"]);
+        fs::remove_dir_all(&directory).expect("removed");
     }
 
     #[test]

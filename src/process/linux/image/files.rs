@@ -69,6 +69,11 @@ impl Files {
         Ok(files)
     }
 
+    /// What they add to an image.
+    pub(super) fn copied_bytes(&self) -> u64 {
+        self.records.iter().filter(|record| record.embedded != 0).map(|record| record.size).sum()
+    }
+
     fn find(&self, line: &Line<'_>) -> Option<&Known> {
         self.known.iter().find(|known| known.is(line))
     }

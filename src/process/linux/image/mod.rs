@@ -60,7 +60,7 @@ pub(crate) struct ImageOptions<'a> {
     pub(crate) node_version: &'a str,
     /// `process.versions.v8`.
     pub(crate) v8_version: &'a str,
-    /// The names of the file, for a child whose parent has gone.
+    /// The names of the file, which the child gives it.
     pub(crate) names: Option<FileNames>,
 }
 
@@ -83,6 +83,8 @@ pub(crate) struct ImagePlan {
     buffers: UnsafeCell<Option<Buffers>>,
     /// What they are parts of.
     _region: Region,
+    /// Of the files that are copied into the image.
+    pub(crate) file_bytes: u64,
 }
 
 // SAFETY: nobody looks into the cell but a child, which has one thread.
@@ -165,7 +167,11 @@ impl ImagePlan {
             }
         };
         describe(buffers.header, options);
-        Ok(ImagePlan { buffers: UnsafeCell::new(Some(buffers)), _region: region })
+        Ok(ImagePlan {
+            buffers: UnsafeCell::new(Some(buffers)),
+            _region: region,
+            file_bytes: files.copied_bytes(),
+        })
     }
 
     /// The temporary file's name where the child finds it even when its heap is gone.

@@ -60,6 +60,10 @@ enum Wanted {
 const CAN_GO: u32 = 1;
 /// Its pages can be read where they are; others only through /proc/self/mem.
 const READABLE: u32 = 2;
+/// A file is below it.
+const OF_FILE: u32 = 4;
+/// Some of its pages are on a swap device (guards are not counted as such).
+const SWAPPED: u32 = 8;
 
 /// What an image came to.
 pub(super) struct Saved {
@@ -236,8 +240,10 @@ impl Table<'_> {
         let is_needed = self.needed.iter().any(|address| (start..end).contains(address))
             || self.objects.iter().any(|&[from, to]| from < end && start < to);
         let can_go = !line.shared && line.inode == 0 && kind == Kind::Memory && !is_needed;
-        let flags =
-            if can_go { CAN_GO } else { 0 } | if protection & 1 == 1 { READABLE } else { 0 };
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let flags = flag(can_go, CAN_GO)
+            | flag(protection & 1 == 1, READABLE)
+            | flag(line.inode != 0, OF_FILE);
         let mapping = Mapping {
             start,
             end,
@@ -285,6 +291,9 @@ impl Table<'_> {
         let private = (found.anonymous + found.swapped).div_ceil(PAGE / 1024);
         if found.dont_dump && mapping.kind() != Some(Kind::Vdso) || found.device {
             contents.pages = Wanted::Nothing;
+        }
+        if found.swapped > 0 {
+            contents.flags |= SWAPPED;
         }
         if found.has_key {
             contents.flags &= !READABLE;
@@ -381,8 +390,10 @@ impl Writer<'_> {
         } else {
             match system::read_at(self.memory, page, at) {
                 Ok(PAGE_BYTES) => {}
-                // Behind the end of its file, or a guard that an older kernel does not tell of.
-                Ok(_) | Err(libc::EIO | libc::EFAULT) => return Ok(()),
+                Ok(_) | Err(libc::EIO | libc::EFAULT) if may_be_nothing(entry, contents) => {
+                    return Ok(());
+                }
+                Ok(_) => return Err(Stop::Read(libc::EIO)),
                 Err(errno) => return Err(Stop::Read(errno)),
             }
         }
@@ -434,7 +445,32 @@ impl Writer<'_> {
     }
 }
 
+/// Whether a page that cannot be read has no contents: it is behind the end of its file, or a guard that a kernel before Linux
+/// 6.15 shows as swapped out. Otherwise its swap device has failed, or the kernel forbids to read what has no access
+/// (`proc_mem.force_override`), and an image without it would be taken for whole.
+fn may_be_nothing(entry: PageEntry, contents: Contents) -> bool {
+    let is_lost = entry.is_present() || contents.flags & SWAPPED != 0 && entry.has_contents();
+    contents.flags & OF_FILE != 0 || !is_lost
+}
+
 fn is_zero(page: &[u8; PAGE_BYTES]) -> bool {
     // Most pages end this at their first words.
     page.as_chunks::<64>().0.iter().all(|chunk| *chunk == [0; 64])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_lost_unless_there_is_nothing() {
+        let nothing = |bits: u64, flags| {
+            may_be_nothing(PageEntry(bits), Contents { pages: Wanted::Used, flags })
+        };
+        let (present, swapped) = (1 << 63, 1 << 62);
+        assert!(!nothing(present, READABLE) && !nothing(present, 0));
+        assert!(!nothing(swapped, SWAPPED));
+        // A guard of Linux 6.13, memory that nobody touched, and the end of a file.
+        assert!(nothing(swapped, 0) && nothing(0, SWAPPED) && nothing(present, OF_FILE));
+    }
 }

@@ -92,6 +92,38 @@ pub(super) fn rename(from: &CStr, to: &CStr) -> Result<(), i32> {
     check(|| unsafe { libc::rename(from.as_ptr(), to.as_ptr()) } as isize).map(drop)
 }
 
+/// renameat2(2) with `RENAME_NOREPLACE`: fails with `EEXIST` where `to` is there. Where the kernel or the file system knows no
+/// such flag, a rename(2) to what has just been seen to be free.
+pub(super) fn rename_to_free(from: &CStr, to: &CStr) -> Result<(), i32> {
+    let here = libc::AT_FDCWD;
+    // SAFETY: two C strings.
+    let renamed = check(|| unsafe {
+        let flags = libc::RENAME_NOREPLACE;
+        let done =
+            libc::syscall(libc::SYS_renameat2, here, from.as_ptr(), here, to.as_ptr(), flags);
+        isize::try_from(done).unwrap_or(-1)
+    });
+    match renamed {
+        Err(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM) => {
+            if exists(to) {
+                Err(libc::EEXIST)
+            } else {
+                rename(from, to)
+            }
+        }
+        renamed => renamed.map(drop),
+    }
+}
+
+/// Whether anything has this name, be it a link to nothing (lstat(2)).
+fn exists(path: &CStr) -> bool {
+    // SAFETY: a C string and a valid place; zeros are a valid stat.
+    unsafe {
+        let mut found: libc::stat = std::mem::zeroed();
+        libc::lstat(path.as_ptr(), &raw mut found) == 0
+    }
+}
+
 /// unlink(2).
 pub(super) fn unlink(path: &CStr) {
     // SAFETY: a C string.
