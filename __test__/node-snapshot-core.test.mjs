@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
@@ -54,6 +55,29 @@ test('a core of an aborted process becomes a whole snapshot, and nothing else is
     const told = await refused(t, ['--core', core, '--node', '/bin/sh', '--output', directory.at('other')]);
     assert.match(told, /build-id [0-9a-f]{8,}\), and the file here is another \(build-id [0-9a-f]{8,}\).*\[ERR_HEAPDUMP_CORE\]/s);
     assert.ok(told.includes(`of Node.js ${process.versions.node}`), told);
+  });
+
+  await t.test('each library that is not here is asked for, by its build-id', async () => {
+    const { sharedObjects } = process.report.getReport();
+    const libraries = sharedObjects.map((file) => fs.existsSync(file) && fs.realpathSync(file)).filter((file) => /\/(lib|ld)[^/]*\.so/.test(file));
+    assert.ok(libraries.some((file) => /\/(libc|ld-musl)/.test(file)), libraries.join());
+    for (const file of libraries) {
+      const told = await refused(t, ['--core', core, '--map', `${file}=/missing`, '--output', directory.at('other')]);
+      assert.ok(told.includes(`it needs ${file} `), told);
+      assert.match(told, /which is not here/);
+    }
+  });
+
+  await t.test('all files of another machine are below one directory', async () => {
+    const root = directory.at('root');
+    const { sharedObjects } = process.report.getReport();
+    for (const file of [process.execPath, ...sharedObjects].filter((file) => fs.existsSync(file)).map((file) => fs.realpathSync(file))) {
+      fs.mkdirSync(path.dirname(root + file), { recursive: true });
+      fs.copyFileSync(file, root + file);
+    }
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--core', core, '--map', `/=${root}`, '--output', directory.at('mapped.heapsnapshot')]);
+    assert.equal(code, 0, stderr);
+    fs.rmSync(root, { recursive: true });
   });
 
   await t.test('a core that is cut says so', async () => {

@@ -5,6 +5,7 @@
 const path = require('node:path');
 
 const { Problem, printable } = require('./command.js');
+const { PAGE } = require('./cores.js');
 const { ImageProblem, mapsOf, ofDescriptor } = require('./from-image.js');
 const { withImage } = require('./unpacked.js');
 
@@ -22,7 +23,8 @@ function fromCore(file, options, output, progress, signal) {
     const image = newFile(directory);
     try {
       await convert(file, core, options.node, maps, image.descriptor, progress);
-      return await ofDescriptor(image.descriptor, file, options, output, progress, signal);
+      // The image names its files as they are here: nothing of it is elsewhere.
+      return await ofDescriptor(image.descriptor, file, { ...options, map: [] }, output, progress, signal);
     } finally {
       image.close();
     }
@@ -34,7 +36,7 @@ async function convert(file, core, node, maps, image, progress) {
   if (addon.imageOfCore === undefined) throw new Problem(`core files are read on Linux; this is ${process.platform}`);
   const program = node === undefined ? undefined : path.resolve(node);
   const { refused, remarks } = await addon.imageOfCore(file, core, program, maps, image);
-  if (refused) throw new ImageProblem('ERR_HEAPDUMP_CORE', `${printable(refused, 4000)}; docs/core-files.md says how to get it whole`);
+  if (refused) throw new ImageProblem('ERR_HEAPDUMP_CORE', `${printable(refused, 4000)}; see ${PAGE}`);
   for (const remark of remarks) progress.say(`heapdump-rs: ${printable(remark)}`);
 }
 

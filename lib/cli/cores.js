@@ -7,6 +7,8 @@ const fs = require('node:fs');
 const { printable, size } = require('./command.js');
 const { good } = require('./findings.js');
 
+const PAGE = 'https://github.com/heapdump-rs/heapdump-rs/blob/main/docs/core-files.md';
+
 /** A finding; none where there is no such thing. */
 function cores(target) {
   const pattern = read('/proc/sys/kernel/core_pattern');
@@ -17,7 +19,7 @@ function cores(target) {
     dumpable: isDumpable(target),
     usesPid: read('/proc/sys/kernel/core_uses_pid') === '1',
   };
-  return [good('cores', `${describe(found)}; docs/core-files.md says how to use them`)];
+  return [good('cores', `${describe(found)}; ${PAGE} says how to use them`)];
 }
 
 /**
@@ -61,4 +63,4 @@ function read(file) {
   }
 }
 
-module.exports = { cores, describe };
+module.exports = { PAGE, cores, describe };

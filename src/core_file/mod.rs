@@ -6,6 +6,7 @@ mod paths;
 use crate::process::MappedFile;
 use heapimage_core::{Core, CoreFault, Image, Opened, Options};
 pub(crate) use paths::Paths;
+use paths::{is_code, is_locale};
 use std::fs::{File, Metadata};
 use std::io::{self, BufWriter};
 use std::os::unix::ffi::OsStrExt;
@@ -97,16 +98,16 @@ impl Found {
     }
 }
 
-/// Programs and libraries, and what the system's own libraries map. Nothing else of what a core names is opened: its text may
-/// be a stranger's, and what is in the restored process' memory may end up in the snapshot.
+/// Programs and libraries, and the system's locales. Nothing else of what a core names is taken: its text may be a stranger's,
+/// and what is in the restored process' memory may end up in the snapshot.
 fn open_files(core: &Core<'_>, paths: &Paths) -> Vec<Found> {
     let named = core.files().into_iter();
     named
         .filter_map(|named| {
-            let here = paths.find(named.path, named.is_program);
+            let here = paths.find(named.path, named.is_program)?;
             let metadata = here.metadata().ok().filter(Metadata::is_file)?;
             let bytes = MappedFile::open(&File::open(&here).ok()?).ok()?;
-            let is_wanted = bytes.starts_with(b"\x7fELF") || named.path.starts_with(b"/usr/");
+            let is_wanted = is_code(&bytes) || is_locale(named.path, &here);
             is_wanted.then(|| Found { path: named.path.to_vec(), here, bytes, metadata })
         })
         .collect()

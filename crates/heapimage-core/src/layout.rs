@@ -382,17 +382,18 @@ struct Row<'a> {
     file: Option<FileMapping<'a>>,
 }
 
-/// Names of the files without which the program does not run: its loader, its libraries, and theirs.
+/// Files without which the program does not run, by [`library_name`]: its loader, its libraries, and theirs. Versions do not count:
+/// DT_NEEDED has `libstdc++.so.6`, and what was mapped is `libstdc++.so.6.0.30`.
 fn needed<'a>(core: &Core<'_>, opened: &HashMap<&[u8], &Opened<'a>>) -> HashSet<&'a [u8]> {
     let mut needed = HashSet::new();
     let mut next: Vec<&Opened<'a>> =
         core.program().and_then(|path| opened.get(path).copied()).into_iter().collect();
     while let Some(file) = next.pop() {
         for name in Object::parse(file.bytes).map(|object| object.needed()).unwrap_or_default() {
+            let name = library_name(name);
             if needed.insert(name) {
-                next.extend(
-                    opened.values().filter(|other| base_name(&other.path) == name).copied(),
-                );
+                let is_it = |other: &&Opened<'_>| library_name(&other.path) == name;
+                next.extend(opened.values().copied().filter(|other| is_it(other)));
             }
         }
     }
