@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 
 /** So large may a binary be, in bytes. */
-const LARGEST = 4 * 1024 * 1024;
+const LARGEST = 6 * 1024 * 1024;
 
 /** What a binary of target `name` must not be or need: reasons, none when it is right. */
 export function faultsOf(file, name, { glibc } = {}) {
