@@ -103,6 +103,8 @@ function argumentsOf(options) {
     ...maps.flatMap((pair) => ['--map', pair.join('=')]),
     ...nodes.flatMap((each) => ['--file', each]),
     ...(ignoreCpu ? ['--ignore-cpu'] : []),
+    // A core's image is made here, of files that the conversion has opened.
+    ...(options.core === undefined ? [] : ['--made-here']),
   ];
 }
 

@@ -27,6 +27,8 @@ pub struct Arguments<'a> {
     pub check: bool,
     /// It is tried although the CPU lacks what the image's had.
     pub ignore_cpu: bool,
+    /// Who starts this program has made the image, of files that it has opened itself (a core's): they are opened as it.
+    pub made_here: bool,
     /// As if the kernel refused to (PR_SET_MM_MAP), for tests.
     pub no_memory_marks: bool,
     places: [Option<Place<'a>>; MOST_PLACES],
@@ -42,6 +44,7 @@ impl<'a> Arguments<'a> {
         let mut read = Arguments {
             check: false,
             ignore_cpu: false,
+            made_here: false,
             no_memory_marks: false,
             places: [None; MOST_PLACES],
         };
@@ -49,6 +52,7 @@ impl<'a> Arguments<'a> {
             match word {
                 b"--check" => read.check = true,
                 b"--ignore-cpu" => read.ignore_cpu = true,
+                b"--made-here" => read.made_here = true,
                 b"--no-memory-marks" => read.no_memory_marks = true,
                 b"--map" => {
                     let value = words.next().unwrap_or_default();

@@ -40,7 +40,7 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
     limits::be_first_to_go();
     // What the command names is its user's choice; everything else is the image's, and nobody opens that.
     let named = NamedFiles::open(arguments);
-    let is_nobody = privileges::drop_privileges()?;
+    let is_nobody = !arguments.made_here && privileges::drop_privileges()?;
     let mut header = Header::new_zeroed();
     read_header(&IMAGE, ARCHITECTURE, &mut header)?;
     let room = memory::reserve(room_for(&header))?;
@@ -51,6 +51,9 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
     let mut findings = Findings::default();
     look_at_machine(&header, &tables, arguments, &mut findings);
     let files = OpenFiles::find(&tables, arguments, &named, is_nobody, &mut findings);
+    if arguments.made_here {
+        privileges::drop_privileges()?;
+    }
     if arguments.check {
         exit(if findings.count == 0 { 0 } else { Stop::Machine.status() });
     }

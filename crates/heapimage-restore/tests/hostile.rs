@@ -181,6 +181,9 @@ fn roots_own_files_are_mapped_only_where_the_command_names_them() {
             "{restored:?}"
         );
     }
+    // As the command restores a core, whose files it has opened itself.
+    assert_eq!(of_file(&path, BUILD_ID).restore(&["--made-here"]).output, b"text");
+    assert_eq!(of_file(&path, b"another").restore(&["--made-here"]).status, Some(4));
     let named = of_file(&path, BUILD_ID).restore(&["--file", path.to_str().expect("text")]);
     assert_eq!(named.output, b"text", "{named:?}");
     let other = of_file(&path, b"another").restore(&["--file", path.to_str().expect("text")]);
