@@ -33,6 +33,8 @@ pub(super) struct Scratch {
     /// Whether a run of the block is given back.
     dropped: [u8; BLOCK_RUNS],
     entries: [u64; 8192],
+    /// Whether these pages are in memory.
+    resident: [u8; 8192],
     text: [u8; 64 << 10],
 }
 
@@ -64,6 +66,8 @@ const READABLE: u32 = 2;
 const OF_FILE: u32 = 4;
 /// Some of its pages are on a swap device (guards are not counted as such).
 const SWAPPED: u32 = 8;
+/// Other processes may have it: what this one has not touched has contents too.
+const SHARED: u32 = 16;
 
 /// What an image came to.
 pub(super) struct Saved {
@@ -243,7 +247,8 @@ impl Table<'_> {
         let flag = |is_set, flag| if is_set { flag } else { 0 };
         let flags = flag(can_go, CAN_GO)
             | flag(protection & 1 == 1, READABLE)
-            | flag(line.inode != 0, OF_FILE);
+            | flag(line.inode != 0, OF_FILE)
+            | flag(line.shared, SHARED);
         let mapping = Mapping {
             start,
             end,
@@ -355,13 +360,21 @@ impl Writer<'_> {
             if read == 0 {
                 return Err(Stop::Read(libc::EIO));
             }
+            // To read what is not there would make it, at the cost of all who share it.
+            let is_sparse = contents.flags & (SHARED | SWAPPED) == SHARED;
+            let resident = self.scratch.resident.get_mut(..read).unwrap_or_default();
+            if !is_sparse || system::find_resident(at, resident).is_err() {
+                resident.fill(1);
+            }
             for index in 0..read {
                 let entry = PageEntry(self.scratch.entries.get(index).copied().unwrap_or(0));
                 let is_wanted = match contents.pages {
                     Wanted::Nothing => false,
                     Wanted::Private => entry.has_contents() && entry.is_private(),
                     Wanted::Used => entry.has_contents(),
-                    Wanted::All => true,
+                    Wanted::All => {
+                        self.scratch.resident.get(index).is_none_or(|page| page & 1 == 1)
+                    }
                 };
                 if is_wanted {
                     self.add_page(at, entry, contents)?;

@@ -130,6 +130,15 @@ pub(super) fn unlink(path: &CStr) {
     unsafe { libc::unlink(path.as_ptr()) };
 }
 
+/// mincore(2): of each page from `address` on the lowest bit says whether it is in memory, and reading it makes none.
+pub(super) fn find_resident(address: u64, pages: &mut [u8]) -> Result<(), i32> {
+    let address = usize::try_from(address).map_err(|_| libc::ENOMEM)?;
+    let bytes = pages.len() * 4096;
+    let address = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: one byte for each page; of an address that is not mapped it is an error.
+    check(|| unsafe { libc::mincore(address, bytes, pages.as_mut_ptr()) } as isize).map(drop)
+}
+
 /// munmap(2), on the same terms as [`give_back`].
 pub(super) fn unmap(address: u64, bytes: u64) {
     let (Ok(address), Ok(bytes)) = (usize::try_from(address), usize::try_from(bytes)) else {
@@ -192,4 +201,27 @@ pub(super) fn errno() -> c_int {
 
 fn descriptor(number: usize) -> RawFd {
     RawFd::try_from(number).unwrap_or(-1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_shared_memory_only_what_was_touched_is_resident() {
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping of four pages, of which one byte is written, and which nobody else knows.
+        let address = unsafe {
+            let address = libc::mmap(std::ptr::null_mut(), 4 * 4096, access, flags, -1, 0);
+            assert_ne!(address, libc::MAP_FAILED);
+            address.cast::<u8>().add(2 * 4096).write(1);
+            address
+        };
+        let mut pages = [0; 4];
+        assert_eq!(find_resident(address.expose_provenance() as u64, &mut pages), Ok(()));
+        assert_eq!(pages.map(|page| page & 1), [0, 0, 1, 0]);
+        // SAFETY: the mapping of above.
+        unsafe { libc::munmap(address, 4 * 4096) };
+    }
 }
