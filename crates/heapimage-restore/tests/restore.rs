@@ -312,6 +312,12 @@ fn it_has_nobodys_rights_and_goes_first_where_memory_runs_short() {
     let about = |name: &str| {
         std::fs::read_to_string(format!("/proc/{}/{name}", restored.id())).expect("a process")
     };
+    // The filter is the last thing after that line.
+    let start = Instant::now();
+    while !about("status").contains("\nSeccomp:\t2") {
+        assert!(start.elapsed() < Duration::from_secs(60), "no filter: {}", about("status"));
+        std::thread::sleep(Duration::from_millis(1));
+    }
     let (status, limits) = (about("status"), about("limits"));
     let adjustment = about("oom_score_adj");
     restored.kill().expect("ended");
