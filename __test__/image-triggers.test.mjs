@@ -112,7 +112,7 @@ test("at V8's limit: oom({ lowMemory: 'image' }) leaves an image where no snapsh
     const kept = (globalThis.kept = []);
     for (;;) kept.push({ a: kept.length });
     // V8 takes some 40 MB of it until its heap is at the limit.
-  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=32'], room: 70 });
+  }, { cwd: directory.path, nodeOptions: ['--max-old-space-size=32'], room: 85 });
   assert.equal((await app.ended()).code, 1);
   // The JSON is begun under the snapshot's name.
   assert.deepEqual(directory.names(), ['evidence.heapimage', 'evidence.heapsnapshot.json']);
