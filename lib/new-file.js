@@ -50,6 +50,11 @@ class NewFile {
     await this.#file.unpack(Buffer.from(path));
   }
 
+  /** Fills it with the heap image of a core file that is open as `core`; gives `{refused, remarks}`. */
+  async fillFromCore(name, core, program, maps) {
+    return addon.imageOfCore(name, core, program, maps, this.#file);
+  }
+
   /** Its time of last change, in milliseconds. */
   setModified(time) {
     this.#file.setModified(time);
@@ -64,6 +69,11 @@ class NewFile {
   publish({ replace = true } = {}) {
     const error = this.#file.publish(replace);
     if (error) throw toError(error);
+  }
+
+  /** What fills it rejects. */
+  stop() {
+    this.#file.stop();
   }
 
   /** Without a name it is gone. */

@@ -286,6 +286,12 @@ impl NewFile {
         AsyncTask::new(self.0.unpack(&from))
     }
 
+    /// Has who fills it stop.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+
     /// Sets its time of last change, in milliseconds since 1970.
     #[napi(catch_unwind)]
     pub fn set_modified(&self, time: f64) {
@@ -371,7 +377,7 @@ pub fn open_snapshot(
     AsyncTask::new(Open { path: path.into(), salvage, source_maps, source_root })
 }
 
-/// Makes a heap image of the core file `name`, for the restorer. `core` and `image` are descriptors. `map`: files or directories of
+/// Makes a heap image of the core file `name`, for the restorer. `core` is a descriptor. `map`: files or directories of
 /// its machine, and where they are here; `program`: where Node.js is.
 #[cfg(target_os = "linux")]
 #[napi(catch_unwind)]
@@ -380,9 +386,9 @@ pub fn image_of_core(
     core: i32,
     program: Option<String>,
     map: Vec<(String, String)>,
-    image: i32,
+    image: &NewFile,
 ) -> AsyncTask<js::CoreImage> {
-    AsyncTask::new(js::CoreImage::new(name, core, program, map, image))
+    AsyncTask::new(js::CoreImage::new(name, core, program, map, image.0.fill()))
 }
 
 /// Runs a command of `npx heapdump-rs` on the process's own output; returns its exit code.

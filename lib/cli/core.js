@@ -7,7 +7,7 @@ const path = require('node:path');
 const { Problem, printable } = require('./command.js');
 const { PAGE } = require('./cores.js');
 const { ImageProblem, mapsOf, ofDescriptor } = require('./from-image.js');
-const { withImage } = require('./unpacked.js');
+const { filling, withImage } = require('./unpacked.js');
 
 /**
  * Has `output` filled. The image is a file without a name beside it, as is a compressed core, unpacked.
@@ -22,20 +22,20 @@ function fromCore(file, options, output, progress, signal) {
   return withImage(file, [directory], async (core) => {
     const image = newFile(directory);
     try {
-      await convert(file, core, options.node, maps, image.descriptor, progress);
+      await convert(file, core, options.node, maps, image, progress, signal);
       // The image names its files as they are here: nothing of it is elsewhere.
       return await ofDescriptor(image.descriptor, file, { ...options, map: [] }, output, progress, signal);
     } finally {
       image.close();
     }
-  });
+  }, signal);
 }
 
-async function convert(file, core, node, maps, image, progress) {
+async function convert(file, core, node, maps, image, progress, signal) {
   const { addon } = require('../native.js');
   if (addon.imageOfCore === undefined) throw new Problem(`core files are read on Linux; this is ${process.platform}`);
   const program = node === undefined ? undefined : path.resolve(node);
-  const { refused, remarks } = await addon.imageOfCore(file, core, program, maps, image);
+  const { refused, remarks } = await filling(image, signal, () => image.fillFromCore(file, core, program, maps));
   if (refused) throw new ImageProblem('ERR_HEAPDUMP_CORE', `${printable(refused, 4000)}; see ${PAGE}`);
   for (const remark of remarks) progress.say(`heapdump-rs: ${printable(remark)}`);
 }

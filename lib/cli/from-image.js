@@ -28,27 +28,25 @@ class ImageProblem extends Problem {
  */
 function fromImage(file, options, output, progress, signal) {
   progress.show(`reading ${file}`);
-  return withImage(file, [path.dirname(output.path)], (descriptor) => ofDescriptor(descriptor, file, options, output, progress, signal));
+  return withImage(file, [path.dirname(output.path)], (descriptor) => ofDescriptor(descriptor, file, options, output, progress, signal), signal);
 }
 
 /** The same of an image that is open and not compressed; `file` is what a person calls it. */
 async function ofDescriptor(descriptor, file, options, output, progress, signal) {
-  const restorer = await start(descriptor, argumentsOf(options));
-  const abort = () => restorer.kill();
-  signal?.addEventListener('abort', abort, { once: true });
+  const restorer = await start(descriptor, argumentsOf(options), signal);
   try {
     const onBytes = (bytes) => progress.show(`V8 of the image writes: ${size(bytes)}`);
-    return await output.receive(written(restorer, file, options), onBytes, signal);
+    // The program in the image is a stranger's: it is to answer with a snapshot alone.
+    return await output.receive(written(restorer, file, options), onBytes, signal, null);
   } finally {
-    signal?.removeEventListener('abort', abort);
     restorer.kill();
   }
 }
 
 /** A restorer whose image runs, or that has said why not. */
-async function start(descriptor, args) {
+async function start(descriptor, args, signal) {
   for (let tries = 1; ; tries++) {
-    const restorer = new Restorer(descriptor, args);
+    const restorer = new Restorer(descriptor, args, signal);
     if ((await restorer.begins()) || restorer.stop?.[0] !== 'collision' || tries === MOST_TRIES) return restorer;
     restorer.output.resume();
   }
@@ -62,18 +60,19 @@ async function* written(restorer, file, options) {
   if (status !== 0) throw failure(restorer, { status, signal }, file, options);
 }
 
-function failure(restorer, end, file, { node }) {
-  const [code, text] = words.ending(restorer, end, node);
+function failure(restorer, end, file, { node, core }) {
+  const [code, text] = words.ending(restorer, end, node, core !== undefined);
   return new ImageProblem(code, `${file}: ${text}`);
 }
 
 /** Prints what an image is and needs; the exit code says whether this machine will do. */
-async function check(file, options) {
+async function check(file, options, signal) {
   return withImage(file, [path.dirname(path.resolve(file))], async (descriptor) => {
-    const restorer = new Restorer(descriptor, ['--check', ...argumentsOf(options)]);
+    const restorer = new Restorer(descriptor, ['--check', ...argumentsOf(options)], signal);
     restorer.output.resume();
     const end = await restorer.ended();
-    if (restorer.stop || end.status === null) throw failure(restorer, end, file, options);
+    if (signal?.aborted) throw new Problem('the time of --timeout is over');
+    if (restorer.stop || restorer.isSilent || end.status === null) throw failure(restorer, end, file, options);
     for (const line of words.description(file, restorer.image)) console.log(line);
     if (restorer.lacks.length === 0) {
       console.log('This machine will do.');
@@ -82,7 +81,7 @@ async function check(file, options) {
     console.log('This machine will not do:');
     for (const [word, text] of restorer.lacks) console.log(`  ${words.lacking(word, text, restorer.image, options.node)}`);
     return EXIT.findings;
-  });
+  }, signal);
 }
 
 /** `--map OLD=NEW`, in pairs. */

@@ -18,12 +18,18 @@ function description(file, image) {
   const lines = [
     `${file}: a heap image, whole, ${size(pages)} of memory in ${image.mappings} mappings`,
     `  of       ${[image.title, `process ${image.pid}`, `thread ${image.thread}`].filter(Boolean).join(', ')}`,
-    `  when     ${new Date(Number(image.time)).toISOString()}`,
+    `  when     ${date(Number(image.time))}`,
     `  made by  ${[image.node && `Node.js ${image.node}`, image.v8 && `V8 ${image.v8}`, image.writer, image.kernel && `Linux ${image.kernel}`].filter(Boolean).join(', ')}`,
   ];
   if (heap > 0) lines.push(`  heap     ${size(heap)}; ${memory(heap)}`);
   for (const path of image.files) lines.push(`  needs    ${path}`);
   return lines;
+}
+
+/** An image may say anything. */
+function date(time) {
+  const found = new Date(time);
+  return Number.isNaN(found.getTime()) ? `${time}, which is no time` : found.toISOString();
 }
 
 function memory(heap) {
@@ -32,7 +38,7 @@ function memory(heap) {
 }
 
 /** What a machine lacks, and what would help. `named`: the --node that was given. */
-function lacking(word, told, image, named) {
+function lacking(word, told, image, named, isCore = false) {
   const node = image.node ? `Node.js ${image.node}` : 'Node.js';
   const text = withNames(told);
   switch (word) {
@@ -44,7 +50,7 @@ function lacking(word, told, image, named) {
     case 'file':
       return (
         `${text}. ${named ? `${named} is no other name of it. ` : ''}If it is Node.js, install ${node} as it was there and name its ` +
-        "binary with --node PATH; name another file with --map OLD=NEW. Images with embed: 'all' need no files"
+        `binary with --node PATH; name another file with --map OLD=NEW${isCore ? '' : ". Images with embed: 'all' need no files"}`
       );
     case 'address-space':
       return `Address space: it needs ${text}`;
@@ -57,18 +63,24 @@ function lacking(word, told, image, named) {
   }
 }
 
-/** A stable code and the words for a restorer that did not end well. */
-function ending(restorer, { status, signal }, named) {
-  const { image, stop, lacks, hung } = restorer;
+/** A stable code and the words for a restorer that did not end well. `isCore`: a core file was given, and not an image. */
+function ending(restorer, { status, signal }, named, isCore = false) {
+  const { image, stop, lacks, hung, hasBegun } = restorer;
   if (lacks.length > 0) {
-    const all = lacks.map(([word, text]) => `\n  ${lacking(word, text, image, named)}`);
+    const all = lacks.map(([word, text]) => `\n  ${lacking(word, text, image, named, isCore)}`);
     return ['ERR_HEAPDUMP_IMAGE_MACHINE', `this machine will not do:${all.join('')}`];
   }
   if (stop !== undefined) return stopped(stop, status);
+  if (hung && !hasBegun) return ['ERR_HEAPDUMP_IMAGE_MACHINE', NO_ANSWER];
+  if (restorer.isSilent) {
+    const help = 'Install heapdump-rs again; if that does not help, something here refuses to run it (noexec, SELinux)';
+    return ['ERR_HEAPDUMP_IMAGE_MACHINE', `the program that restores images could not run (${signal ?? `status ${status}`}). ${help}${lastWords(restorer.said + restorer.line)}`];
+  }
+  const what = isCore ? 'core' : 'image';
   const versions = [image.node && `Node.js ${image.node}`, image.writer].filter(Boolean).join(', ');
-  const [why, help] = broken(status, signal, hung, image);
+  const [why, help] = broken(status, signal, hung, image, `The ${what} is kept; report this, please.`);
   const said = lastWords(restorer.said);
-  return ['ERR_HEAPDUMP_IMAGE_FAILED', `${why}. ${help} The image is of ${versions || 'an unknown version'}${said}`];
+  return ['ERR_HEAPDUMP_IMAGE_FAILED', `${why}. ${help} The ${what} is of ${versions || 'an unknown version'}${said}`];
 }
 
 function stopped([word, told], status) {
@@ -92,20 +104,22 @@ function withNames(text) {
   });
 }
 
-const REPORT = 'The image is kept; report this, please.';
+const NO_ANSWER =
+  'a file did not answer before the process came back: the image names one that is a pipe here, or on a file server that is away; ' +
+  'name another with --map OLD=NEW';
 
 /** What became of a process that ran already. */
-function broken(status, signal, hung, image) {
-  if (hung) return ['the restored process waited for a thread that does not exist, and was ended', REPORT];
+function broken(status, signal, hung, image, report) {
+  if (hung) return ['the restored process waited for a thread that does not exist, and was ended', report];
   if (signal === 'SIGILL') return ['the restored process met an instruction that this CPU does not have', 'Use a machine like the one that it ran on.'];
   if (signal === 'SIGKILL') {
     const heap = Number(image['heap-used']);
     const needed = heap > 0 ? `: ${memory(heap)}` : '';
     return ['the restored process was killed', `Most likely memory ran out${needed}. Use a machine that has more.`];
   }
-  if (signal) return [`the restored process crashed (${signal})`, REPORT];
+  if (signal) return [`the restored process crashed (${signal})`, report];
   if (status === 6) return ['the restored process could not write', ''];
-  return [`V8 in the restored process gave no snapshot (status ${status})`, REPORT];
+  return [`V8 in the restored process gave no snapshot (status ${status})`, report];
 }
 
 function lastWords(said) {

@@ -7,7 +7,7 @@ const os = require('node:os');
 const path = require('node:path');
 
 const { EXTENSION, IMAGE_NAME } = require('../extensions.js');
-const { Progress, SIGNALS } = require('./command.js');
+const { Problem, Progress, SIGNALS, printable } = require('./command.js');
 const { fromImage } = require('./from-image.js');
 const { Output } = require('./output.js');
 
@@ -16,9 +16,14 @@ async function withSnapshots(args, run) {
   const progress = new Progress();
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
   process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
+  const { options, rest } = ofRestoring(args);
   const replaced = [];
   try {
-    for (const arg of args) replaced.push(isImage(arg) ? await snapshotOf(arg, path.join(directory, `${replaced.length}`), progress) : arg);
+    for (const arg of rest) {
+      const [, option = '', file] = /^(--[\w-]+=)?(.*)$/s.exec(arg);
+      if (!isImage(file)) replaced.push(arg);
+      else replaced.push(option + (await snapshotOf(file, path.join(directory, `${replaced.length}`), options, progress)));
+    }
   } finally {
     progress.clear();
   }
@@ -27,16 +32,35 @@ async function withSnapshots(args, run) {
   return run(replaced);
 }
 
+/** The options of node-snapshot --image, which no command that reads snapshots knows, and all other arguments. */
+function ofRestoring(args) {
+  const options = { map: [] };
+  const rest = [];
+  for (let at = 0; at < args.length; at++) {
+    const [, name, given] = /^--(node|map|ignore-cpu)(?:=(.*))?$/s.exec(args[at]) ?? [];
+    if (name === undefined) rest.push(args[at]);
+    else if (name === 'ignore-cpu') options[name] = true;
+    else {
+      const value = given ?? args[++at];
+      if (value === undefined) throw new Problem(`--${name} wants a value`);
+      if (name === 'map') options.map.push(value);
+      else options.node = value;
+    }
+  }
+  return { options, rest };
+}
+
 /** Whether an argument is the name of an image. */
 const isImage = (arg) => IMAGE_NAME.test(arg) && fs.existsSync(arg);
 
 /** An open file that nothing is left of when the process is killed; its name is for the command alone. */
-async function snapshotOf(image, directory, progress) {
+async function snapshotOf(image, directory, options, progress) {
+  progress.say(`heapdump-rs: restoring ${printable(image)}: the program in it runs, shut in`);
   fs.mkdirSync(directory);
   const file = path.join(directory, path.basename(image).replace(IMAGE_NAME, EXTENSION));
   const output = new Output(file, false);
   try {
-    await fromImage(image, {}, output, progress);
+    await fromImage(image, options, output, progress);
   } finally {
     output.close();
   }

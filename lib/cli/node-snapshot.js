@@ -79,12 +79,12 @@ async function main(values) {
     if (values[name] !== undefined && image === undefined && core === undefined) throw new Problem(`--${name} belongs to --image`);
   }
   if (values.check && image === undefined) throw new Problem('--check belongs to --image');
-  if (values.check) return require('./from-image.js').check(image, values);
-  if (!file) throw new Problem('--output is needed: the file to write');
+  if (!file && !values.check) throw new Problem('--output is needed: the file to write');
   if (method !== undefined && method !== 'GET' && method !== 'POST') throw new Problem('--method must be POST or GET');
   if (exactly && pid === undefined) throw new Problem('--exactly belongs to --pid');
   const limit = timeout === undefined ? undefined : wholeNumber('timeout', timeout) * 1000;
   const signalOf = () => (limit === undefined ? undefined : AbortSignal.timeout(limit));
+  if (values.check) return require('./from-image.js').check(image, values, signalOf());
   const trusted = values['assume-loopback'] ?? false;
   const progress = new Progress();
   const fromProcess = (target, name) => {

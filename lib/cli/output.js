@@ -59,12 +59,13 @@ class Output {
    * @param {AsyncIterable<Buffer>} source
    * @param {(bytes: number) => void} [onBytes] of the snapshot, as it comes
    * @param {AbortSignal} [signal] of --timeout
-   * @param {boolean} [mayBeImage] whether what is compressed is said to be an image
+   * @param {boolean} [mayBeImage] whether what is compressed is said to be an image; `null`: an image is refused
    */
   async receive(source, onBytes, signal, mayBeImage = false) {
     const counted = { bytes: 0 };
     try {
       const { start, all } = await peek(source);
+      if (isImage(start) && mayBeImage === null) throw new Problem('an image came where a snapshot was to come; it is not kept');
       if (isImage(start) || (mayBeImage && isZstd(start))) {
         return await this.#receiveImage(all, isZstd(start), onBytes, signal, counted);
       }
@@ -84,8 +85,8 @@ class Output {
       return { kind: 'snapshot', ...counts };
     } catch (error) {
       this.close();
-      if (error instanceof Problem) throw error;
       if (signal?.aborted) throw new Problem('the time of --timeout is over');
+      if (error instanceof Problem) throw error;
       if (['write', 'fsync', 'link', 'rename'].includes(error.syscall)) {
         throw new Problem(`cannot write ${this.path}: ${plainly(error)}`);
       }

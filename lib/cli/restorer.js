@@ -49,24 +49,38 @@ class Restorer {
   hung = false;
   #process;
   #end;
+  /** Whether the image's own code runs. */
+  hasBegun = false;
   #begun = resolvers();
-  #hasBegun = false;
-  #line = '';
+  /** What it said last, if that was no whole line. */
+  line = '';
+  #isHeard = false;
   #copy;
 
-  constructor(descriptor, args) {
+  /** `signal` ends it. */
+  constructor(descriptor, args, signal) {
     this.#process = spawn(this.#executable(findProgram()), args, { stdio: [descriptor, 'pipe', 'pipe'], cwd: '/', env: {} });
     const end = () => this.kill();
+    const watch = setInterval(this.#watcher(), INTERVAL);
     process.once('exit', end);
+    signal?.addEventListener('abort', end, { once: true });
+    if (signal?.aborted) end();
     this.#process.stderr.setEncoding('utf8').on('data', (text) => this.#hear(text)).once('end', () => this.#begun.resolve(false));
     this.#end = new Promise((resolve, reject) => {
       this.#process.once('error', (error) => reject(new Problem(`the restorer cannot be started: ${error.message}`)));
       this.#process.once('close', (status, signal) => resolve({ status, signal }));
     }).finally(() => {
+      clearInterval(watch);
       process.removeListener('exit', end);
+      signal?.removeEventListener('abort', end);
       this.#discardCopy();
     });
     this.#end.catch(() => {});
+  }
+
+  /** Whether it said nothing that a restorer says: something else ran, or nothing. */
+  get isSilent() {
+    return !this.#isHeard;
   }
 
   /** What it writes: the snapshot. */
@@ -85,13 +99,8 @@ class Restorer {
   }
 
   /** `{status, signal}` at its end; one that waits for nobody is ended. */
-  async ended() {
-    const watch = setInterval(this.#watcher(), INTERVAL);
-    try {
-      return await this.#end;
-    } finally {
-      clearInterval(watch);
-    }
+  ended() {
+    return this.#end;
   }
 
   /** Package managers keep modes; where one did not, or files are in an archive, a copy can be executed. */
@@ -114,23 +123,25 @@ class Restorer {
   }
 
   #hear(text) {
-    this.#line += text;
-    while (!this.#hasBegun) {
-      const end = this.#line.indexOf('\n');
+    this.line += text;
+    while (!this.hasBegun) {
+      const end = this.line.indexOf('\n');
       if (end < 0) return;
-      this.#tell(this.#line.slice(0, end));
-      this.#line = this.#line.slice(end + 1);
+      this.#tell(this.line.slice(0, end));
+      this.line = this.line.slice(end + 1);
     }
-    this.said = (this.said + this.#line).slice(0, MOST_TEXT);
-    this.#line = '';
+    this.said = (this.said + this.line).slice(0, MOST_TEXT);
+    this.line = '';
   }
 
   #tell(line) {
     if (line === 'begins') {
-      this.#hasBegun = true;
+      this.hasBegun = true;
       this.#begun.resolve(true);
     }
     const [, kind, word, text] = /^(is|lacks|stop) ([\w-]+): (.*)$/.exec(line) ?? [];
+    if (kind === undefined && !this.hasBegun) this.said = (this.said + line + '\n').slice(0, MOST_TEXT);
+    else this.#isHeard = true;
     if (kind === 'lacks') this.lacks.push([word, text]);
     if (kind === 'stop') this.stop = [word, text];
     if (kind === 'is' && word === 'file') this.image.files.push(text);

@@ -13,13 +13,13 @@ const { isZstd } = require('./image.js');
  * Hands `use` a descriptor of the image. What is compressed is unpacked into a file without a name in one of `directories`,
  * the first that takes it.
  */
-async function withImage(file, directories, use) {
+async function withImage(file, directories, use, signal) {
   const opened = open(file);
   try {
     const start = Buffer.alloc(4);
     fs.readSync(opened, start, 0, 4, 0);
     if (!isZstd(start)) return await use(opened);
-    const unpacked = await unpack(file, directories);
+    const unpacked = await unpack(file, directories, signal);
     try {
       return await use(unpacked.descriptor);
     } finally {
@@ -32,7 +32,8 @@ async function withImage(file, directories, use) {
 
 function open(file) {
   try {
-    const opened = fs.openSync(file, 'r');
+    // A pipe is not waited for: an open that waits hears of no signal.
+    const opened = fs.openSync(file, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
     if (fs.fstatSync(opened).isFile()) return opened;
     fs.closeSync(opened);
   } catch (error) {
@@ -41,21 +42,45 @@ function open(file) {
   throw new Problem(`${file} is no file`);
 }
 
-async function unpack(file, directories) {
+async function unpack(file, directories, signal) {
+  const { to, directory } = openIn(directories, file);
+  try {
+    await filling(to, signal, () => to.unpack(file));
+    return to;
+  } catch (error) {
+    to.close();
+    if (error instanceof Problem) throw error;
+    throw new Problem(`cannot unpack ${file} in ${directory}: ${printable(error.message)}`);
+  }
+}
+
+/** A new file in the first directory that takes one. */
+function openIn(directories, file) {
   const { NewFile } = require('../new-file.js');
   let failure;
   for (const directory of new Set([...directories, os.tmpdir()])) {
-    let to;
     try {
-      to = new NewFile(path.join(directory, 'unpacked.heapimage'));
-      await to.unpack(file);
-      return to;
+      return { to: new NewFile(path.join(directory, 'unpacked.heapimage')), directory };
     } catch (error) {
-      to?.close();
       failure ??= new Problem(`cannot unpack ${file} in ${directory}: ${printable(error.message)}`);
     }
   }
   throw failure;
 }
 
-module.exports = { withImage };
+/** Has a thread fill a file; it stops when `signal` aborts, or at the end of this process, which would wait for it. */
+async function filling(file, signal, fill) {
+  const stop = () => file.stop();
+  process.once('exit', stop);
+  signal?.addEventListener('abort', stop, { once: true });
+  try {
+    if (signal?.aborted) stop();
+    return await fill();
+  } finally {
+    process.removeListener('exit', stop);
+    signal?.removeEventListener('abort', stop);
+    if (signal?.aborted) throw new Problem('the time of --timeout is over');
+  }
+}
+
+module.exports = { filling, withImage };

@@ -8,7 +8,7 @@ use heapimage_core::{Core, CoreFault, Image, Opened, Options};
 pub(crate) use paths::Paths;
 use paths::{is_code, is_locale};
 use std::fs::{File, Metadata};
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(crate) fn make_image(
     name: &Path,
     core: &File,
     paths: &Paths,
-    image: &File,
+    image: impl Write,
 ) -> Result<Made, CoreError> {
     let failed = |source| CoreError::Open { path: name.to_owned(), source };
     let metadata = core.metadata().map_err(failed)?;

@@ -1,18 +1,19 @@
 //! The image of a core file, off the JavaScript thread.
 
+use super::new_file::Filling;
 use crate::core_file::{self, Paths};
 use napi::{Env, Task};
 use napi_derive::napi;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::PathBuf;
 
 /// Makes it.
 pub struct CoreImage {
     name: PathBuf,
     paths: Paths,
-    /// Descriptors of JavaScript's.
+    /// A descriptor of JavaScript's.
     core: i32,
-    image: i32,
+    image: Option<std::io::Result<Filling>>,
 }
 
 /// What came of it, for `lib/cli/core.js`.
@@ -30,11 +31,11 @@ impl CoreImage {
         core: i32,
         program: Option<String>,
         map: Vec<(String, String)>,
-        image: i32,
+        image: std::io::Result<Filling>,
     ) -> CoreImage {
         let map = map.into_iter().map(|(there, here)| (there.into(), here.into())).collect();
         let paths = Paths { program: program.map(Into::into), map };
-        CoreImage { name: name.into(), paths, core, image }
+        CoreImage { name: name.into(), paths, core, image: Some(image) }
     }
 }
 
@@ -43,10 +44,11 @@ impl Task for CoreImage {
     type JsValue = CoreResult;
 
     fn compute(&mut self) -> napi::Result<CoreResult> {
-        let opened = open(self.core, false).and_then(|core| Ok((core, open(self.image, true)?)));
-        let made = opened.map_err(core_file::CoreError::Write).and_then(|(core, image)| {
-            core_file::make_image(&self.name, &core, &self.paths, &image)
-        });
+        let image = self.image.take().unwrap_or_else(|| Err(std::io::ErrorKind::NotFound.into()));
+        let opened = image.and_then(|image| Ok((open(self.core)?, image)));
+        let made = opened
+            .map_err(core_file::CoreError::Write)
+            .and_then(|(core, image)| core_file::make_image(&self.name, &core, &self.paths, image));
         Ok(match made {
             Ok(made) => CoreResult { refused: None, remarks: made.remarks },
             Err(error) => CoreResult { refused: Some(error.to_string()), remarks: Vec::new() },
@@ -59,6 +61,6 @@ impl Task for CoreImage {
 }
 
 /// A descriptor of JavaScript's, opened anew: the file may have no name any more.
-fn open(descriptor: i32, write: bool) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(write).open(format!("/proc/self/fd/{descriptor}"))
+fn open(descriptor: i32) -> std::io::Result<File> {
+    File::open(format!("/proc/self/fd/{descriptor}"))
 }

@@ -5,14 +5,53 @@ use super::values::{JsError, buffer_of, path_of};
 use crate::error::SnapshotError;
 use crate::snapshot::{Unfinished, clear_in_background};
 use napi::bindgen_prelude::Buffer;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// See [`crate::NewFile`].
 pub(crate) struct JsNewFile {
     path: PathBuf,
     unfinished: Option<Unfinished>,
+    /// Who fills it stops.
+    is_stopped: Arc<AtomicBool>,
+}
+
+/// A file that another thread fills, until JavaScript has that stop.
+pub(crate) struct Filling {
+    file: File,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Filling {
+    /// # Errors
+    ///
+    /// It is to stop.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.is_stopped.load(Ordering::Relaxed) { Err(closed()) } else { Ok(()) }
+    }
+
+    pub(crate) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+}
+
+impl Write for Filling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn closed() -> io::Error {
+    io::Error::other("the file is closed")
 }
 
 impl JsNewFile {
@@ -25,7 +64,8 @@ impl JsNewFile {
         if let Some(directory) = path.parent() {
             clear_in_background(directory);
         }
-        Ok(JsNewFile { path, unfinished: Some(unfinished) })
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        Ok(JsNewFile { path, unfinished: Some(unfinished), is_stopped })
     }
 
     pub(crate) fn descriptor(&self) -> Option<i32> {
@@ -38,9 +78,13 @@ impl JsNewFile {
 
     /// Has what a file holds that may be compressed put into it.
     pub(crate) fn unpack(&self, from: &[u8]) -> Unpack {
-        let closed = || Err(io::Error::other("the file is closed"));
-        let to = self.unfinished.as_ref().map_or_else(closed, |to| to.file().try_clone());
-        Unpack { from: path_of(from), to }
+        Unpack { from: path_of(from), to: self.fill() }
+    }
+
+    /// For another thread to fill.
+    pub(crate) fn fill(&self) -> io::Result<Filling> {
+        let to = self.unfinished.as_ref().ok_or_else(closed)?;
+        Ok(Filling { file: to.file().try_clone()?, is_stopped: Arc::clone(&self.is_stopped) })
     }
 
     /// Where the file system cannot, it keeps the time that it has.
@@ -60,7 +104,13 @@ impl JsNewFile {
         Some(SnapshotError::io(error.step.syscall(), &self.path, error.source).into())
     }
 
+    /// Apart from `close`: while a thread fills it, JavaScript's hold on it is shared.
+    pub(crate) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn close(&mut self) {
+        self.stop();
         self.unfinished = None;
     }
 }

@@ -43,6 +43,8 @@ pub struct Image<'a> {
     /// Beside `mappings`.
     pub(crate) contents: Vec<Contents<'a>>,
     pub(crate) files: Vec<FileRecord>,
+    /// Bytes of files in `contents`.
+    embedded: usize,
     /// What a person may want to know.
     pub remarks: Vec<String>,
 }
@@ -50,11 +52,19 @@ pub struct Image<'a> {
 /// What the pages of a mapping are, from its start.
 pub(crate) struct Contents<'a> {
     pub(crate) bytes: Cow<'a, [u8]>,
+    /// What follows, of a file; `bytes` are whole pages then.
+    pub(crate) rest: &'a [u8],
     /// Zeros too: they lie over a file's, or the restorer wants all of them.
     pub(crate) zeros_too: bool,
 }
 
-/// A file without a build-id is taken into the image, unless it is longer: data of some kind.
+impl Contents<'_> {
+    fn pages(&self) -> u64 {
+        (self.bytes.len() as u64).div_ceil(PAGE) + (self.rest.len() as u64).div_ceil(PAGE)
+    }
+}
+
+/// A file without a build-id is taken into the image, unless it is longer: data of some kind. All of them together, too.
 const MOST_EMBEDDED: usize = 64 << 20;
 /// Room between the stack pointer of a thread and the stack that the restorer begins with: more than the red zone.
 const BELOW_STACK: u64 = 4096;
@@ -86,6 +96,7 @@ impl<'a> Image<'a> {
             mappings: Vec::new(),
             contents: Vec::new(),
             files: Vec::new(),
+            embedded: 0,
             remarks: Vec::new(),
         };
         let usable = image.usable(core, opened)?;
@@ -212,8 +223,11 @@ impl<'a> Image<'a> {
             file: NO_FILE,
             reserved: [0; 3],
         };
-        let mut contents =
-            Contents { bytes: Cow::Borrowed(row.contents), zeros_too: row.kind == Kind::Vdso };
+        let mut contents = Contents {
+            bytes: Cow::Borrowed(row.contents),
+            rest: &[],
+            zeros_too: row.kind == Kind::Vdso,
+        };
         let named = row.file.and_then(|named| Some((named, *usable.get(named.path)?)));
         if let Some((named, file)) = named {
             let offset = named.offset + (row.start - named.start);
@@ -226,12 +240,14 @@ impl<'a> Image<'a> {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX);
                 let bytes = file.bytes.get(from..).unwrap_or_default();
                 let most = usize::try_from(row.end - row.start).unwrap_or(usize::MAX);
-                let mut bytes = bytes.get(..most.min(bytes.len())).unwrap_or_default().to_vec();
-                let over = row.contents.len().min(bytes.len());
-                if let (Some(to), Some(from)) = (bytes.get_mut(..over), row.contents.get(..over)) {
-                    to.copy_from_slice(from);
+                let bytes = bytes.get(..most.min(bytes.len())).unwrap_or_default();
+                let over = row.contents.len() / PAGE as usize * PAGE as usize;
+                contents.bytes = Cow::Borrowed(row.contents.get(..over).unwrap_or_default());
+                contents.rest = bytes.get(over..).unwrap_or_default();
+                self.embedded += contents.rest.len();
+                if self.embedded > MOST_EMBEDDED {
+                    return Err(CoreFault::TooMany("bytes of files without a build-id"));
                 }
-                contents.bytes = Cow::Owned(bytes);
             }
         }
         self.push(mapping, contents)
@@ -326,7 +342,8 @@ impl<'a> Image<'a> {
         let mapping =
             Mapping { start, end, offset: 0, protection: 3, kind, file: NO_FILE, reserved: [0; 3] };
         self.mappings.insert(at, mapping);
-        self.contents.insert(at, Contents { bytes: Cow::Owned(bytes), zeros_too: false });
+        self.contents
+            .insert(at, Contents { bytes: Cow::Owned(bytes), rest: &[], zeros_too: false });
         Ok(())
     }
 
@@ -358,8 +375,7 @@ impl<'a> Image<'a> {
         header.machine.highest = self.mappings.last().map_or(0, |mapping| mapping.end);
         header.mapping_count = u32::try_from(self.mappings.len()).unwrap_or(u32::MAX);
         header.file_count = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        header.most_pages =
-            self.contents.iter().map(|contents| (contents.bytes.len() as u64).div_ceil(PAGE)).sum();
+        header.most_pages = self.contents.iter().map(Contents::pages).sum();
         let below = header.entry.stack.saturating_sub(8);
         let stack =
             self.mappings.iter().find(|mapping| (mapping.start..mapping.end).contains(&below));

@@ -52,8 +52,9 @@ impl<'a, W: Write> Blocks<'a, W> {
 
     fn add_mapping(&mut self, start: u64, contents: &'a Contents<'_>) -> io::Result<()> {
         let mut begins = true;
-        for (address, page) in
-            (start..).step_by(ZEROS.len()).zip(contents.bytes.chunks(ZEROS.len()))
+        for (address, page) in (start..)
+            .step_by(ZEROS.len())
+            .zip(contents.bytes.chunks(ZEROS.len()).chain(contents.rest.chunks(ZEROS.len())))
         {
             let mut page = Cow::Borrowed(page);
             if page.len() < ZEROS.len() {

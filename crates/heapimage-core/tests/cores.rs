@@ -246,6 +246,43 @@ fn what_gdb_leaves_out_comes_from_the_files() {
     assert_eq!((code.kind(), code.protection), (Some(Kind::File), 5));
 }
 
+const DATA: &str = "/usr/lib/locale/locale-archive";
+
+/// The image of a core that has mapped a file without a build-id, so many times.
+fn image_with_data(times: u64, data: &[u8], over: &[u8]) -> Result<Vec<u8>, CoreFault> {
+    let mut core = CoreFile::new();
+    let pages = data.len().div_ceil(4096);
+    for start in (0..times).map(|at| made::HEAP + 0x100_0000 + at * 0x200_0000) {
+        core.files.push((start, start + pages as u64 * PAGE, DATA));
+        core.segments.push(made::Segment { start, flags: 4, contents: over.to_vec(), pages });
+    }
+    core.segments.sort_by_key(|segment| segment.start);
+    let (bytes, node) = (core.bytes(), node(1));
+    let core = Core::parse(&bytes)?;
+    let mut written = Vec::new();
+    let opened = [opened(NODE, &node), opened(DATA, data)];
+    Image::of(&core, &opened, &OPTIONS)?.write(&mut written).unwrap();
+    Ok(written)
+}
+
+#[test]
+fn a_file_without_a_build_id_comes_into_the_image_below_what_the_core_has() {
+    let image = read(&image_with_data(1, &[5; 3 * 4096 - 1], &[6; 4096]).unwrap());
+    let start = made::HEAP + 0x100_0000;
+    let first_and_last = |at: u64| image.page(start + at * PAGE).map(|page| (page[0], page[4095]));
+    assert_eq!(first_and_last(0), Some((6, 6)));
+    assert_eq!(first_and_last(1), Some((5, 5)));
+    assert_eq!(first_and_last(2), Some((5, 0)));
+}
+
+#[test]
+fn files_without_a_build_id_are_not_taken_without_end() {
+    let data = vec![5; 24 << 20];
+    assert!(image_with_data(2, &data, &[]).is_ok());
+    let refused = image_with_data(3, &data, &[]);
+    assert_eq!(refused, Err(CoreFault::TooMany("bytes of files without a build-id")));
+}
+
 #[test]
 fn mappings_that_overlap_are_refused() {
     let mut core = CoreFile::new();

@@ -160,7 +160,7 @@ impl ForeignFile {
             ForeignFile::CoreDump => (
                 "core-dump",
                 "a core dump",
-                "lldb with llnode, or gdb, reads it; a heap snapshot is taken of a process that lives",
+                "of Node.js on Linux x64, make a snapshot of it: npx heapdump-rs node-snapshot --core FILE --output OTHER",
             ),
             ForeignFile::Program => ("program", "a program or library", "is this the right file?"),
             ForeignFile::Text => (

@@ -33,6 +33,8 @@ pub(crate) struct CoreFile {
     pub(crate) signal: Option<(i32, i32)>,
     /// PN_XNUM.
     pub(crate) many_headers: bool,
+    /// Mapped from their beginnings, from an address to another.
+    pub(crate) files: Vec<(u64, u64, &'static str)>,
 }
 
 impl CoreFile {
@@ -64,6 +66,7 @@ impl CoreFile {
             }],
             signal: Some((11, 0)),
             many_headers: false,
+            files: vec![(PROGRAM, PROGRAM + 4 * PAGE as u64, NODE)],
         }
     }
 
@@ -120,9 +123,13 @@ impl CoreFile {
                 }
                 let auxiliary = [[9, PROGRAM + 0x100], [25, STACK + 0x1800], [33, VDSO], [0, 0]];
                 notes.extend(note("CORE", 6, &words(auxiliary.as_flattened())));
-                let mut files = words(&[1, PAGE as u64, PROGRAM, PROGRAM + 4 * PAGE as u64, 0]);
-                files.extend(NODE.as_bytes());
-                files.push(0);
+                let mut files = words(&[self.files.len() as u64, PAGE as u64]);
+                files
+                    .extend(self.files.iter().flat_map(|&(start, end, _)| words(&[start, end, 0])));
+                for (_, _, path) in &self.files {
+                    files.extend(path.as_bytes());
+                    files.push(0);
+                }
                 notes.extend(note("CORE", 0x4649_4c45, &files));
             }
             if !thread.xsave.is_empty() {
