@@ -116,12 +116,12 @@ impl JsNewFile {
 }
 
 #[cfg(unix)]
-fn descriptor(file: &std::fs::File) -> i32 {
+fn descriptor(file: &File) -> i32 {
     std::os::fd::AsRawFd::as_raw_fd(file)
 }
 
 /// Windows has handles, which Node.js cannot write to: it opens the temporary name.
 #[cfg(windows)]
-fn descriptor(_file: &std::fs::File) -> i32 {
+fn descriptor(_file: &File) -> i32 {
     -1
 }

@@ -66,6 +66,8 @@ impl Contents<'_> {
 
 /// A file without a build-id is taken into the image, unless it is longer: data of some kind. All of them together, too.
 const MOST_EMBEDDED: usize = 64 << 20;
+const PAGE_BYTES: usize = 4096;
+const _: () = assert!(PAGE_BYTES as u64 == PAGE);
 /// Room between the stack pointer of a thread and the stack that the restorer begins with: more than the red zone.
 const BELOW_STACK: u64 = 4096;
 /// Where holes for the records of threads are looked for, and how far apart.
@@ -241,7 +243,7 @@ impl<'a> Image<'a> {
                 let bytes = file.bytes.get(from..).unwrap_or_default();
                 let most = usize::try_from(row.end - row.start).unwrap_or(usize::MAX);
                 let bytes = bytes.get(..most.min(bytes.len())).unwrap_or_default();
-                let over = row.contents.len() / PAGE as usize * PAGE as usize;
+                let over = row.contents.len() & !(PAGE_BYTES - 1);
                 contents.bytes = Cow::Borrowed(row.contents.get(..over).unwrap_or_default());
                 contents.rest = bytes.get(over..).unwrap_or_default();
                 self.embedded += contents.rest.len();
