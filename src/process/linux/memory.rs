@@ -36,21 +36,6 @@ fn own_sources() -> &'static MemorySources {
     SOURCES.get_or_init(|| MemorySources::find(Path::new("/")))
 }
 
-/// Pages that this process has had to be given or copied since it began, without reading a disk (getrusage(2)). While it has
-/// a child, the first write to a page that they share is one.
-pub(super) fn minor_faults() -> u64 {
-    usage(libc::RUSAGE_SELF).ru_minflt.try_into().unwrap_or(0)
-}
-
-fn usage(who: libc::c_int) -> libc::rusage {
-    // SAFETY: getrusage fills a valid place; zeros are a valid rusage.
-    unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(who, &raw mut usage);
-        usage
-    }
-}
-
 pub(super) fn page_size() -> usize {
     // SAFETY: sysconf has no preconditions.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
