@@ -168,7 +168,7 @@ impl Snapshot {
         named(node).or_else(|| named(self.internal(node, "function")?))
     }
 
-    fn internal(&self, node: NodeOrdinal, name: &str) -> Option<NodeOrdinal> {
+    pub(crate) fn internal(&self, node: NodeOrdinal, name: &str) -> Option<NodeOrdinal> {
         self.edges(node)
             .find(|&edge| edge.kind == EdgeKind::Internal && self.edge_name(edge) == name)
             .map(|edge| edge.to)

@@ -176,6 +176,20 @@ fn the_variables_of_a_function_that_was_called_often_start_no_way() {
 }
 
 #[test]
+fn the_root_leads_to_a_global_object_over_its_native_context() {
+    let mut builder = Builder::new();
+    let native = builder.node(HIDDEN, "system / NativeContext", 300);
+    let global = builder.node(OBJECT, "global (global*)", 40);
+    let map = builder.node(OBJECT, "Map", 100);
+    builder.edge(0, SHORTCUT, "2", native);
+    builder.edge(native, INTERNAL, "global_object", global);
+    builder.edge(global, PROPERTY, "sessions", map);
+    let (_, running) = function(&mut builder, APP, 9);
+    builder.edge(running, CONTEXT, "local", map);
+    assert_eq!(described(&builder, map), "global: sessions → Map");
+}
+
+#[test]
 fn a_module_of_commonjs_starts_a_way() {
     let mut builder = Builder::new();
     let cache = builder.property(Builder::GLOBAL, "process", OBJECT, "Object");

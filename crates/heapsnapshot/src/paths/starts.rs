@@ -139,9 +139,11 @@ fn modules(snapshot: &Snapshot) -> Vec<Start> {
     once.map(start).collect()
 }
 
+/// The global objects. The root leads to them, or, since V8 14, to the native contexts that they are of.
 fn globals(snapshot: &Snapshot) -> Vec<Start> {
     let of_root = snapshot.edges(snapshot.root()).map(|edge| edge.to);
     of_root
+        .map(|node| snapshot.internal(node, "global_object").unwrap_or(node))
         .filter(|&node| snapshot.is_global(node))
         .map(|node| Start {
             node,
