@@ -237,7 +237,7 @@ export interface HeapdumpError extends Error {
   path?: string | undefined;
 }
 
-/** The codes of this package; README.md says what each means and what to do. */
+/** The codes of this package; docs/errors.md says what each means and what to do. */
 export type HeapdumpErrorCode =
   | 'ABORT_ERR'
   | 'ERR_ACCESS_DENIED'

@@ -13,7 +13,7 @@ const IMAGE_HINT: &str = if IMAGE_UNSUPPORTED.is_none() {
     ""
 };
 
-/// Why there is no snapshot. The codes are the keys of the table in README.md.
+/// Why there is no snapshot. The codes are the keys of the table in docs/errors.md.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum SnapshotError {

@@ -1,8 +1,8 @@
-// Whether the documents keep up: every error code of the sources is in README.md's table and in index.d.ts, and links
-// between the documents lead somewhere.
+// Whether the documents keep up: every error code of the sources is in docs/errors.md and in index.d.ts, every page
+// is in the list of docs/README.md, and links between the documents lead somewhere.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { root } from '../harness/run.mjs';
@@ -11,7 +11,7 @@ const read = (file) => readFileSync(join(root, file), 'utf8');
 
 /** Says what is missing; gives whether nothing is. */
 export function checkDocuments() {
-  const problems = [...missingCodes('README.md'), ...missingCodes('index.d.ts'), ...brokenLinks()];
+  const problems = [...missingCodes('docs/errors.md'), ...missingCodes('index.d.ts'), ...unlistedPages(), ...brokenLinks()];
   for (const problem of problems) console.log(problem);
   return problems.length === 0;
 }
@@ -27,14 +27,24 @@ function missingCodes(document) {
   return [...codes].filter((code) => !text.includes(code)).map((code) => `${document} does not tell of ${code}`);
 }
 
+const pages = () => readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+
+function unlistedPages() {
+  const list = read('docs/README.md');
+  const unlisted = pages().filter((page) => page !== 'README.md' && !list.includes(`](${page})`));
+  return unlisted.map((page) => `docs/README.md does not list ${page}`);
+}
+
 function brokenLinks() {
   const problems = [];
-  for (const document of ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md']) {
+  const documents = ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...pages().map((page) => `docs/${page}`)];
+  for (const document of documents) {
     const text = read(document);
     for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
       if (/^https?:/.test(target)) continue;
       const [file, heading] = target.split('#');
-      const found = existsSync(join(root, file)) && (heading === undefined || anchors(file || document).includes(heading));
+      const path = file === '' ? document : join(dirname(document), file);
+      const found = existsSync(join(root, path)) && (heading === undefined || anchors(path).includes(heading));
       if (!found) problems.push(`${document}: ${target} leads nowhere`);
     }
   }

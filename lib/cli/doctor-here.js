@@ -12,6 +12,8 @@ const { childBudget, groupLimits, headroom } = require('./memory.js');
 const { cores } = require('./cores.js');
 const { Target } = require('./processes.js');
 
+const ERRORS = 'https://github.com/heapdump-rs/heapdump-rs/blob/main/docs/errors.md';
+
 /** A child is really forked. */
 async function lookHere() {
   const attempt = await tryFork();
@@ -67,7 +69,7 @@ async function tryFork() {
       options,
       finding: bad(
         'fork',
-        `${printable(error.message)} (${error.code}, ${platform}): README.md, Troubleshooting, says what to do`,
+        `${printable(error.message)} (${error.code}, ${platform}); what to do: ${ERRORS}`,
       ),
     };
   }

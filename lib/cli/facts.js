@@ -45,7 +45,7 @@ const { identityOf, openFile } = require('./inside.js');
  * @property {number} askedAt in ms since 1970
  * @property {number} [endedAt] in ms since 1970
  * @property {number} [bytes] of the complete file
- * @property {string} [code] why it failed: of the package (README.md, Errors) or of the system, such as EACCES
+ * @property {string} [code] why it failed: of the package (docs/errors.md) or of the system, such as EACCES
  * @property {string} [message] the same in words
  */
 

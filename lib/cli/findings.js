@@ -11,7 +11,7 @@ const { LEAST_TIMES, MOST_TIMES, imageNeeds } = require('./memory.js');
 const { plainly } = require('./output.js');
 const { Target } = require('./processes.js');
 
-/** CPU time of fork(2): it copies page tables. Measured; see README.md. */
+/** CPU time of fork(2): it copies page tables. Measured; see docs/measured.md. */
 const FORK_MS_PER_MB = 0.12;
 /** Without this much no child begins (src/snapshot/budget.rs). */
 const LEAST_BUDGET = 24 * 1024 * 1024;
