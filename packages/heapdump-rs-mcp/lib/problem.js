@@ -1,0 +1,2 @@
+/** What a caller can mend; its text is the answer. */
+export class Problem extends Error {}

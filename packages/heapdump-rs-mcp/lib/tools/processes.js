@@ -1,0 +1,68 @@
+// Live processes.
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+
+import { runCommand } from '../command.js';
+import { heapText } from '../heap-text.js';
+import { Problem } from '../problem.js';
+import { counted, size } from '../units.js';
+
+export const processes = ({ snapshots, settings: { capture, roots } }) => ({
+  processes: {
+    title: 'Running Node.js processes',
+    description: 'The Node.js processes of this machine that this user may see, and whether each can be captured without stopping it.',
+    input: {},
+    async run(_, signal) {
+      const rows = (await running(signal)).map((each) => ({
+        pid: each.pid,
+        parent: each.parent,
+        user: each.user,
+        script: each.script && heapText(each.script, 200),
+        rss: each.rss,
+        heapLimit: each.heapLimit,
+        loaded: each.loaded,
+        answers: each.answers,
+      }));
+      return {
+        heading: `${counted(rows.length, 'process', 'processes')}${capture ? '' : '; the server was started without --allow-capture'}:`,
+        rows,
+        line: (row) => `${row.pid}: ${row.script}, ${size(row.rss)} resident; ${row.answers ? `answers ${row.answers}` : 'has not loaded heapdump-rs'}`,
+      };
+    },
+  },
+  ...(capture ? { capture: captureTool(snapshots, roots[0]) } : {}),
+});
+
+const captureTool = (snapshots, directory) => ({
+  title: 'Take a snapshot of a running process',
+  description:
+    'Takes a heap snapshot of a Node.js process of this user that has loaded heapdump-rs. The process goes on: a child of it writes the file. Gives its handle.',
+  input: { pid: z.number().int().positive() },
+  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
+  async run({ pid }, signal) {
+    const found = (await running(signal)).find((each) => each.pid === pid);
+    if (found === undefined) throw new Problem(`no Node.js process ${pid} that this user may see; the tool processes lists them`);
+    if (!isOwn(pid)) throw new Problem(`process ${pid} belongs to ${found.user}: only this user's processes are captured`);
+    if (found.answers === null) throw new Problem(`process ${pid} has not loaded heapdump-rs: its inspector would stop it, so it is left alone`);
+    const file = path.join(directory, `capture-${pid}-${new Date().toISOString().replace(/\W/g, '')}.heapsnapshot`);
+    await runCommand(['node-snapshot', '--pid', String(pid), '--exactly', '--output', file], { signal });
+    const { size: bytes } = fs.statSync(file);
+    const handle = snapshots.handle(file);
+    return { heading: `${handle}: ${heapText(path.basename(file))}, ${size(bytes)}, of process ${pid}, which goes on.`, facts: { snapshot: handle, file, bytes } };
+  },
+});
+
+async function running(signal) {
+  return JSON.parse(await runCommand(['ps', '--json'], { signal })).processes;
+}
+
+/** Who may do all is not asked to. */
+function isOwn(pid) {
+  try {
+    return fs.statSync(`/proc/${pid}`).uid === process.getuid();
+  } catch {
+    return false;
+  }
+}
