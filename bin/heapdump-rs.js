@@ -15,7 +15,9 @@ const OWN = {
 const [first, ...rest] = process.argv.slice(2);
 const asked = first === 'help' ? rest[0] : first;
 
-if (Object.hasOwn(OWN, asked ?? '')) {
+if (asked === 'sql') {
+  require('../lib/cli/sql.js').runSql(first === 'help' ? ['--help'] : rest);
+} else if (Object.hasOwn(OWN, asked ?? '')) {
   const { run } = require('../lib/cli/command.js');
   run(OWN[asked][0](), first === 'help' ? ['--help'] : rest);
 } else if (rest.some((word) => /\.heapimage(\.zst)?$/.test(word))) {
@@ -32,9 +34,10 @@ function analyze(words) {
 
 /** Below the addon's own list, which is on that descriptor already. */
 function listOwn(descriptor) {
-  const lines = Object.entries(OWN).map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
+  const sql = ['sql', [, 'Answers a question in SQL about snapshots, by DuckDB where it is installed']];
+  const lines = [...Object.entries(OWN), sql].map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
   try {
-    require('node:fs').writeSync(descriptor, `\nRunning processes:\n${lines.join('')}`);
+    require('node:fs').writeSync(descriptor, `\nRunning processes, and SQL:\n${lines.join('')}`);
   } catch (error) {
     // A reader that went away (`| head`) has all that it wanted.
     if (error.code !== 'EPIPE') throw error;

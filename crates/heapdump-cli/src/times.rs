@@ -30,13 +30,15 @@ pub(crate) fn of(files: &[PathBuf]) -> Option<(Vec<f64>, TimesFrom)> {
 
 /// `a.heapsnapshot.json` or `a.json` beside `a.heapsnapshot`.
 fn of_record(file: &Path) -> Option<f64> {
+    let record: serde_json::Value = serde_json::from_str(&record(file)?).ok()?;
+    iso(record.get("time")?.as_str()?)
+}
+
+/// The JSON beside a snapshot.
+pub(crate) fn record(file: &Path) -> Option<String> {
     let name = file.file_name()?.to_str()?;
     let stem = name.split(".heapsnapshot").next()?;
-    let read = |beside: String| {
-        let text = std::fs::read_to_string(file.with_file_name(beside)).ok()?;
-        let record: serde_json::Value = serde_json::from_str(&text).ok()?;
-        iso(record.get("time")?.as_str()?)
-    };
+    let read = |beside: String| std::fs::read_to_string(file.with_file_name(beside)).ok();
     read(format!("{name}.json")).or_else(|| read(format!("{stem}.json")))
 }
 

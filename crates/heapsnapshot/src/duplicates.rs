@@ -4,7 +4,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::{EdgeKind, NodeKind, NodeOrdinal, Snapshot};
 
-/// A text that several strings have.
+/// A text, and the strings that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuplicateString {
     /// The text, as far as the snapshot has it.
@@ -31,6 +31,14 @@ impl Snapshot {
     /// begin alike are told apart where it wrote their length and hash.
     #[must_use]
     pub fn duplicate_strings(&self) -> Vec<DuplicateString> {
+        let mut found = self.texts();
+        found.retain(|text| text.nodes.len() > 1);
+        found
+    }
+
+    /// All texts, also those that one string has; those that retain most first.
+    #[must_use]
+    pub fn texts(&self) -> Vec<DuplicateString> {
         type Key = (String, Option<(Option<String>, Option<String>)>);
         let mut by_text: HashMap<Key, Vec<NodeOrdinal>> = HashMap::new();
         for node in self.nodes() {
@@ -48,7 +56,6 @@ impl Snapshot {
         }
         let mut found: Vec<DuplicateString> = by_text
             .into_iter()
-            .filter(|(_, nodes)| nodes.len() > 1)
             .map(|((text, _), nodes)| {
                 let sum = |size: &dyn Fn(NodeOrdinal) -> u64| {
                     nodes.iter().fold(0, |sum: u64, &node| sum.saturating_add(size(node)))

@@ -202,6 +202,12 @@ impl Snapshot {
         self.locations.get(at).map(|&(_, location)| location)
     }
 
+    /// All places, in the order of their nodes.
+    #[must_use]
+    pub fn locations(&self) -> &[(NodeOrdinal, Location)] {
+        &self.locations
+    }
+
     /// The stack that allocated a node, in a snapshot made while allocations were tracked: an id in
     /// [`Snapshot::trace_tree`].
     #[must_use]

@@ -279,7 +279,7 @@ pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) file: OneFile,
     /// Every node
-    #[arg(long, required_unless_present = "edges", conflicts_with = "edges")]
+    #[arg(long, required_unless_present_any = ["edges", "output_directory"], conflicts_with = "edges")]
     pub(crate) nodes: bool,
     /// Every edge
     #[arg(long)]
@@ -287,6 +287,21 @@ pub(crate) struct Export {
     /// The form
     #[arg(long, value_enum, default_value_t = Format::Tsv)]
     pub(crate) format: Format,
+    /// The directory for tables of Parquet: DIR/nodes/NAME.parquet
+    #[arg(long = "output", short, value_name = "DIR")]
+    pub(crate) output_directory: Option<PathBuf>,
+    /// A table of Parquet; may be given again. Without it all but the edges
+    #[arg(long, value_enum)]
+    pub(crate) table: Vec<Table>,
+    /// A column of Parquet with one value, such as pod=api-1; may be given again
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub(crate) label: Vec<Label>,
+    /// Labels become directories, DIR/nodes/pod=api-1/NAME.parquet, as Hive and Spark partition
+    #[arg(long, requires = "label")]
+    pub(crate) label_directories: bool,
+    /// Replace older files
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -295,6 +310,71 @@ pub(crate) enum Format {
     Tsv,
     /// A JSON object a line
     Ndjson,
+    /// Tables with types, for DuckDB, Spark, pandas and others
+    Parquet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Table {
+    /// Every object
+    Nodes,
+    /// Every reference
+    Edges,
+    /// Every text, with how often it is there
+    Strings,
+    /// Every class
+    Classes,
+    /// What keeps a hundredth of the heap alive, or more
+    Suspects,
+}
+
+impl Table {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Table::Nodes => "nodes",
+            Table::Edges => "edges",
+            Table::Strings => "strings",
+            Table::Classes => "classes",
+            Table::Suspects => "suspects",
+        }
+    }
+}
+
+/// A column, or a directory, with one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl Label {
+    /// `key=value`, as Hive escapes it (`FileUtils.escapePathName`).
+    pub(crate) fn directory(&self) -> String {
+        let mut name = format!("{}=", self.key);
+        for c in self.value.chars() {
+            match u8::try_from(c) {
+                Ok(byte)
+                    if byte.is_ascii()
+                        && !byte.is_ascii_alphanumeric()
+                        && !b"-_.+@ ".contains(&byte) =>
+                {
+                    name.push_str(&format!("%{byte:02X}"));
+                }
+                _ => name.push(c),
+            }
+        }
+        name
+    }
+}
+
+fn label(text: &str) -> Result<Label, String> {
+    let (key, value) = text.split_once('=').unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if key.is_empty() || value.is_empty() || !key.chars().all(is_name) {
+        return Err(format!("'{text}' is no KEY=VALUE, such as pod=api-1"));
+    }
+    Ok(Label { key: key.to_owned(), value: value.to_owned() })
 }
 
 /// `10%` or `10`, as a part of one.

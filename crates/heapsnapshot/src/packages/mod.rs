@@ -34,7 +34,7 @@ impl Snapshot {
     /// The heap by package. The application and Node's own scripts are one each.
     #[must_use]
     pub fn by_package(&self) -> Vec<Share> {
-        let owners = Owners::collect(self);
+        let owners = Owners::of_nodes(self);
         let mut groups: Vec<Origin> = vec![Origin::Unknown];
         let mut known = HashMap::from([(Origin::Unknown, 0)]);
         let group_of: Vec<u32> = owners
@@ -56,7 +56,7 @@ impl Snapshot {
     /// The heap by script, the scripts of all packages by themselves.
     #[must_use]
     pub fn by_script(&self) -> Vec<Share> {
-        let owners = Owners::collect(self);
+        let owners = Owners::of_nodes(self);
         let nobody = std::iter::once(Share::new(Origin::Unknown, None));
         let named = owners
             .scripts
@@ -146,14 +146,17 @@ impl Share {
 }
 
 /// The script that each node belongs to.
-struct Owners {
+#[derive(Debug)]
+pub struct Owners {
     /// By ordinal; `NO_GROUP` for none.
     of: Vec<u32>,
     scripts: Vec<String>,
 }
 
 impl Owners {
-    fn collect(snapshot: &Snapshot) -> Self {
+    /// Looks at all nodes of a snapshot.
+    #[must_use]
+    pub fn of_nodes(snapshot: &Snapshot) -> Self {
         let mut places = Places::new(snapshot);
         places.by_location();
         places.of_code_and_contexts();
@@ -172,6 +175,19 @@ impl Owners {
             open.extend(snapshot.dominated(node).map(|child| (child, here)));
         }
         Owners { of, scripts }
+    }
+
+    /// The scripts, by their names in the snapshot.
+    #[must_use]
+    pub fn scripts(&self) -> &[String] {
+        &self.scripts
+    }
+
+    /// Which of [`Owners::scripts`] a node belongs to, if it belongs to one.
+    #[must_use]
+    pub fn script_of(&self, node: NodeOrdinal) -> Option<usize> {
+        let script = self.of(node);
+        (script != NO_GROUP).then_some(script as usize)
     }
 
     fn of(&self, node: NodeOrdinal) -> u32 {

@@ -1,4 +1,4 @@
-//! `export`: every node or edge, one a line, for other programs.
+//! Every node or edge, one a line.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -6,20 +6,8 @@ use std::io::Write;
 use heapsnapshot::{NodeOrdinal, Snapshot};
 use serde::Serialize;
 
-use crate::args::{Export, Format};
+use crate::args::Format;
 use crate::error::Result;
-use crate::session::Session;
-
-pub(crate) fn run(args: &Export, session: &mut Session<'_>) -> Result<u8> {
-    let snapshot = session.load(&args.file.file, args.file.output.salvage)?;
-    let format = if args.file.output.json { Format::Ndjson } else { args.format };
-    if args.nodes {
-        nodes(&snapshot, format, session.out)?;
-    } else {
-        edges(&snapshot, format, session.out)?;
-    }
-    Ok(crate::EXIT_FINE)
-}
 
 const NODE_HEADER: &str = "ordinal\tid\ttype\tclass\tname\tshallow_size\tretained_size\tdominator\t\
     distance\tscript\tline\tcolumn\tdetachedness\tedge_count";
@@ -43,7 +31,7 @@ struct NodeLine<'a> {
     edge_count: usize,
 }
 
-fn nodes(snapshot: &Snapshot, format: Format, out: &mut dyn Write) -> Result<()> {
+pub(super) fn nodes(snapshot: &Snapshot, format: Format, out: &mut dyn Write) -> Result<()> {
     if format == Format::Tsv {
         writeln!(out, "{NODE_HEADER}")?;
     }
@@ -104,7 +92,7 @@ struct EdgeLine<'a> {
     name: Cow<'a, str>,
 }
 
-fn edges(snapshot: &Snapshot, format: Format, out: &mut dyn Write) -> Result<()> {
+pub(super) fn edges(snapshot: &Snapshot, format: Format, out: &mut dyn Write) -> Result<()> {
     if format == Format::Tsv {
         writeln!(out, "{EDGE_HEADER}")?;
     }

@@ -1,0 +1,122 @@
+'use strict';
+
+// npx heapdump-rs sql: a question in SQL about snapshots, answered by DuckDB where that is installed.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const { createRequire } = require('node:module');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+
+const { EXIT, Problem, Progress, guarded, printable } = require('./command.js');
+
+const DUCKDB = '@duckdb/node-api';
+const TABLES = ['nodes', 'edges', 'strings', 'classes', 'suspects'];
+const BIN = path.join(__dirname, '../../bin/heapdump-rs.js');
+/** A cell of a table for people. */
+const LONGEST = 80;
+
+const help = `Answers a question in SQL about snapshots, by DuckDB (npm install ${DUCKDB})
+
+Usage: heapdump-rs sql [--json] FILE... QUERY
+
+Arguments:
+  FILE   A snapshot, or a directory that \`export --format parquet\` has written
+  QUERY  About the tables ${TABLES.join(', ')}; each has the column \`snapshot\`
+
+Options:
+  --json      The rows in JSON
+  -h, --help  Print help
+
+docs/sql.md of the repository has the columns and 15 questions.
+
+Example:
+  heapdump-rs sql app.heapsnapshot 'select class, count(*), sum(shallow_size) from nodes group by 1 order by 3 desc limit 10'
+
+Exit codes: 0 answered, 2 not
+`;
+
+/** Runs with the words behind \`sql\`. */
+function runSql(words) {
+  return guarded(async () => {
+    const { json, files, query } = read(words);
+    if (query === undefined) return void process.stdout.write(help);
+    const { DuckDBInstance } = duckdb();
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
+    process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
+    const wanted = TABLES.filter((table) => new RegExp(`\\b${table}\\b`, 'i').test(query));
+    const roots = files.map((file, index) => tablesOf(file, path.join(directory, `${index}`), wanted));
+    const connection = await (await DuckDBInstance.create(':memory:')).connect();
+    try {
+      for (const table of wanted) await connection.run(view(table, roots));
+      write(await connection.runAndReadAll(query), json);
+    } catch (error) {
+      throw new Problem(printable(error.message, 2000));
+    } finally {
+      connection.closeSync();
+    }
+    return EXIT.fine;
+  });
+}
+
+function read(words) {
+  const options = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } };
+  let parsed;
+  try {
+    parsed = parseArgs({ args: words, options, allowPositionals: true });
+  } catch (error) {
+    throw new Problem(`${error.message.split('. To specify', 1)[0]}; --help shows what there is`);
+  }
+  if (parsed.values.help) return {};
+  const files = parsed.positionals.slice(0, -1);
+  if (files.length === 0) throw new Problem('sql wants files and, last, a query: heapdump-rs sql app.heapsnapshot "select …"');
+  return { json: parsed.values.json, files, query: parsed.positionals.at(-1) };
+}
+
+/** Beside this package, beside where the command runs. */
+function duckdb() {
+  for (const from of [__filename, path.join(process.cwd(), 'sql.js')]) {
+    try {
+      return createRequire(from)(DUCKDB);
+    } catch (error) {
+      if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    }
+  }
+  const other = 'npx heapdump-rs export FILE --format parquet --output DIR writes the same tables for any other engine';
+  throw new Problem(`sql needs DuckDB: npm install ${DUCKDB}; ${other}`);
+}
+
+/** The directory with a file's tables. */
+function tablesOf(file, directory, wanted) {
+  if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) return file;
+  const progress = new Progress();
+  progress.show(`reading ${printable(file)}`);
+  const tables = (wanted.length > 0 ? wanted : ['classes']).flatMap((table) => ['--table', table]);
+  const args = [BIN, 'export', '--format', 'parquet', '--output', directory, ...tables, '--', file];
+  const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  progress.clear();
+  if (status !== 0) throw new Problem(`${printable(file)} was not read`);
+  return directory;
+}
+
+function view(table, roots) {
+  const files = roots.map((root) => `'${path.join(root, table, '**/*.parquet').replaceAll("'", "''")}'`);
+  return `create view ${table} as select * from read_parquet([${files.join(', ')}], union_by_name = true)`;
+}
+
+function write(result, json) {
+  const names = result.columnNames();
+  const rows = result.getRowsJson();
+  if (json) {
+    console.log(JSON.stringify({ schemaVersion: 1, command: 'sql', columns: names, rows }, undefined, 2));
+    return;
+  }
+  const cells = [names, ...rows].map((row) => row.map((cell) => printable(shown(cell), LONGEST)));
+  const widths = names.map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+  for (const row of cells) console.log(row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd());
+}
+
+const shown = (cell) => (typeof cell === 'object' && cell !== null ? JSON.stringify(cell) : String(cell ?? ''));
+
+module.exports = { runSql };
