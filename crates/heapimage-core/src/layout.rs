@@ -1,16 +1,16 @@
 use crate::core::{AT_RANDOM, AT_SYSINFO_EHDR, Core, base_name, library_name, shown};
 use crate::fault::Missing;
-use crate::notes::{FileMapping, Thread};
+use crate::notes::FileMapping;
 use crate::object::{Object, version_in};
-use crate::threads::{Threads, going_on};
+use crate::threads::Threads;
 use crate::{CoreFault, v8};
 use heapimage::{
     ARCHITECTURE_X64, FILE_PATH_BYTES, FLOOR, FileRecord, Header, Kind, MOST_FILES, MOST_MAPPINGS,
-    Mapping, NO_FILE, Origin, PAGE, ThreadRecord, register, thread_bytes,
+    Mapping, NO_FILE, Origin, PAGE,
 };
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use zerocopy::{FromZeros, IntoBytes};
+use zerocopy::FromZeros;
 
 /// A file that the process had, as it is here.
 pub struct Opened<'a> {
@@ -68,20 +68,8 @@ impl Contents<'_> {
 const MOST_EMBEDDED: usize = 64 << 20;
 const PAGE_BYTES: usize = 4096;
 const _: () = assert!(PAGE_BYTES as u64 == PAGE);
-/// Room between the stack pointer of a thread and the stack that the restorer begins with: more than the red zone.
-const BELOW_STACK: u64 = 4096;
-/// Where holes for the records of threads are looked for, and how far apart.
-const FIRST_HOLE: u64 = 1 << 40;
-const NEXT_HOLE: u64 = 1 << 30;
 /// Above all that a program has without asking for more (five-level page tables).
-const ADDRESSES: u64 = 1 << 47;
-/// Where XSAVE notes XCR0 in the area that the kernel gives away (`struct _fpx_sw_bytes`), and the legacy part's length.
-const XCR0_AT: usize = 464;
-const LEGACY_BYTES: usize = 576;
-/// MXCSR in that area, and what the ABI begins with.
-const MXCSR_AT: usize = 24;
-const MXCSR: [u8; 4] = 0x1f80_u32.to_le_bytes();
-
+pub(crate) const ADDRESSES: u64 = 1 << 47;
 impl<'a> Image<'a> {
     /// `opened`: of [`Core::files`] those that are here.
     ///
@@ -104,7 +92,7 @@ impl<'a> Image<'a> {
         let usable = image.usable(core, opened)?;
         let addresses = addresses(core, &usable);
         let program = || shown(core.program().unwrap_or_default());
-        image.header.v8 = v8::functions(core, &addresses)
+        image.header.v8 = v8::functions(&addresses, |table| v8::object_in(core, table))
             .map_err(|symbol| CoreFault::NotNode { program: program(), symbol })?;
         if image.header.v8.platform == 0 {
             image.remarks.push(
@@ -290,74 +278,16 @@ impl<'a> Image<'a> {
 
     /// The records of threads that go on, in a hole between the mappings.
     fn add_threads(&mut self, core: &Core<'a>) -> Result<(), CoreFault> {
-        let Some(threads) = Threads::of(core) else {
+        let Some(threads) = Threads::of(&core.notes) else {
             return Err(CoreFault::Malformed("it has no threads"));
         };
-        let main = threads.main;
-        self.header.thread = main.number;
-        let entry = &mut self.header.entry;
-        entry.stack = main.registers[register::RSP].saturating_sub(BELOW_STACK) & !63;
-        entry.thread_pointer = main.registers[register::FS_BASE];
-        entry.gs_base = main.registers[register::GS_BASE];
-        if threads.main_goes_on && self.header.v8.request_interrupt == 0 {
-            return Err(CoreFault::InsideJavaScript);
+        if let Some((mapping, bytes)) = threads.record(&mut self.header, &self.mappings)? {
+            let at = self.mappings.partition_point(|other| other.start < mapping.start);
+            self.mappings.insert(at, mapping);
+            let contents = Contents { bytes: Cow::Owned(bytes), rest: &[], zeros_too: false };
+            self.contents.insert(at, contents);
         }
-        let mut going: Vec<(&Thread<'_>, bool)> =
-            threads.others.iter().map(|thread| (*thread, false)).collect();
-        if threads.main_goes_on {
-            going.push((main, true));
-        }
-        let largest =
-            going.iter().map(|(thread, _)| thread.xsave.len().max(LEGACY_BYTES)).max().unwrap_or(0);
-        let xsave_bytes = u32::try_from(largest).ok().filter(|&bytes| bytes <= 1 << 20);
-        let xsave_bytes =
-            xsave_bytes.ok_or(CoreFault::Malformed("a thread's registers are too long"))?;
-        self.header.machine.xsave_bytes = xsave_bytes;
-        self.header.machine.cpu[5] =
-            going.iter().map(|(thread, _)| xcr0(thread.xsave)).fold(0, |all, one| all | one);
-        if going.is_empty() {
-            return Ok(());
-        }
-        let stride = usize::try_from(thread_bytes(xsave_bytes)).unwrap_or(0);
-        let mut bytes = vec![0; stride * going.len()];
-        for ((thread, is_main), to) in going.iter().zip(bytes.chunks_exact_mut(stride)) {
-            let mut record = ThreadRecord::new_zeroed();
-            record.registers = going_on(thread);
-            record.number = u64::from(thread.number);
-            record.is_main = u64::from(*is_main);
-            let (head, area) = to.split_at_mut(size_of::<ThreadRecord>());
-            head.copy_from_slice(record.as_bytes());
-            if thread.xsave.is_empty() {
-                if let Some(mxcsr) = area.get_mut(MXCSR_AT..MXCSR_AT + 4) {
-                    mxcsr.copy_from_slice(&MXCSR);
-                }
-            } else if let Some(area) = area.get_mut(..thread.xsave.len()) {
-                area.copy_from_slice(thread.xsave);
-            }
-        }
-        let start = self.hole(bytes.len() as u64);
-        self.header.entry.thread_count = u32::try_from(going.len()).unwrap_or(0);
-        self.header.entry.threads = start;
-        let at = self.mappings.partition_point(|mapping| mapping.start < start);
-        let kind = Mapping::kind_number(Kind::Memory);
-        let end = start + bytes.len() as u64;
-        let mapping =
-            Mapping { start, end, offset: 0, protection: 3, kind, file: NO_FILE, reserved: [0; 3] };
-        self.mappings.insert(at, mapping);
-        self.contents
-            .insert(at, Contents { bytes: Cow::Owned(bytes), rest: &[], zeros_too: false });
         Ok(())
-    }
-
-    /// An address with so much room, and a page on either side.
-    fn hole(&self, bytes: u64) -> u64 {
-        let is_free = |start: u64| {
-            let (from, to) = (start - PAGE, start + bytes + PAGE);
-            !self.mappings.iter().any(|mapping| mapping.start < to && from < mapping.end)
-        };
-        let mut tried =
-            (0..).map(|step| FIRST_HOLE + step * NEXT_HOLE).take_while(|&start| start < ADDRESSES);
-        tried.find(|&start| is_free(start)).unwrap_or(FIRST_HOLE)
     }
 
     fn fill_header(
@@ -446,12 +376,6 @@ fn may_have_symbols(core: &Core<'_>, path: &[u8]) -> bool {
 fn is_code(path: &[u8]) -> bool {
     let name = base_name(path);
     name.ends_with(b".node") || memchr::memmem::find(name, b".so").is_some()
-}
-
-/// XCR0's low word, from a thread's XSAVE area.
-fn xcr0(xsave: &[u8]) -> u32 {
-    let word = xsave.get(XCR0_AT..XCR0_AT + 4).and_then(|word| word.try_into().ok());
-    word.map_or(0, u32::from_le_bytes)
 }
 
 /// Copies as much as leaves a zero at the end; gives how much.

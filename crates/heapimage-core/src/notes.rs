@@ -17,11 +17,13 @@ pub(crate) struct Notes<'a> {
 }
 
 /// A thread: where it was.
-pub(crate) struct Thread<'a> {
-    pub(crate) number: u32,
-    pub(crate) registers: [u64; REGISTERS],
-    /// The XSAVE area in its standard form; nothing where the core has none.
-    pub(crate) xsave: &'a [u8],
+pub struct Thread<'a> {
+    /// See gettid(2).
+    pub number: u32,
+    /// As [`heapimage::ThreadRecord::registers`].
+    pub registers: [u64; REGISTERS],
+    /// The XSAVE area in its standard form; nothing where it is not known.
+    pub xsave: &'a [u8],
 }
 
 /// What ended the process (`siginfo_t`).

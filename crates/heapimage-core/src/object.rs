@@ -22,6 +22,12 @@ impl<'a> Object<'a> {
         Elf::parse(bytes).map(Object)
     }
 
+    /// Whether it is a program or library for x86-64.
+    #[must_use]
+    pub fn is_x64(&self) -> bool {
+        self.0.machine == elf::X64
+    }
+
     /// Its build-id (ELF note NT_GNU_BUILD_ID); never empty.
     #[must_use]
     pub fn build_id(&self) -> Option<&'a [u8]> {
@@ -36,7 +42,8 @@ impl<'a> Object<'a> {
     }
 
     /// What its addresses are moved by when its first page lies at `start`.
-    pub(crate) fn bias(&self, start: u64) -> u64 {
+    #[must_use]
+    pub fn bias(&self, start: u64) -> u64 {
         if self.0.kind == elf::FIXED {
             return 0;
         }
@@ -46,7 +53,8 @@ impl<'a> Object<'a> {
     }
 
     /// Addresses of symbols that it defines for others, by name without version; those that it does not have are left out.
-    pub(crate) fn symbols<'n>(&self, names: &[&'n str]) -> HashMap<&'n str, u64> {
+    #[must_use]
+    pub fn symbols<'n>(&self, names: &[&'n str]) -> HashMap<&'n str, u64> {
         let wanted: HashMap<&[u8], &str> =
             names.iter().map(|name| (name.as_bytes(), *name)).collect();
         let mut found = HashMap::new();
@@ -108,7 +116,8 @@ impl<'a> Object<'a> {
 
 /// The version in a text as `https://nodejs.org/download/release/v24.19.0/node-v24.19.0.tar.gz`, which Node.js has as a constant
 /// and as `process.release.sourceUrl` (node_metadata.cc).
-pub(crate) fn version_in(bytes: &[u8]) -> Option<String> {
+#[must_use]
+pub fn version_in(bytes: &[u8]) -> Option<String> {
     let finder = memchr::memmem::Finder::new(b"/download/release/v");
     finder.find_iter(bytes).find_map(|at| {
         let rest = bytes.get(at + finder.needle().len()..)?;

@@ -24,10 +24,10 @@ const POST_TASK: &str = "_ZN4node12NodePlatform26PostTaskOnWorkerThreadImplEN2v8
 const POST_TASK_PLAIN: &str =
     "_ZN4node12NodePlatform18CallOnWorkerThreadESt10unique_ptrIN2v84TaskESt14default_deleteIS3_EE";
 /// Of glibc.
-pub(crate) const CURRENT_BREAK: &str = "__curbrk";
+pub const CURRENT_BREAK: &str = "__curbrk";
 
-/// All of them.
-pub(crate) const NAMES: [&str; 13] = [
+/// All of them: what is looked for in Node.js and in the C library.
+pub const NAMES: [&str; 13] = [
     TRY_GET_CURRENT,
     GET_CURRENT,
     HEAP_PROFILER,
@@ -46,10 +46,15 @@ pub(crate) const NAMES: [&str; 13] = [
 /// Words of a C++ table before its first function (Itanium ABI).
 const TABLE_HEADER: u64 = 16;
 
-/// What is found by `addresses`; else the name of what is missing.
-pub(crate) fn functions(
-    core: &Core<'_>,
+/// What is found by `addresses` of [`NAMES`]; else the name of what is missing. `object_of` finds the first object in memory that
+/// can be written of the class whose functions begin at an address: an object begins with that.
+///
+/// # Errors
+///
+/// The name.
+pub fn functions(
     addresses: &HashMap<&str, u64>,
+    object_of: impl FnOnce(u64) -> Option<u64>,
 ) -> Result<V8Functions, &'static str> {
     let find = |names: &[&'static str]| names.iter().find_map(|name| addresses.get(name)).copied();
     let need =
@@ -67,12 +72,12 @@ pub(crate) fn functions(
     v8.platform_table = need(&[PLATFORM_TABLE])?;
     v8.post_task = need(&[POST_TASK, POST_TASK_PLAIN])?;
     v8.post_task_is_plain = u64::from(find(&[POST_TASK]).is_none());
-    v8.platform = object_of(core, v8.platform_table.wrapping_add(TABLE_HEADER)).unwrap_or(0);
+    v8.platform = object_of(v8.platform_table.wrapping_add(TABLE_HEADER)).unwrap_or(0);
     Ok(v8)
 }
 
-/// The first object in memory that can be written of the class whose functions begin at an address: an object begins with that.
-fn object_of(core: &Core<'_>, functions: u64) -> Option<u64> {
+/// See [`functions`].
+pub(crate) fn object_in(core: &Core<'_>, functions: u64) -> Option<u64> {
     let finder = memchr::memmem::Finder::new(&functions.to_le_bytes()).into_owned();
     let writable = core.segments.iter().filter(|segment| segment.protection & 2 != 0);
     writable.into_iter().find_map(|segment| {
