@@ -1,4 +1,4 @@
-//! The program's arguments. Descriptor 0 is the image, 1 the output, 2 where one line says why there is none.
+//! The program's arguments. Descriptor 0 is the image (with `--stream` a pipe that brings it), 1 the output, 2 where one line says why there is none.
 
 use crate::stop::Stop;
 use core::ffi::CStr;
@@ -31,6 +31,10 @@ pub struct Arguments<'a> {
     pub made_here: bool,
     /// As if the kernel refused to (PR_SET_MM_MAP), for tests.
     pub no_memory_marks: bool,
+    /// The image comes through a pipe, once: its pages are checked where they go, before anything of it runs.
+    pub stream: bool,
+    /// `--user UID:GID`: whom root becomes, instead of nobody. Never root.
+    pub user: Option<[u32; 2]>,
     places: [Option<Place<'a>>; MOST_PLACES],
 }
 
@@ -46,6 +50,8 @@ impl<'a> Arguments<'a> {
             ignore_cpu: false,
             made_here: false,
             no_memory_marks: false,
+            stream: false,
+            user: None,
             places: [None; MOST_PLACES],
         };
         while let Some(word) = words.next() {
@@ -54,6 +60,12 @@ impl<'a> Arguments<'a> {
                 b"--ignore-cpu" => read.ignore_cpu = true,
                 b"--made-here" => read.made_here = true,
                 b"--no-memory-marks" => read.no_memory_marks = true,
+                b"--stream" => read.stream = true,
+                b"--user" => {
+                    let user = words.next().and_then(user);
+                    read.user =
+                        Some(user.ok_or(Stop::Usage("--user wants UID:GID, and not root's"))?);
+                }
                 b"--map" => {
                     let value = words.next().unwrap_or_default();
                     let cut = value.iter().position(|&byte| byte == b'=');
@@ -107,6 +119,13 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// Whom `UID:GID` means; nobody with root's rights.
+fn user(text: &[u8]) -> Option<[u32; 2]> {
+    let (user, group) = core::str::from_utf8(text).ok()?.split_once(':')?;
+    let both = [user.parse().ok()?, group.parse().ok()?];
+    (!both.contains(&0)).then_some(both)
+}
+
 /// The parts of a path under a `--map`: where that begins, one slash, and what is below.
 fn mapped<'a, 'p: 'a>(place: &Place<'a>, path: &'p [u8]) -> Option<[&'a [u8]; 3]> {
     let Place::Map { old, new } = *place else { return None };
@@ -144,8 +163,25 @@ mod tests {
     }
 
     #[test]
+    fn root_can_become_a_user() {
+        let words = ["--user", "1000:100", "--stream"];
+        let read = Arguments::read(words.iter().map(|word| word.as_bytes())).expect("them");
+        assert_eq!((read.user, read.stream), (Some([1000, 100]), true));
+    }
+
+    #[test]
     fn what_is_no_argument_is_refused() {
-        for words in [&["--map", "/a"][..], &["--map"], &["--file"], &["-v"]] {
+        for words in [
+            &["--map", "/a"][..],
+            &["--map"],
+            &["--file"],
+            &["-v"],
+            &["--user"],
+            &["--user", "1000"],
+            &["--user", "0:1000"],
+            &["--user", "1000:0"],
+            &["--user", "-1:1"],
+        ] {
             let read = Arguments::read(words.iter().map(|word| word.as_bytes()));
             assert!(matches!(read, Err(Stop::Usage(_))), "{words:?}");
         }

@@ -5,7 +5,8 @@
 //! so that it need not move out of anybody's way. `restore.rs` is the order of events. Everything that only looks at bytes
 //! is safe code and works on any system; `system/` and `arch/` are Linux'.
 //!
-//! *Invariants*: nothing of an image is believed before it was checked. Nothing is unmapped before everything was checked.
+//! *Invariants*: nothing of an image is believed before it was checked. Nothing is unmapped before everything was checked; of an
+//! image that comes through a pipe, before all but its pages was, and nothing of it runs before they were.
 //! Nothing of the image runs before the filter of `system/filter.rs` is set.
 
 #![no_std]

@@ -11,7 +11,7 @@ use crate::system::files::{NamedFiles, OpenFiles};
 use crate::system::memory::{self, Filled};
 use crate::system::say::{Findings, say};
 use crate::system::{
-    IMAGE, MESSAGES, OUTPUT, close_others, exit, filter, limits, marks, privileges,
+    IMAGE, MESSAGES, OUTPUT, Source, close_others, exit, filter, limits, marks, privileges,
 };
 use crate::tables::{Tables, read_header, room_for};
 use crate::text::Text;
@@ -40,19 +40,24 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
     limits::be_first_to_go();
     // What the command names is its user's choice; everything else is the image's, and nobody opens that.
     let named = NamedFiles::open(arguments);
-    let is_nobody = !arguments.made_here && privileges::drop_privileges()?;
+    let is_nobody = !arguments.made_here && privileges::drop_privileges(arguments.user)?;
+    let image = Source::new(arguments.stream);
     let mut header = Header::new_zeroed();
-    read_header(&IMAGE, ARCHITECTURE, &mut header)?;
+    read_header(&image, ARCHITECTURE, &mut header)?;
     let room = memory::reserve(room_for(&header))?;
-    let tables = Tables::read(&IMAGE, &header, room)?;
-    let pages = read_blocks(&IMAGE, &header, &tables, &mut OnlyChecked(&mut [0; READ_BYTES]))?;
+    let tables = Tables::read(&image, &header, room)?;
+    let pages = if arguments.stream {
+        header.most_pages
+    } else {
+        read_blocks(&image, &header, &tables, &mut OnlyChecked(&mut [0; READ_BYTES]))?
+    };
 
     describe(&header, &tables, pages);
     let mut findings = Findings::default();
     look_at_machine(&header, &tables, arguments, &mut findings);
     let files = OpenFiles::find(&tables, arguments, &named, is_nobody, &mut findings);
     if arguments.made_here {
-        privileges::drop_privileges()?;
+        privileges::drop_privileges(arguments.user)?;
     }
     if arguments.check {
         exit(if findings.count == 0 { 0 } else { Stop::Machine.status() });
@@ -76,7 +81,7 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
     close_others();
     // SAFETY: all mappings are there.
     let mut filled = unsafe { Filled::new(tables.mappings) };
-    read_blocks(&IMAGE, &header, &tables, &mut filled)?;
+    read_blocks(&image, &header, &tables, &mut filled)?;
     filled.finish()?;
     for mapping in tables.mappings.iter().filter(|mapping| mapping.kind() == Some(Kind::Vdso)) {
         // SAFETY: it is there, and nothing of the image runs yet.

@@ -18,12 +18,15 @@ use zerocopy::FromBytes;
 pub fn read_header(input: &impl Input, architecture: u32, header: &mut Header) -> Result<(), Stop> {
     use zerocopy::IntoBytes;
     // A file too short for a header is told apart from an image that was cut: by how it begins.
-    let mut begin = [0; heapimage::MAGIC.len()];
-    let read = input.read_at(0, &mut begin).map_err(Stop::Unreadable)?;
-    if read < begin.len() || begin != heapimage::MAGIC {
+    let (begin, rest) = header.as_mut_bytes().split_at_mut(heapimage::MAGIC.len());
+    match input.read_exactly(0, begin) {
+        Err(Stop::Image(Fault::CutShort)) => return Err(Fault::NotAnImage.into()),
+        read => read?,
+    }
+    if begin != heapimage::MAGIC {
         return Err(Fault::NotAnImage.into());
     }
-    input.read_exactly(0, header.as_mut_bytes())?;
+    input.read_exactly(heapimage::MAGIC.len() as u64, rest)?;
     Ok(header.check(architecture)?)
 }
 

@@ -13,6 +13,7 @@ pub const AUDIT_ARCHITECTURE: u32 = 0xc000_003e;
 /// Numbers of system calls (`arch/x86/entry/syscalls/syscall_64.tbl`).
 #[expect(missing_docs, reason = "the kernel's own names")]
 pub mod number {
+    pub const READ: u32 = 0;
     pub const WRITE: u32 = 1;
     pub const OPEN: u32 = 2;
     pub const CLOSE: u32 = 3;

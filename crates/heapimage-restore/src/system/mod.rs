@@ -11,6 +11,7 @@ pub mod say;
 
 use crate::arch::{number, system_call};
 use crate::input::Input;
+use core::cell::Cell;
 use core::ffi::CStr;
 
 /// The result of a system call, or the number of its error.
@@ -24,6 +25,7 @@ pub mod errno {
     pub const EAGAIN: i32 = 11;
     pub const EACCES: i32 = 13;
     pub const EEXIST: i32 = 17;
+    pub const ESPIPE: i32 = 29;
 }
 
 const O_RDONLY: usize = 0;
@@ -165,6 +167,40 @@ impl Input for Descriptor {
             let read =
                 unsafe { call(number::PREAD64, [self.0 as usize, at, length, offset, 0, 0]) };
             if read != Err(errno::EINTR) {
+                return read;
+            }
+        }
+    }
+}
+
+/// The image: a file, or a pipe that is read once, from its beginning to its end.
+pub struct Source {
+    descriptor: Descriptor,
+    /// How much of a pipe was read.
+    position: Option<Cell<u64>>,
+}
+
+impl Source {
+    /// What [`IMAGE`] is.
+    #[must_use]
+    pub fn new(is_pipe: bool) -> Source {
+        Source { descriptor: IMAGE, position: is_pipe.then(Cell::default) }
+    }
+}
+
+impl Input for Source {
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> Result<usize, i32> {
+        let Some(position) = &self.position else { return self.descriptor.read_at(offset, bytes) };
+        if position.get() != offset {
+            return Err(errno::ESPIPE);
+        }
+        let [at, length] = [bytes.as_mut_ptr() as usize, bytes.len()];
+        loop {
+            // SAFETY: the kernel writes into this slice and nowhere else.
+            let read =
+                unsafe { call(number::READ, [self.descriptor.0 as usize, at, length, 0, 0, 0]) };
+            if read != Err(errno::EINTR) {
+                position.set(offset + read.unwrap_or(0) as u64);
                 return read;
             }
         }

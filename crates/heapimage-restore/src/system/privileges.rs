@@ -16,24 +16,26 @@ pub fn end_with_parent() {
     let _ = unsafe { call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]) };
 }
 
-/// root becomes nobody; where there is no nobody (a user namespace of one user) it loses its capabilities. Whether it became
-/// nobody.
+/// root becomes `user` and its group, or nobody; where they are not there (a user namespace of one user) it loses its
+/// capabilities. Whether it became nobody.
 ///
 /// # Errors
 ///
 /// [`Stop::Refused`] where root can become nobody's by no way.
-pub fn drop_privileges() -> Result<bool, Stop> {
+pub fn drop_privileges(user: Option<[u32; 2]>) -> Result<bool, Stop> {
     let mut is_nobody = false;
+    let [to_user, to_group] = user.map_or([NOBODY; 2], |ids| ids.map(|id| id as usize));
     // SAFETY: none of these touches memory.
     unsafe {
         if call(number::GETUID, [0; 6]) == Ok(0) {
             let _ = call(number::SETGROUPS, [0; 6]);
-            let group = call(number::SETRESGID, [NOBODY, NOBODY, NOBODY, 0, 0, 0]);
-            let user = call(number::SETRESUID, [NOBODY, NOBODY, NOBODY, 0, 0, 0]);
-            is_nobody = group.and(user).is_ok();
-            if !is_nobody {
+            let group = call(number::SETRESGID, [to_group, to_group, to_group, 0, 0, 0]);
+            let changed = call(number::SETRESUID, [to_user, to_user, to_user, 0, 0, 0]);
+            let became = group.and(changed).is_ok();
+            if !became {
                 drop_capabilities()?;
             }
+            is_nobody = became && to_user == NOBODY;
         }
         // The kernel forgets it with the user (commit_creds in kernel/cred.c).
         end_with_parent();
