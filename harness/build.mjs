@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, readdirSync, renameSync, statSync, utimesSy
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { restorerArguments, restorerIsBuilt } from './restorer.mjs';
+import { restorerArguments, restorerIsBuilt, tracerArguments } from './restorer.mjs';
 import { Problem, dim, green, main, root, run, seconds } from './run.mjs';
 
 /** Builds what is not up to date. Throws a Problem that says what to install. */
@@ -19,7 +19,7 @@ export async function build({ force = false } = {}) {
   const args = ['build', '--platform', '--release', '--no-js', '--dts', 'native.d.ts'];
   const { code, output } = await run(process.execPath, [napi, ...args], { capture: true });
   if (code !== 0) throw new Problem(`the addon does not build:\n${output}`);
-  if (restorerIsBuilt()) await buildRestorer();
+  if (restorerIsBuilt()) await buildPrograms();
   // Cargo may have had nothing to do, and then the file keeps its age.
   for (const file of built()) utimesSync(file, new Date(), new Date());
   console.log(`${green('✓')} addon built in ${seconds(performance.now() - start)}`);
@@ -88,11 +88,11 @@ function upToDate() {
   return addon.length > 0 && Math.min(...addon.map(modified)) >= Math.max(...sources().map(modified));
 }
 
-/** What was built for this platform, as far as it is there: the addon's binary, and the restorer of heap images. */
+/** What was built for this platform, as far as it is there: the addon's binary, the restorer of heap images, the tracer. */
 function built() {
   const files = addons();
   if (files.length === 0 || !restorerIsBuilt()) return files;
-  return [...files, ...files.map(restorerBeside)];
+  return [...files, ...files.flatMap((addon) => PROGRAMS.map((program) => beside(addon, program)))];
 }
 
 function addons() {
@@ -100,14 +100,21 @@ function addons() {
   return readdirSync(root).filter((file) => name.test(file)).map((file) => join(root, file));
 }
 
-const restorerBeside = (addon) => addon.replace(/heapdump-rs(\.[\w-]+)\.node$/, 'heapimage-restore$1');
+const PROGRAMS = ['heapimage-restore', 'heapdump-outside'];
+
+const beside = (addon, program) => addon.replace(/heapdump-rs(\.[\w-]+)\.node$/, `${program}$1`);
+
+async function buildPrograms() {
+  await buildProgram('heapimage-restore', restorerArguments(), 'restorer');
+  await buildProgram('heapdump-outside', tracerArguments(), 'release');
+}
 
 /** By rename: the old one may be running. */
-async function buildRestorer() {
-  const { code, output } = await run('cargo', restorerArguments(), { capture: true });
-  if (code !== 0) throw new Problem(`the restorer of heap images does not build:\n${output}`);
-  const file = join(resolve(root, process.env.CARGO_TARGET_DIR ?? 'target'), 'restorer/heapimage-restore');
-  for (const place of addons().map(restorerBeside)) {
+async function buildProgram(program, args, profile) {
+  const { code, output } = await run('cargo', args, { capture: true });
+  if (code !== 0) throw new Problem(`${program} does not build:\n${output}`);
+  const file = join(resolve(root, process.env.CARGO_TARGET_DIR ?? 'target'), profile, program);
+  for (const place of addons().map((addon) => beside(addon, program))) {
     copyFileSync(file, `${place}.tmp`);
     renameSync(`${place}.tmp`, place);
   }

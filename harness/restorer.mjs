@@ -1,6 +1,7 @@
-// The program that makes a process of a heap image again (crates/heapimage-restore), which goes with the addon.
+// The two programs that go with the addon: what makes a process of a heap image again (crates/heapimage-restore), and what captures
+// a process from outside (crates/heapdump-outside).
 
-/** Whether there is one for a platform; named as in npm/, by default this one. */
+/** Whether there are both for a platform; named as in npm/, by default this one. */
 export const restorerIsBuilt = (name = `${process.platform}-${process.arch}`) => name.startsWith('linux-x64');
 
 /** What cargo builds it with: no library of the system's, at a fixed address. */
@@ -9,3 +10,6 @@ export const restorerArguments = (...more) => [
   ...more,
   ...'-- -C relocation-model=static'.split(' '),
 ];
+
+/** What cargo builds the tracer with. */
+export const tracerArguments = (...more) => ['build', '-p', 'heapdump-outside', '--release', ...more];

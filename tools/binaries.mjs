@@ -40,6 +40,15 @@ export function restorerFaults(file) {
   return faults;
 }
 
+/** And of the tracer, which runs with any C library: it has its own. */
+export function tracerFaults(file) {
+  const bytes = readFileSync(file);
+  if (machineOf(bytes) !== 'linux-x64') return [`a binary for ${machineOf(bytes)}, not for linux-x64`];
+  const INTERPRETER = 3;
+  const types = Array.from({ length: bytes.readUInt16LE(56) }, (_, i) => bytes.readUInt32LE(Number(bytes.readBigUInt64LE(32)) + i * bytes.readUInt16LE(54)));
+  return types.includes(INTERPRETER) ? ['not static'] : [];
+}
+
 /** The newest symbol version of glibc that it asks for. */
 export function newestGlibc(bytes) {
   const versions = bytes.toString('latin1').match(/GLIBC_\d+\.\d+(?:\.\d+)?/g) ?? [];

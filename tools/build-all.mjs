@@ -8,16 +8,19 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, r
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { restorerArguments, restorerIsBuilt } from '../harness/restorer.mjs';
+import { restorerArguments, restorerIsBuilt, tracerArguments } from '../harness/restorer.mjs';
 import { Problem, bold, dim, green, main, must, root, run, seconds } from '../harness/run.mjs';
-import { faultsOf, restorerFaults } from './binaries.mjs';
-import { PREBUILT, TARGETS, binaryOf, buildable, restorerOf } from './targets.mjs';
+import { faultsOf, restorerFaults, tracerFaults } from './binaries.mjs';
+import { PREBUILT, TARGETS, binaryOf, buildable, restorerOf, tracerOf } from './targets.mjs';
 
 /** Two compilers make two binaries, so it is named here. */
 const RUST = '1.95.0';
 
 /** rustc links for this one with the lld that it brings. */
 const RESTORER_TRIPLE = 'x86_64-unknown-linux-gnu';
+
+/** Static, with a C library of its own: one for all of Linux. */
+const TRACER_TRIPLE = 'x86_64-unknown-linux-musl';
 
 const CROSS = join(root, '.cache/cross');
 
@@ -41,10 +44,12 @@ async function make(name, twice) {
   const file = await build(name, root);
   refuse(name, faultsOf(file, name, TARGETS[name]));
   const restorer = restorerIsBuilt(name) ? await buildRestorer(root) : undefined;
-  if (restorer !== undefined) refuse(name, restorerFaults(restorer));
-  if (twice) await buildElsewhere(name, file, restorer);
+  const tracer = restorerIsBuilt(name) ? await buildTracer(root) : undefined;
+  if (restorer !== undefined) refuse(name, [...restorerFaults(restorer), ...tracerFaults(tracer)]);
+  if (twice) await buildElsewhere(name, file, restorer, tracer);
   keep(file, binaryOf(name));
   if (restorer !== undefined) keep(restorer, restorerOf(name));
+  if (tracer !== undefined) keep(tracer, tracerOf(name));
   const { bytes, digest } = describe(binaryOf(name));
   const size = `${(bytes / 1024 / 1024).toFixed(2)} MB${twice ? ', twice the same' : ''}`;
   console.log(`${green('✓')} ${bold(name)} ${size}, sha256 ${digest} ${dim(seconds(performance.now() - start))}`);
@@ -55,7 +60,7 @@ async function prepare(names) {
   const rustup = await run('rustup', ['--version'], { capture: true });
   if (rustup.code !== 0) throw new Problem('rustup is not on the PATH: see https://rustup.rs');
   const triples = names.map((name) => TARGETS[name].triple);
-  if (names.some((name) => restorerIsBuilt(name))) triples.push(RESTORER_TRIPLE);
+  if (names.some((name) => restorerIsBuilt(name))) triples.push(RESTORER_TRIPLE, TRACER_TRIPLE);
   await quietly('rustup', ['toolchain', 'install', RUST, '--profile', 'minimal', '--no-self-update']);
   await quietly('rustup', ['target', 'add', '--toolchain', RUST, ...triples]);
   if (names.some((name) => tool(name) === 'zig')) await installZig();
@@ -133,6 +138,17 @@ async function buildRestorer(directory) {
   return join(output, RESTORER_TRIPLE, 'restorer/heapimage-restore');
 }
 
+/** What captures a process from outside. zig links it, as the addon. */
+async function buildTracer(directory) {
+  const output = join(directory, 'target/prebuilt');
+  const place = ['--manifest-path', join(directory, 'Cargo.toml'), '--target', TRACER_TRIPLE, '--target-dir', output];
+  const [, ...args] = tracerArguments('--locked', ...place);
+  const env = environment('linux-x64-gnu', directory, []);
+  const { code, output: log } = await run('cargo', ['zigbuild', ...args], { capture: true, env });
+  if (code !== 0) throw new Problem(`the tracer does not build:\n${log}`);
+  return join(output, TRACER_TRIPLE, 'release/heapdump-outside');
+}
+
 /** Where this machine keeps its sources must not show in the binary, and nothing of its settings may. */
 function environment(name, directory, more) {
   const { triple, flags = [] } = TARGETS[name];
@@ -159,14 +175,15 @@ function environment(name, directory, more) {
   return env;
 }
 
-async function buildElsewhere(name, ...firsts) {
+async function buildElsewhere(name, ...given) {
+  const firsts = given.filter((file) => file !== undefined);
   const directory = mkdtempSync(join(tmpdir(), 'heapdump-rs-'));
   try {
     for (const part of ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'crates']) {
       cpSync(join(root, part), join(directory, part), { recursive: true });
     }
     const seconds = [await build(name, directory)];
-    if (restorerIsBuilt(name)) seconds.push(await buildRestorer(directory));
+    if (restorerIsBuilt(name)) seconds.push(await buildRestorer(directory), await buildTracer(directory));
     const differing = seconds.findIndex((second, i) => !readFileSync(firsts[i]).equals(readFileSync(second)));
     if (differing < 0) return;
     const [first, second] = [firsts[differing], seconds[differing]];

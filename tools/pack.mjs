@@ -7,8 +7,8 @@ import { resolve } from 'node:path';
 import { pack, platforms } from '../harness/packed/tarballs.mjs';
 import { restorerIsBuilt } from '../harness/restorer.mjs';
 import { Problem, green, main } from '../harness/run.mjs';
-import { faultsOf, restorerFaults } from './binaries.mjs';
-import { TARGETS, binaryOf, restorerOf } from './targets.mjs';
+import { faultsOf, restorerFaults, tracerFaults } from './binaries.mjs';
+import { TARGETS, binaryOf, restorerOf, tracerOf } from './targets.mjs';
 
 await main(async () => {
   const partial = process.argv.includes('--partial');
@@ -23,10 +23,12 @@ await main(async () => {
     if (faults.length > 0) throw new Problem(`${binary}: ${faults.join('; ')}`);
     binaries[name] = { addon: binary };
     if (!restorerIsBuilt(name)) continue;
-    binaries[name].restorer = restorerOf(name);
-    if (!existsSync(restorerOf(name))) throw new Problem(`${restorerOf(name)} is missing`);
-    const more = restorerFaults(restorerOf(name));
-    if (more.length > 0) throw new Problem(`${restorerOf(name)}: ${more.join('; ')}`);
+    Object.assign(binaries[name], { restorer: restorerOf(name), tracer: tracerOf(name) });
+    for (const [program, faultsOfIt] of [[restorerOf(name), restorerFaults], [tracerOf(name), tracerFaults]]) {
+      if (!existsSync(program)) throw new Problem(`${program} is missing`);
+      const more = faultsOfIt(program);
+      if (more.length > 0) throw new Problem(`${program}: ${more.join('; ')}`);
+    }
   }
   for (const tarball of Object.values(await pack(binaries, destination))) console.log(`${green('✓')} ${tarball}`);
 });

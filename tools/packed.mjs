@@ -24,8 +24,8 @@ async function packAll(work) {
   const tarballs = await packHere(work);
   checkFiles(tarballs['heapdump-rs'], expectedFiles());
   for (const name of platforms()) {
-    const restorer = restorerIsBuilt(name) ? ['heapimage-restore'] : [];
-    checkFiles(tarballs[`heapdump-rs-${name}`], ['LICENSE', 'README.md', 'package.json', `heapdump-rs.${name}.node`, ...restorer]);
+    const programs = restorerIsBuilt(name) ? ['heapimage-restore', 'heapdump-outside'] : [];
+    checkFiles(tarballs[`heapdump-rs-${name}`], ['LICENSE', 'README.md', 'package.json', `heapdump-rs.${name}.node`, ...programs]);
   }
   const took = dim(seconds(performance.now() - start));
   console.log(`${green('✓')} ${platforms().length + 1} tarballs hold what they should ${took}`);

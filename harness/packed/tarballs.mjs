@@ -12,7 +12,7 @@ export const platforms = () => readdirSync(join(root, 'npm'));
 
 /**
  * Packs the main package and those of the platforms in `binaries`.
- * @param {Record<string, {addon: string, restorer?: string}>} binaries files, by the platform's name
+ * @param {Record<string, {addon: string, restorer?: string, tracer?: string}>} binaries files, by the platform's name
  * @returns {Promise<Record<string, string>>} the tarballs, by the package's name
  */
 export async function pack(binaries, destination) {
@@ -34,8 +34,8 @@ export async function packHere(work) {
   writeFileSync(standIn, 'a binary for another platform');
   const own = here();
   const filesFor = (name) => {
-    if (name === own.name) return { addon: own.file, restorer: own.restorer };
-    return { addon: standIn, restorer: restorerIsBuilt(name) ? standIn : undefined };
+    if (name === own.name) return { addon: own.file, restorer: own.restorer, tracer: own.tracer };
+    return { addon: standIn, ...(restorerIsBuilt(name) && { restorer: standIn, tracer: standIn }) };
   };
   return pack(Object.fromEntries(platforms().map((name) => [name, filesFor(name)])), work);
 }
@@ -45,20 +45,22 @@ export function here() {
   for (const name of platforms()) {
     const file = join(root, `heapdump-rs.${name}.node`);
     if (name.startsWith(`${process.platform}-${process.arch}`) && existsSync(file)) {
-      return { name, file, restorer: restorerIsBuilt(name) ? join(root, `heapimage-restore.${name}`) : undefined };
+      if (!restorerIsBuilt(name)) return { name, file };
+      return { name, file, restorer: join(root, `heapimage-restore.${name}`), tracer: join(root, `heapdump-outside.${name}`) };
     }
   }
   throw new Problem(`there is no package for ${process.platform}-${process.arch}`);
 }
 
 /** The directory of a platform's package with what is not committed there. */
-function stage(name, { addon, restorer }, directory) {
+function stage(name, { addon, restorer, tracer }, directory) {
   cpSync(join(root, 'npm', name), directory, { recursive: true, filter: (file) => !file.endsWith('.node') });
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
   copyFileSync(addon, join(directory, `heapdump-rs.${name}.node`));
-  if (restorer !== undefined) {
-    copyFileSync(restorer, join(directory, 'heapimage-restore'));
-    chmodSync(join(directory, 'heapimage-restore'), 0o755);
+  for (const [file, program] of [[restorer, 'heapimage-restore'], [tracer, 'heapdump-outside']]) {
+    if (file === undefined) continue;
+    copyFileSync(file, join(directory, program));
+    chmodSync(join(directory, program), 0o755);
   }
   return directory;
 }

@@ -107,4 +107,4 @@ function argumentsOf(options) {
   ];
 }
 
-module.exports = { ImageProblem, check, fromImage, mapsOf, ofDescriptor };
+module.exports = { ImageProblem, argumentsOf, check, failure, fromImage, mapsOf, ofDescriptor, written };

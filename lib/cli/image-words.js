@@ -127,4 +127,4 @@ function lastWords(said) {
   return lines.length === 0 ? '' : `. It said:\n${lines.slice(0, 12).map((line) => `  ${printable(line)}`).join('\n')}`;
 }
 
-module.exports = { description, ending, lacking };
+module.exports = { description, ending, lacking, withNames };

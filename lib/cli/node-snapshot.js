@@ -2,7 +2,7 @@
 
 // npx heapdump-rs node-snapshot: a snapshot of a running process into a file here.
 
-const { Problem, Progress, size, wholeNumber } = require('./command.js');
+const { Problem, Progress, printable, size, wholeNumber } = require('./command.js');
 const { advice } = require('./image.js');
 const { Output } = require('./output.js');
 const { Target, whileItRuns } = require('./processes.js');
@@ -10,7 +10,8 @@ const { Target, whileItRuns } = require('./processes.js');
 const help = `Fetches a heap snapshot of a running Node.js process into a file
 
 Usage: heapdump-rs node-snapshot --endpoint URL --output FILE [--token TOKEN]
-       heapdump-rs node-snapshot --pid PID [--exactly] --output FILE
+       heapdump-rs node-snapshot --pid PID [--exactly] [--via WAY] [--max-stop TIME] --output FILE
+       heapdump-rs node-snapshot --pid PID --dry-run
        heapdump-rs node-snapshot --all PID --output FILE
        heapdump-rs node-snapshot --image IMAGE --output FILE [--node PATH] [--map OLD=NEW]
        heapdump-rs node-snapshot --image IMAGE --check
@@ -20,11 +21,17 @@ Options:
   --endpoint URL     An HTTP endpoint that sends the snapshot, or answers {snapshot, size}: a file that is readable here
   --token TOKEN      Sent as "Authorization: Bearer TOKEN"; HEAPDUMP_TOKEN in the environment is not seen by others
   --method METHOD    POST or GET; without it POST, and GET where there is no POST
-  --pid PID          A process of this machine. If it answers a signal for heapdump-rs, a child of it writes the
-                     snapshot while it goes on; otherwise its inspector does, and it stands still (Linux)
+  --pid PID          A process of this machine (Linux). If it answers a signal for heapdump-rs, a child of it writes the
+                     snapshot while it goes on; otherwise it is stopped for milliseconds and copied from outside (x64)
                      Of npm, a shell, \`node --watch\` or another that has started Node.js processes, the one of those that
                      has loaded heapdump-rs; if that is not one, they are listed
   --exactly          That process, whatever it has started
+  --via WAY          signal, outside, or inspector, for which the process stands still until all is done; or auto: the
+                     first of the first two that is open
+  --dry-run          Says which way is open, and how long it would stop the process, and does nothing
+  --max-stop TIME    From outside only if that would stop it for no longer: 200ms, 1s
+  --trust-filter     You know that its seccomp filter lets it fork, where that cannot be seen
+  --json             Answer in JSON, with what was done to the process
   --all PID          That process and all Node.js processes that it has started, one after the other; {pid} in FILE is
                      the pid, which otherwise comes before the extension
   --assume-loopback  You know that its inspector opens for this machine alone, where that cannot be seen
@@ -42,7 +49,7 @@ Options:
   -h, --help         Print help
 
 Exit codes: 0 the file is whole, 2 there is no file; of --all: 1 some are missing, 2 all are; of --check: 0 this machine will
-do, 1 it will not, 2 the image is none
+do, 1 it will not, 2 the image is none; of --dry-run: 0 a way is open, 1 none is
 
 Examples:
   heapdump-rs node-snapshot --endpoint http://localhost:3000/debug/heap-snapshot --output baseline.heapsnapshot
@@ -58,6 +65,11 @@ const options = {
   method: { type: 'string' },
   pid: { type: 'string' },
   exactly: { type: 'boolean' },
+  via: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  'max-stop': { type: 'string' },
+  'trust-filter': { type: 'boolean' },
+  json: { type: 'boolean' },
   all: { type: 'string' },
   output: { type: 'string' },
   force: { type: 'boolean' },
@@ -79,23 +91,29 @@ async function main(values) {
     if (values[name] !== undefined && image === undefined && core === undefined) throw new Problem(`--${name} belongs to --image`);
   }
   if (values.check && image === undefined) throw new Problem('--check belongs to --image');
-  if (!file && !values.check) throw new Problem('--output is needed: the file to write');
+  for (const name of ['via', 'max-stop', 'trust-filter']) {
+    if (values[name] !== undefined && pid === undefined && all === undefined) throw new Problem(`--${name} belongs to --pid`);
+  }
+  if (values['dry-run'] && pid === undefined) throw new Problem('--dry-run belongs to --pid');
+  if (values.json && pid === undefined) throw new Problem('--json belongs to --pid');
+  if (!file && !values.check && !values['dry-run']) throw new Problem('--output is needed: the file to write');
   if (method !== undefined && method !== 'GET' && method !== 'POST') throw new Problem('--method must be POST or GET');
   if (exactly && pid === undefined) throw new Problem('--exactly belongs to --pid');
   const limit = timeout === undefined ? undefined : wholeNumber('timeout', timeout) * 1000;
   const signalOf = () => (limit === undefined ? undefined : AbortSignal.timeout(limit));
   if (values.check) return require('./from-image.js').check(image, values, signalOf());
-  const trusted = values['assume-loopback'] ?? false;
+  const ways = pid === undefined && all === undefined ? undefined : readWays(values);
   const progress = new Progress();
   const fromProcess = (target, name) => {
     const signal = signalOf();
-    return write(name, force, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, trusted)));
+    return write(name, force, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, ways)), ways.json);
   };
   if (all !== undefined) return require('./all.js').takeAll(new Target(wholeNumber('all', all)), file, fromProcess);
   if (pid !== undefined) {
     const target = new Target(wholeNumber('pid', pid));
     const say = (text) => progress.say(text);
-    return fromProcess(exactly ? target : await whileItRuns(target, () => require('./which.js').meant(target, say)), file);
+    const one = exactly ? target : await whileItRuns(target, () => require('./which.js').meant(target, say));
+    return values['dry-run'] ? whileItRuns(one, () => require('./dry-run.js').dryRun(one, ways)) : fromProcess(one, file);
   }
   if (image !== undefined) {
     const signal = signalOf();
@@ -109,12 +127,18 @@ async function main(values) {
   return write(file, force, progress, (output) => fetchFrom(source, output, progress));
 }
 
-/** Has `fetch` fill the file, and says what came. */
-async function write(file, force, progress, fetch) {
+/** Has `fetch` fill the file, and says what came, and what was done for it. */
+async function write(file, force, progress, fetch, json = false) {
   const output = new Output(file, force);
   try {
-    const { kind, bytes, nodes } = await fetch(output);
+    const { kind, bytes, nodes, report } = await fetch(output);
     progress.clear();
+    if (json) {
+      const found = { schemaVersion: 1, command: 'node-snapshot', file: output.path, kind, bytes, nodes: nodes ?? null, ...report };
+      console.log(JSON.stringify(found, null, 2));
+      return;
+    }
+    if (report?.via === 'outside') progress.say(require('./outside.js').reported(report));
     if (kind === 'image') console.log(`${output.path}: a heap image, complete, ${size(bytes)}; ${advice(output.path)}`);
     else console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
   } finally {
@@ -127,18 +151,47 @@ function fetchFrom(...args) {
   return require('./endpoint.js').fromEndpoint(...args);
 }
 
-function take(target, output, progress, signal, trusted) {
+async function take(target, output, progress, signal, ways) {
   if (target.pid === process.pid) throw new Problem('this is the process that asks');
   // It was found a while ago, and its number may be another's by now.
   if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
+  const { via } = ways;
   const name = target.dumpSignal();
-  if (name !== undefined) return require('./by-signal.js').bySignal(target, name, output, progress, signal);
+  if (via === 'signal' || (via === 'auto' && name !== undefined)) {
+    if (name === undefined) throw new Problem(target.hasLoadedPackage() ? silent(target) : `process ${target.describe()} answers no signal for heapdump-rs`);
+    return { ...(await require('./by-signal.js').bySignal(target, name, output, progress, signal)), report: { via: 'signal' } };
+  }
   const { name: own, parent } = target.stat();
   if (own === 'heapdump')
     throw new Problem(`process ${target.pid} is a child that takes a snapshot; ask its parent, ${parent}`);
-  if (target.facts() === undefined && target.hasLoadedPackage()) throw new Problem(silent(target));
-  if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
-  return require('./inspector.js').byInspector(target, output, progress, signal, trusted);
+  const { about, obstacleOutside, otherRuntime, stopInspector } = require('./ways.js');
+  if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process${otherRuntime(target, ': ')}`);
+  if (via === 'inspector') {
+    const counts = await require('./inspector.js').byInspector(target, output, progress, signal, ways.trusted);
+    return { ...counts, report: { via } };
+  }
+  const obstacle = obstacleOutside(target, ways);
+  if (obstacle === undefined) return require('./outside.js').fromOutside(target, output, progress, signal, ways);
+  if (via === 'auto' && target.facts() === undefined && target.hasLoadedPackage()) throw new Problem(silent(target));
+  const help = via === 'auto' ? `. --via inspector stops it for ${about(stopInspector(target))}, until the snapshot is taken` : '';
+  throw new Problem(`process ${target.describe()} cannot be captured from outside: ${obstacle}${help}`);
+}
+
+const WAYS = ['auto', 'signal', 'outside', 'inspector'];
+
+/** How the process may be asked. */
+function readWays({ via = 'auto', 'max-stop': maxStop, 'trust-filter': trustsFilter = false, json = false, ...more }) {
+  if (!WAYS.includes(via)) throw new Problem(`--via must be one of ${WAYS.join(', ')}, not ${printable(via)}`);
+  const [, number, unit] = /^(\d{1,6})(ms|s)$/.exec(maxStop ?? '0ms') ?? [];
+  if (number === undefined) throw new Problem(`--max-stop must be a time as 200ms or 1s, not ${printable(maxStop)}`);
+  return {
+    via,
+    maxStop: maxStop === undefined ? undefined : Number(number) * (unit === 's' ? 1000 : 1),
+    trustsFilter,
+    json,
+    trusted: more['assume-loopback'] ?? false,
+    'ignore-cpu': more['ignore-cpu'],
+  };
 }
 
 /** It need not stand still for its inspector, and which signal it answers is not to be guessed. */

@@ -4,10 +4,9 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
 
 const { Problem } = require('./command.js');
+const { Program } = require('./native-program.js');
 
 /** How often a restored process is looked at, and how long it may sleep without having used a processor, in ms. */
 const INTERVAL = 250;
@@ -16,27 +15,9 @@ const HUNG_AFTER = 3000;
 /** What it says on standard error is kept up to so many characters. */
 const MOST_TEXT = 1 << 20;
 
-/** Where this package, or the one for this platform, has it. */
-function findProgram() {
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new Problem(`heap images are restored on linux-x64; this is ${process.platform}-${process.arch}: copy the image to such a machine`);
-  }
-  for (const [local, installed] of [
-    ['heapimage-restore.linux-x64-gnu', 'heapdump-rs-linux-x64-gnu/heapimage-restore'],
-    ['heapimage-restore.linux-x64-musl', 'heapdump-rs-linux-x64-musl/heapimage-restore'],
-  ]) {
-    const built = path.join(__dirname, '../..', local);
-    if (fs.existsSync(built)) return built;
-    try {
-      return require.resolve(installed);
-    } catch {
-      // The package for the other C library, or none.
-    }
-  }
-  throw new Problem('the program that restores heap images is not installed: install heapdump-rs again, without --omit=optional');
-}
+const PROGRAM = new Program('heapimage-restore', 'heap images are restored on linux-x64', 'copy the image to such a machine');
 
-/** One run of it, of the image that is open as `descriptor`. */
+/** One run of it, of the image that is open as `image`: a descriptor, or a stream of another process' output. */
 class Restorer {
   /** What the image is, by name; files it needs are in `files`. */
   image = { files: [] };
@@ -55,11 +36,13 @@ class Restorer {
   /** What it said last, if that was no whole line. */
   line = '';
   #isHeard = false;
-  #copy;
+  #executable = PROGRAM.executable();
+  #isStream;
 
   /** `signal` ends it. */
-  constructor(descriptor, args, signal) {
-    this.#process = spawn(this.#executable(findProgram()), args, { stdio: [descriptor, 'pipe', 'pipe'], cwd: '/', env: {} });
+  constructor(image, args, signal) {
+    this.#isStream = typeof image !== 'number';
+    this.#process = spawn(this.#executable.path, args, { stdio: [image, 'pipe', 'pipe'], cwd: '/', env: {} });
     const end = () => this.kill();
     const watch = setInterval(this.#watcher(), INTERVAL);
     process.once('exit', end);
@@ -73,7 +56,7 @@ class Restorer {
       clearInterval(watch);
       process.removeListener('exit', end);
       signal?.removeEventListener('abort', end);
-      this.#discardCopy();
+      this.#executable.discard();
     });
     this.#end.catch(() => {});
   }
@@ -95,31 +78,12 @@ class Restorer {
 
   kill() {
     this.#process.kill('SIGKILL');
-    this.#discardCopy();
+    this.#executable.discard();
   }
 
   /** `{status, signal}` at its end; one that waits for nobody is ended. */
   ended() {
     return this.#end;
-  }
-
-  /** Package managers keep modes; where one did not, or files are in an archive, a copy can be executed. */
-  #executable(program) {
-    try {
-      fs.accessSync(program, fs.constants.X_OK);
-      return program;
-    } catch {
-      const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
-      this.#copy = directory;
-      const copy = path.join(directory, 'heapimage-restore');
-      fs.writeFileSync(copy, fs.readFileSync(program), { mode: 0o700 });
-      return copy;
-    }
-  }
-
-  #discardCopy() {
-    if (this.#copy) fs.rmSync(this.#copy, { recursive: true, force: true });
-    this.#copy = undefined;
   }
 
   #hear(text) {
@@ -155,7 +119,8 @@ class Restorer {
     return () => {
       const seen = this.#vitals();
       const waitsForUs = this.output.readableLength > 0;
-      if (seen === undefined || waitsForUs || seen !== last || !seen.startsWith('S')) {
+      const waitsForImage = this.#isStream && !this.hasBegun;
+      if (seen === undefined || waitsForUs || waitsForImage || seen !== last || !seen.startsWith('S')) {
         last = seen;
         since = Date.now();
       } else if (Date.now() - since > HUNG_AFTER) {

@@ -35,18 +35,27 @@ pub(crate) mod option {
     pub(crate) const NO_FILTER: usize = 1 << 21;
 }
 
+/// What ptrace(2) calls its requests, in each C library.
+#[cfg(target_env = "musl")]
+type Request = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Request = libc::c_uint;
+
 /// NT_PRSTATUS, NT_X86_XSTATE (elf.h).
 const STATUS: usize = 1;
 const XSTATE: usize = 0x202;
 const MOST_XSAVE_BYTES: usize = 64 << 10;
 /// `sizeof(sigset_t)` of the kernel's.
 const SET_BYTES: usize = 8;
-const GET_RSEQ_CONFIGURATION: libc::c_uint = 0x420f;
+/// Requests that the C libraries know by different types (linux/ptrace.h).
+const GET_MASK: Request = 0x420a;
+const SET_MASK: Request = 0x420b;
+const GET_RSEQ_CONFIGURATION: Request = 0x420f;
 
 /// # Safety
 ///
 /// `data` must be what the request expects.
-unsafe fn request(what: libc::c_uint, thread: i32, address: usize, data: usize) -> Outcome<()> {
+unsafe fn request(what: Request, thread: i32, address: usize, data: usize) -> Outcome<()> {
     // SAFETY: as the caller says. Of another process only what the request says is changed.
     match unsafe { libc::ptrace(what, thread, address, data) } {
         -1 => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
@@ -129,13 +138,13 @@ pub(crate) fn xsave(thread: i32) -> Outcome<Vec<u8>> {
 pub(crate) fn mask(thread: i32) -> Outcome<u64> {
     let mut mask = 0_u64;
     // SAFETY: eight bytes, as said.
-    unsafe { request(libc::PTRACE_GETSIGMASK, thread, SET_BYTES, (&raw mut mask) as usize)? };
+    unsafe { request(GET_MASK, thread, SET_BYTES, (&raw mut mask) as usize)? };
     Ok(mask)
 }
 
 pub(crate) fn set_mask(thread: i32, mask: u64) -> Outcome<()> {
     // SAFETY: eight bytes, which are only read.
-    unsafe { request(libc::PTRACE_SETSIGMASK, thread, SET_BYTES, (&raw const mask) as usize) }
+    unsafe { request(SET_MASK, thread, SET_BYTES, (&raw const mask) as usize) }
 }
 
 /// Where a thread has its rseq(2) area; `None` where it has none, or the kernel does not tell (before 5.13).
