@@ -113,9 +113,9 @@ test('what an image would take, beside what a snapshot would, and whether one is
 
 test('a process that has not loaded it', async (t) => {
   const found = await doctor(t, ['--pid', (await start(t, unloaded)).pid]);
-  assert.match(found.process.text, /has not loaded heapdump-rs/);
+  assert.match(found.process.text, /has not loaded heapdump-rs: (node-snapshot --pid \d+ captures it from outside, stopped for about \d+ ms|it cannot be captured)/);
   assert.match(found.signal.text, /SIGUSR2 would end the process/);
-  assert.equal(found.pause.state, 'warning');
+  assert.equal(found.pause.state, /captures/.test(found.process.text) ? 'good' : 'warning');
   const own = await start(t, unloaded, { nodeOptions: ['--heapsnapshot-signal=SIGUSR2'] });
   assert.match((await doctor(t, ['--pid', own.pid])).signal.text, /makes Node.js itself write a snapshot/);
 });

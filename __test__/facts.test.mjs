@@ -349,7 +349,7 @@ test('where memfd_create is refused there is no page, and no signal is sent', as
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, loaded, { cwd: directory.path, via: ['python3', REFUSE, 'memfd', '38'] });
   assert.equal(readFacts(app.pid), undefined);
-  const { code, stderr } = await dump(t, app.pid, directory.at('a'));
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'signal', '--pid', app.pid, '--output', directory.at('a')]);
   assert.equal(code, 2);
   assert.match(stderr, /has loaded heapdump-rs and does not say how it is asked: .*memfd_create.*it is caught/);
   const doctor = await runCommand(t, ['doctor', '--pid', app.pid]);

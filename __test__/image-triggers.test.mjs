@@ -281,7 +281,7 @@ test('node-snapshot --pid: a process that writes no images is not dumped for one
     say('ready');
   });
   await byInspector.says(/ready/);
-  const other = await runCommand(t, ['node-snapshot', '--pid', byInspector.pid, '--output', directory.at('a.heapimage')]);
+  const other = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', byInspector.pid, '--output', directory.at('a.heapimage')]);
   assert.equal(other.code, 2);
   assert.match(other.stderr, /its inspector knows no images/);
   const wrong = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapimage.gz')]);

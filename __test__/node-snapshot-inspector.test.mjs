@@ -119,7 +119,7 @@ test('a file of --env-file is found as the process found it, and opened if it is
 
   const { pid } = await start(['--env-file-if-exists=later.env', 'app.cjs']);
   assert.equal(spawnSync('mkfifo', ['-m', '600', directory.at('later.env')]).status, 0);
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at('a')]);
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', pid, '--output', directory.at('a')]);
   assert.equal(code, 2);
   assert.match(stderr, /not certain: its later\.env \(--env-file\) was changed after it started/);
 });
@@ -144,7 +144,7 @@ test('no signal is sent where others could reach the inspector, or where that is
     [['titled.cjs'], /not certain: its command line was overwritten.*--endpoint.*--assume-loopback/],
   ]) {
     const { pid } = await start(words);
-    const args = ['node-snapshot', '--pid', pid, '--output', directory.at('a')];
+    const args = ['node-snapshot', '--via', 'inspector', '--pid', pid, '--output', directory.at('a')];
     for (const more of words.length > 1 ? [[], ['--assume-loopback']] : [[]]) {
       const { code, stderr } = await runCommand(t, [...args, ...more]);
       assert.equal(code, 2);
@@ -159,7 +159,7 @@ test('no signal is sent where others could reach the inspector, or where that is
 test('--assume-loopback takes the user at their word', async (t) => {
   const { directory, start } = makeApp(t);
   const { pid } = await start(['--inspect-port=0', 'titled.cjs']);
-  const args = ['node-snapshot', '--pid', pid, '--assume-loopback', '--output', directory.at('a')];
+  const args = ['node-snapshot', '--via', 'inspector', '--pid', pid, '--assume-loopback', '--output', directory.at('a')];
   const { code, stderr } = await runCommand(t, args);
   assert.equal(code, 0, stderr);
   await validateSnapshot(directory.at('a'));
@@ -176,7 +176,7 @@ test('an inspector that opens for others all the same is closed at once', async 
   ];
   for (const [words, more] of cases) {
     const app = await start(words);
-    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, ...more, '--output', directory.at('a')]);
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', app.pid, ...more, '--output', directory.at('a')]);
     assert.equal(code, 2);
     assert.match(stderr, /opened its inspector on 0\.0\.0\.0:\d+, where others can reach it: it was closed at once/);
     assert.match(app.stderr, /listening on ws:\/\/0\.0\.0\.0:/);
@@ -202,7 +202,7 @@ test('who gives up leaves no inspector: it is closed, or said how', async (t) =>
   );
   await app.says(/ready/);
   await waitFor('it stands still', () => processInfo(app.pid).state === 'S');
-  const args = ['node-snapshot', '--pid', app.pid, '--output', directory.at('a')];
+  const args = ['node-snapshot', '--via', 'inspector', '--pid', app.pid, '--output', directory.at('a')];
   const { code, stderr } = await runCommand(t, [...args, '--timeout', 1]);
   assert.equal(code, 2);
   assert.match(stderr, /--timeout is over\. Process \d+ may still open its inspector, on a port that it says/);
@@ -221,7 +221,7 @@ test('a snapshot that fails leaves no inspector', async (t) => {
   const { start } = makeApp(t);
   const app = await start(['--inspect-port=0', 'app.cjs']);
   const limited = { via: ['sh', '-c', 'ulimit -f 100; trap "" XFSZ; exec "$@"', 'sh'] };
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a')], limited);
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', app.pid, '--output', directory.at('a')], limited);
   assert.equal(code, 2);
   assert.match(stderr, /cannot write .*\/a/);
   assert.match(app.stderr, /listening on ws:/);
@@ -274,7 +274,7 @@ test("V8's snapshot is read to its end before its session is left, and the inspe
   for (const reset of [false, true]) {
     const app = startApp(t, standIn, { nodeOptions: ['--inspect-port=0'], args: { reset } });
     await app.says(/ready/);
-    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a')]);
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', app.pid, '--output', directory.at('a')]);
     assert.equal(code, 2);
     assert.match(stderr, /this is no heap snapshot/);
     if (!reset) assert.equal((await app.says(/left (\w+) the answer/))[1], 'after');
@@ -285,7 +285,7 @@ test("V8's snapshot is read to its end before its session is left, and the inspe
 test('the permission model: no inspector would open, and no signal is sent', { skip: NODE_MAJOR < 22 }, async (t) => {
   const { directory, start } = makeApp(t);
   const { pid } = await start(['--permission', '--allow-fs-read=*', '--inspect-port=0', 'app.cjs']);
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, '--output', directory.at('a')]);
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', pid, '--output', directory.at('a')]);
   assert.equal(code, 2);
   // Node.js 22 does not catch the signal then.
   assert.match(stderr, /(permission model without --allow-inspector|does not answer SIGUSR1): it opens no inspector/);
@@ -305,7 +305,7 @@ test('a cluster primary hands the signal to its workers: theirs are closed too',
     }`;
   fs.writeFileSync(directory.at('cluster.cjs'), script('{ inspectPort: 0 }'));
   fs.writeFileSync(directory.at('open.cjs'), script("{ inspectPort: 0, execArgv: ['--inspect-port=0.0.0.0:0'] }"));
-  const take = (pid) => runCommand(t, ['node-snapshot', '--pid', pid, '--exactly', '--force', '--output', directory.at('a')]);
+  const take = (pid) => runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', pid, '--exactly', '--force', '--output', directory.at('a')]);
   const app = await start(['--inspect-port=0', 'cluster.cjs']);
   const { code, stderr } = await take(app.pid);
   assert.equal(code, 0, stderr);
@@ -342,7 +342,7 @@ test("a cluster worker's inspector is closed at once, whatever becomes of the pr
   ]) {
     const app = await start(['--inspect-port=0', name]);
     const more = ['--exactly', ...args, '--output', directory.at('a')];
-    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, ...more]);
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--via', 'inspector', '--pid', app.pid, ...more]);
     assert.equal(code, 2);
     assert.match(stderr, pattern);
     assert.equal(app.stderr.match(/listening on ws:/g).length, opened, app.stderr);

@@ -188,12 +188,12 @@ test('the same where that dump is over already', async (t) => {
   assert.ok(directory.names('app').every(isSnapshotName) && directory.names('app').length === 1, `${directory.names('app')}`);
 });
 
-test('a process that has not loaded it is asked through its inspector, and goes on', async (t) => {
+test('--via inspector asks a process through that, and it goes on', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = await start(t, unloaded, { nodeOptions: OWN_PORT });
   // It is closed again each time.
   for (const name of ['a.heapsnapshot', 'b.heapsnapshot']) {
-    const args = ['node-snapshot', '--pid', app.pid, '--output', directory.at(name)];
+    const args = ['node-snapshot', '--pid', app.pid, '--via', 'inspector', '--output', directory.at(name)];
     const { code, stdout, stderr } = await runCommand(t, args);
     assert.equal(code, 0, stderr);
     assert.match(stderr, /^warning: .* stands still until that is done\.\n$/);
@@ -210,6 +210,8 @@ test('an inspector that is open is used, and stays open', async (t) => {
   const app = await start(t, unloaded, { nodeOptions: ['--inspect=0'] });
   const { code, stderr } = await runCommand(t, [
     'node-snapshot',
+    '--via',
+    'inspector',
     '--pid',
     app.pid,
     '--output',
@@ -234,6 +236,8 @@ test('a process that has loaded it without its signal is never sent one', async 
     const app = await start(t, body, { args, env, nodeOptions: OWN_PORT });
     const { code, stderr } = await runCommand(t, [
       'node-snapshot',
+      '--via',
+      'inspector',
       '--pid',
       app.pid,
       '--output',
@@ -328,8 +332,8 @@ test('as in docs/docker.md: PID 1, a read-only root, one writable directory, a u
 test('whom it cannot ask it says in plain words, and lets live', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const output = ['--output', directory.at('a.heapsnapshot')];
-  const refused = async (pid, pattern, options) => {
-    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, ...output], options);
+  const refused = async (pid, pattern, options, more = []) => {
+    const { code, stdout, stderr } = await runCommand(t, ['node-snapshot', '--pid', pid, ...more, ...output], options);
     assert.deepEqual([code, stdout], [2, '']);
     assert.match(stderr, pattern);
     assert.doesNotMatch(stderr, /\n\s+at /);
@@ -341,7 +345,7 @@ test('whom it cannot ask it says in plain words, and lets live', async (t) => {
   await refused(ended.pid, /no such process: \d+/);
   await refused('4x', /--pid must be a whole number/);
   const deaf = await start(t, unloaded, { env: { NODE_OPTIONS: '--heapsnapshot-signal=SIGUSR1' } });
-  await refused(deaf.pid, /writes a snapshot of its own on SIGUSR1/);
+  await refused(deaf.pid, /writes a snapshot of its own on SIGUSR1/, {}, ['--via', 'inspector']);
   if (needsRoot(t)) {
     const app = await start(t, loaded, { cwd: directory.path });
     fs.chmodSync(directory.path, 0o777);

@@ -33,4 +33,7 @@ export function makeImage(kind, file, text = '') {
 /** The program that restores, and nothing else. */
 export const restorer = () => path.join(ROOT, `heapimage-restore.linux-x64-${isMusl() ? 'musl' : 'gnu'}`);
 
+/** And the one that captures from outside. */
+export const tracer = () => path.join(ROOT, `heapdump-outside.linux-x64-${isMusl() ? 'musl' : 'gnu'}`);
+
 const isMusl = () => process.report.getReport().header.glibcVersionRuntime === undefined;

@@ -7,6 +7,7 @@ const fs = require('node:fs');
 const { scriptOf, statedHeapLimit } = require('./command-line.js');
 const { containerOf } = require('./container.js');
 const { userName } = require('./processes.js');
+const { bestWay } = require('./ways.js');
 
 /** What is known of a process; null for what is not. */
 function describe({ target, pid, above }) {
@@ -28,6 +29,7 @@ function describe({ target, pid, above }) {
     loaded: target.hasLoadedPackage(facts),
     version: facts?.version ?? null,
     answers: target.dumpSignal(facts) ?? null,
+    via: bestWay(target, facts),
   };
 }
 

@@ -10,6 +10,7 @@ const { files, groupNote, growth, image, limits, nodeSignal, nodemon, under } = 
 const { childBudget, groupLimits, headroom, processesLeft } = require('./memory.js');
 const { cores } = require('./cores.js');
 const { userName } = require('./processes.js');
+const { about, obstacleOutside, stopOutside } = require('./ways.js');
 
 function lookAt(target) {
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process`);
@@ -42,7 +43,14 @@ function ask(target, loaded, facts, signal) {
     const silent = `${who} has loaded heapdump-rs and does not say how it is asked`;
     return warning('process', `${silent}: another version, or a seccomp filter or an old kernel refuses memfd_create(2)`);
   }
-  return warning('process', `${who} has not loaded heapdump-rs: a dump would stop it (inspector); load the package`);
+  return warning('process', `${who} has not loaded heapdump-rs: ${unloaded(target)}`);
+}
+
+/** How it is asked then. */
+function unloaded(target) {
+  const obstacle = obstacleOutside(target);
+  if (obstacle === undefined) return `node-snapshot --pid ${target.pid} captures it from outside, stopped for ${about(stopOutside(target))}`;
+  return `it cannot be captured from outside (${obstacle}), and its inspector would stop it for seconds; load the package`;
 }
 
 function forkOf(target, facts) {
@@ -134,6 +142,7 @@ function pauseOf(target, anonymous, loaded) {
       'pause',
       `about ${Math.ceil((anonymous / 1e6) * FORK_MS_PER_MB + 5)} ms of CPU for its ${size(anonymous)}; ${growth()}`,
     );
+  if (obstacleOutside(target) === undefined) return good('pause', `${about(stopOutside(target))}, from outside`);
   return warning(
     'pause',
     'as long as the snapshot takes, many seconds for a large heap: load heapdump-rs for a short one',

@@ -18,6 +18,8 @@ Options:
 Columns:
   LIMIT    V8's limit for its heap, where the process says it (it has loaded heapdump-rs) or was told it; otherwise –
   PACKAGE  The signal by which heapdump-rs answers there; "loaded" if by none; – where it is not loaded
+  VIA      How node-snapshot --pid takes one: by that signal, or from outside, which stops it for milliseconds; "inspector"
+           where only that is open, for seconds and by --via inspector alone
 
 Exit codes: 0, and 2 where there is no /proc
 `;
@@ -42,7 +44,7 @@ function main({ tree: asTree, json }) {
 }
 
 function table(rows) {
-  const cells = rows.map(({ pid, parent, user, container, depth, script, rss, heapLimit, loaded, answers }) => [
+  const cells = rows.map(({ pid, parent, user, container, depth, script, rss, heapLimit, loaded, answers, via }) => [
     `${pid}`,
     `${parent}`,
     printable(user, 20),
@@ -50,9 +52,10 @@ function table(rows) {
     size(rss),
     heapLimit === null ? '–' : size(heapLimit),
     answers ?? (loaded ? 'loaded' : '–'),
+    via,
     `${depth > 0 ? `${'   '.repeat(depth - 1)}└─ ` : ''}${printable(script || '–', 100)}`,
   ]);
-  const all = [['PID', 'PARENT', 'USER', 'CONTAINER', 'RSS', 'LIMIT', 'PACKAGE', 'SCRIPT'], ...cells];
+  const all = [['PID', 'PARENT', 'USER', 'CONTAINER', 'RSS', 'LIMIT', 'PACKAGE', 'VIA', 'SCRIPT'], ...cells];
   const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
   const last = widths.length - 1;
   const shown = (cell, i) => {

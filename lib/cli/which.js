@@ -50,9 +50,9 @@ function question(target, all) {
   const lines = all.flatMap((node) => {
     const found = tryOrNothing(() => describe(node));
     if (found === undefined) return [];
-    const { pid, script, rss, answers } = found;
+    const { pid, script, rss, answers, via } = found;
     const exactly = all.some(({ above }) => above === pid) ? ' --exactly' : '';
-    const how = answers === null ? 'its inspector would stop it' : `answers ${answers}`;
+    const how = via === 'signal' ? `answers ${answers}` : via === 'outside' ? 'from outside' : 'its inspector would stop it';
     return [choice(`--pid ${pid}${exactly}`, `${printable(script, 80)} (${size(rss)}, ${how})`)];
   });
   const asks = `process ${target.describe()} has started Node.js processes; which one is meant?`;
