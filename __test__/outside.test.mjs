@@ -6,9 +6,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { test } from 'node:test';
+import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import zlib from 'node:zlib';
 
+import limits from '../harness/limits.cjs';
 import { checkSnapshot, checkSubject, copiesOf, startSubject, traces } from './outside/subject.mjs';
 import { startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
@@ -22,7 +24,7 @@ const capture = (t, pid, file, ...more) => runCommand(t, ['node-snapshot', '--pi
 
 /** The tracer by itself; its image goes nowhere. */
 function startTracer(t, pid) {
-  return startProgram(t, [tracer(), `${pid}`], { spawn: { stdio: ['ignore', 'ignore', 'pipe'] } });
+  return startProgram(t, [tracer(), `${pid}`, '--limit', `${limits.WAIT}`], { spawn: { stdio: ['ignore', 'ignore', 'pipe'] } });
 }
 
 test('it is stopped for milliseconds, copied, and goes on; the snapshot is whole, and nothing is left in it', async (t) => {
@@ -198,8 +200,9 @@ test('one that ends meanwhile: what was copied is whole', async (t) => {
   await waitFor('the copy is made', () => /is fork-us/.test(said));
   await app.stop();
   await app.exited();
-  running.stdout.pipe(fs.createWriteStream(directory.at('a.heapimage')));
-  const [status] = await once(running, 'exit');
+  const exited = once(running, 'exit');
+  await pipeline(running.stdout, fs.createWriteStream(directory.at('a.heapimage')));
+  const [status] = await exited;
   assert.equal(status, 0, said);
   assertWholeImageFile(directory.at('a.heapimage'));
 });

@@ -76,6 +76,23 @@ const WAYS = {
     workers("const z = require('node:zlib'); const b = Buffer.alloc(1 << 20, 'a'); for (;;) { z.gzipSync(b); require('node:worker_threads').parentPort.postMessage(1); }");
     turn(allocate);
   },
+  // Calls that last: what is left of their time is waited for after a stop, and no longer.
+  blocked() {
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    turn(() => {
+      const begin = performance.now();
+      const outcome = Atomics.wait(word, 0, 0, 150);
+      const took = performance.now() - begin;
+      if (outcome !== 'timed-out' || took < 149) fail(`waited ${took} ms: ${outcome}`);
+    });
+  },
+  // libuv asks the kernel for it by io_uring where UV_USE_IO_URING=1 says so (Node.js 20).
+  files() {
+    const fs = require('node:fs/promises');
+    const { length } = require('node:fs').readFileSync(__filename);
+    const again = () => fs.readFile(__filename).then((text) => (text.length === length ? (done++, again()) : fail('another length')), (error) => fail(error.message));
+    for (let i = 0; i < 4; i++) again();
+  },
   signals() {
     process.on('SIGUSR2', () => done++);
   },

@@ -15,8 +15,8 @@ const { Restorer } = require('./restorer.js');
 const { Tracer } = require('./tracer.js');
 const { about, stopOutside } = require('./ways.js');
 
-/** A restored process may hang, once in a long while: at a lock of a thread that stopped in an odd place. */
-const MOST_TRIES = 2;
+/** A restored process may hang, once in a long while: at a lock of a thread that stopped in an odd place. A busy machine may keep threads from stopping. */
+const MOST_TRIES = 3;
 /** As long as its threads may take to stop, in ms. */
 const STOP_LIMIT = 2000;
 
@@ -57,12 +57,17 @@ async function fromOutside(target, output, progress, signal, options) {
         const counts = await output.receive(run.snapshot(), shown, signal, null);
         return { ...counts, report: await report(run.tracer) };
       }
-      progress.say(`the copy of process ${target.pid} came to nothing (${run.why()}); it is captured once more`);
+      progress.say(again(target, run.why()));
     } finally {
       await run.end();
     }
   }
 }
+
+/** What a moment later may not be so. */
+const isPassing = ({ stop }) => stop?.[0] === 'slow' || stop?.[0] === 'awkward';
+
+const again = (target, why) => `the capture of process ${target.pid} came to nothing (${why}); it is captured once more`;
 
 /** One capture, and the process that its copy becomes. */
 function begin(target, signal, options) {
@@ -82,9 +87,9 @@ function begin(target, signal, options) {
     /** What went wrong is the copy's own, and not the target's, the machine's or the user's. */
     get mayBeTriedAgain() {
       const isBroken = restorer.hung || restorer.hasBegun || restorer.stop?.[0] === 'collision';
-      return !signal?.aborted && tracer.stop === undefined && restorer.lacks.length === 0 && isBroken;
+      return !signal?.aborted && (tracer.stop === undefined ? restorer.lacks.length === 0 && isBroken : isPassing(tracer));
     },
-    why: () => (restorer.hung ? 'it hung' : (restorer.stop?.[1] ?? 'it ended')),
+    why: () => tracer.stop?.[1] ?? (restorer.hung ? 'it hung' : (restorer.stop?.[1] ?? 'it ended')),
     async *snapshot() {
       try {
         yield* written(restorer, name, {});
@@ -120,7 +125,7 @@ function restorerArguments(target, options) {
 async function keep(target, output, progress, signal, options) {
   const isCompressed = output.path.endsWith('.zst');
   if (isCompressed && !zlib.createZstdCompress) throw new Problem('this Node.js cannot write zstd; use a name that ends in .heapimage');
-  const tracer = start(target, signal, options);
+  const tracer = await startToKeep(target, progress, signal, options);
   const image = isCompressed ? tracer.output.pipe(zlib.createZstdCompress()) : tracer.output;
   if (isCompressed) tracer.output.on('error', (error) => image.destroy(error));
   try {
@@ -129,6 +134,19 @@ async function keep(target, output, progress, signal, options) {
   } finally {
     tracer.output.destroy();
     await tracer.ended().catch(() => {});
+  }
+}
+
+/** A tracer whose image comes, or that has said why not. */
+async function startToKeep(target, progress, signal, options) {
+  for (let tries = 1; ; tries++) {
+    const tracer = start(target, signal, options);
+    await Promise.race([once(tracer.output, 'readable'), tracer.ended()]);
+    if (tracer.output.readableLength > 0 || tries === MOST_TRIES) return tracer;
+    await tracer.ended();
+    if (!isPassing(tracer) || signal?.aborted) return tracer;
+    tracer.output.destroy();
+    progress.say(again(target, tracer.stop[1]));
   }
 }
 
