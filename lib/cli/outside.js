@@ -15,7 +15,7 @@ const { Restorer } = require('./restorer.js');
 const { Tracer } = require('./tracer.js');
 const { about, stopOutside } = require('./ways.js');
 
-/** A restored process may hang, once in a long while: at a lock of a thread that stopped in an odd place. A busy machine may keep threads from stopping. */
+/** A restored process may hang once in a long while, at a lock of a thread that stopped in an odd place: then once more. A busy machine may keep threads from stopping. */
 const MOST_TRIES = 3;
 /** As long as its threads may take to stop, in ms. */
 const STOP_LIMIT = 2000;
@@ -52,7 +52,7 @@ async function fromOutside(target, output, progress, signal, options) {
     const run = begin(target, signal, options);
     try {
       const isWhole = await run.begins();
-      if (isWhole || tries === MOST_TRIES || !run.mayBeTriedAgain) {
+      if (isWhole || tries === MOST_TRIES || !run.mayBeTriedAgain(tries)) {
         const shown = (bytes) => progress.show(`V8 of the copy writes: ${size(bytes)}`);
         const counts = await output.receive(run.snapshot(), shown, signal, null);
         return { ...counts, report: await report(run.tracer) };
@@ -85,9 +85,9 @@ function begin(target, signal, options) {
       return false;
     },
     /** What went wrong is the copy's own, and not the target's, the machine's or the user's. */
-    get mayBeTriedAgain() {
+    mayBeTriedAgain(tries) {
       const isBroken = restorer.hung || restorer.hasBegun || restorer.stop?.[0] === 'collision';
-      return !signal?.aborted && (tracer.stop === undefined ? restorer.lacks.length === 0 && isBroken : isPassing(tracer));
+      return !signal?.aborted && (tracer.stop === undefined ? tries === 1 && restorer.lacks.length === 0 && isBroken : isPassing(tracer));
     },
     why: () => tracer.stop?.[1] ?? (restorer.hung ? 'it hung' : (restorer.stop?.[1] ?? 'it ended')),
     async *snapshot() {

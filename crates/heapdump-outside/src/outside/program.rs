@@ -8,8 +8,8 @@ use super::process::Process;
 use heapimage::{FILE_PATH_BYTES, FileRecord, MOST_FILES, V8Functions};
 use heapimage_core::{CURRENT_BREAK, NAMES, Object, functions};
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use zerocopy::FromZeros;
 
 /// The program and its libraries.
@@ -91,7 +91,9 @@ fn open(process: &Process, path: &str) -> Option<(Mapped, File)> {
     } else {
         root(process.pid) + path
     };
-    let file = File::open(path).ok()?;
+    // The name may be a pipe's by now, whose other end is not waited for.
+    let how = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(how).open(path).ok()?;
     file.metadata().ok().filter(Metadata::is_file)?;
     Some((Mapped::of(&file).ok()?, file))
 }
