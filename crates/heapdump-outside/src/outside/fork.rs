@@ -62,7 +62,7 @@ fn try_to_fork<'a>(before: &Before<'a>, filter_is_mild: bool) -> Result<Option<F
     }
     let mut now = read(process.pid, "maps").map_err(|_| Fault::Ended)?;
     mark_special(&before.rows, &mut now);
-    let Some(mut injector) = Injector::prepare(process, main, &now, before.gadgets)? else {
+    let Some(mut injector) = Injector::prepare(process, main, &now, before.gadgets, 0)? else {
         return Ok(None);
     };
     if process.has_filter && !injector.suspend_filter() && !filter_is_mild {
@@ -140,6 +140,9 @@ pub(crate) struct Copy<'a> {
     is_taken: bool,
 }
 
+/// The calls of the second stop are counted from here.
+const SECOND_STOP: u32 = 1000;
+
 /// What the second stop was.
 pub(crate) struct Taken {
     pub(crate) stopped: Duration,
@@ -198,7 +201,9 @@ impl Copy<'_> {
         }
         let now = read(self.process.pid, "maps").map_err(|_| Fault::Ended)?;
         let main = stopped.main().ok_or(Fault::Ended)?;
-        let Some(mut injector) = Injector::prepare(self.process, main, &now, self.gadgets)? else {
+        let Some(mut injector) =
+            Injector::prepare(self.process, main, &now, self.gadgets, SECOND_STOP)?
+        else {
             return Ok(None);
         };
         if self.process.has_filter {

@@ -69,13 +69,14 @@ pub(crate) struct Injector {
 }
 
 impl Injector {
-    /// Writes the frames. `None` where the thread is at a place where nothing may be written or injected: on another stack than
+    /// Writes the frames; `calls` were made before. `None` where the thread is at a place where nothing may be written or injected: on another stack than
     /// its own (a signal's handler), with no room below it, or in a critical section of rseq(2), which would not begin again.
     pub(crate) fn prepare(
         process: &Process,
         main: &Thread,
         rows: &[Row],
         gadgets: Gadgets,
+        calls: u32,
     ) -> Result<Option<Injector>, Fault> {
         let mask = ptrace::mask(main.number).map_err(Fault::Injection)?;
         let frames = Frames::of(&main.registers, mask, &main.xsave, gadgets);
@@ -99,7 +100,7 @@ impl Injector {
             options: option::MARKED_CALLS | option::CLONES,
             has_begun: false,
             is_lost: false,
-            calls: 0,
+            calls,
             copy: None,
         }))
     }
