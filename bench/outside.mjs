@@ -37,7 +37,7 @@ const WAYS = {
 };
 
 async function start(megabytes) {
-  const app = spawn(process.execPath, ['--max-old-space-size=4096', '--inspect-port=0', '-e', SUBJECT, '--', `${megabytes}`], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const app = spawn(process.execPath, ['--max-old-space-size=4096', '--inspect-port=0', '-e', SUBJECT, '--', `${megabytes}`], { stdio: ['pipe', 'pipe', 'ignore'] });
   const ask = async () => {
     app.stdin.write('\n');
     return Number(`${(await once(app.stdout, 'data'))[0]}`.trim());
