@@ -1,0 +1,129 @@
+//! Takes the contents of strings out of answers, and the keys of objects that are used as dictionaries.
+
+use heapsnapshot::{NodeOrdinal, Snapshot};
+
+use super::heap::is_text;
+use super::{
+    HeapReport, LeaksReport, ObjectPage, ObjectRef, PathReport, Reference, StringsReport,
+    TrendReport,
+};
+
+/// Longer names are cut: a report is to be read, and passed on.
+const LONGEST: usize = 160;
+/// V8 has no more of a text in a snapshot (`v8_flags.heap_snapshot_string_limit`).
+const CUT_BY_V8: usize = 1024;
+
+/// What becomes of answers about one snapshot before they are passed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Hide<'a> {
+    snapshot: &'a Snapshot,
+    /// Whether contents may be seen: then only what is too long is cut.
+    values: bool,
+}
+
+impl<'a> Hide<'a> {
+    /// For answers about a snapshot.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, values: bool) -> Self {
+        Hide { snapshot, values }
+    }
+
+    /// In all that is said of a heap.
+    pub fn heap(&self, heap: &mut HeapReport) {
+        for suspect in &mut heap.suspects.suspects {
+            self.object(&mut suspect.object);
+            suspect.accumulation_point.iter_mut().for_each(|point| self.object(point));
+            self.path(&mut suspect.path);
+        }
+        heap.objects.iter_mut().for_each(|page| self.page(page));
+        self.strings(&mut heap.strings);
+    }
+
+    /// On an object's page.
+    pub fn page(&self, page: &mut ObjectPage) {
+        let report = &mut page.report;
+        self.object(&mut report.object);
+        self.object(&mut report.dominator);
+        let node = report.object.node;
+        report.references.iter_mut().for_each(|reference| self.reference(node, reference));
+        for retainer in &mut report.retainers {
+            self.reference(retainer.object.node, retainer);
+        }
+        self.path(&mut report.path);
+    }
+
+    /// In what grows and is still held.
+    pub fn leaks(&self, leaks: &mut LeaksReport) {
+        for suspect in &mut leaks.suspects {
+            self.object(&mut suspect.example);
+            suspect.holder.iter_mut().for_each(|holder| self.object(holder));
+            self.path(&mut suspect.path);
+        }
+    }
+
+    /// In what grows over many snapshots; this is the last of them.
+    pub fn trend(&self, trend: &mut TrendReport) {
+        for group in &mut trend.groups {
+            self.object(&mut group.example);
+            self.path(&mut group.path);
+        }
+    }
+
+    fn strings(&self, strings: &mut StringsReport) {
+        for row in &mut strings.strings {
+            self.text(&mut row.text);
+        }
+    }
+
+    fn path(&self, path: &mut PathReport) {
+        let mut holder = self.snapshot.root();
+        for step in &mut path.steps {
+            let next = step.object.node;
+            self.reference(holder, step);
+            holder = next;
+        }
+    }
+
+    /// `holder` has the name of the reference.
+    fn reference(&self, holder: NodeOrdinal, reference: &mut Reference) {
+        if !self.values && reference.kind == "property" && self.is_dictionary(holder) {
+            "[key]".clone_into(&mut reference.name);
+        }
+        shorten(&mut reference.name);
+        self.object(&mut reference.object);
+    }
+
+    fn object(&self, object: &mut ObjectRef) {
+        if is_text(self.snapshot.kind(object.node)) {
+            self.text(&mut object.name);
+        } else if !self.values && object.name.starts_with('{') && self.is_dictionary(object.node) {
+            "{…}".clone_into(&mut object.name);
+        }
+        shorten(&mut object.name);
+        shorten(&mut object.class);
+    }
+
+    fn is_dictionary(&self, node: NodeOrdinal) -> bool {
+        self.snapshot.has_many_properties(node)
+    }
+
+    fn text(&self, text: &mut String) {
+        if self.values {
+            shorten(text);
+            return;
+        }
+        *text = match text.encode_utf16().count() {
+            0 => "an empty string".to_owned(),
+            1 => "a string of 1 character".to_owned(),
+            length if length >= CUT_BY_V8 => format!("a string of {CUT_BY_V8} characters or more"),
+            length => format!("a string of {length} characters"),
+        };
+    }
+}
+
+fn shorten(text: &mut String) {
+    if let Some((at, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(at);
+        text.push('…');
+    }
+}
