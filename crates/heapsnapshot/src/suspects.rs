@@ -89,8 +89,8 @@ impl Snapshot {
         found
     }
 
-    /// The objects of a program that retain most, the largest first: not what stands above them all, and not what V8 keeps for
-    /// itself.
+    /// The objects of a program that retain most, the largest first: not what stands above them all, not what V8 keeps for
+    /// itself, and of a chain of objects of one class only the first.
     #[must_use]
     pub fn largest_objects(&self, limit: usize) -> Vec<NodeOrdinal> {
         let mut heap = BinaryHeap::with_capacity(limit + 1);
@@ -99,7 +99,8 @@ impl Snapshot {
             if heap.len() >= limit && heap.peek().is_none_or(|least| entry >= *least) {
                 continue;
             }
-            if is_object(self, node) && !self.holds_everything(node) {
+            let is_first = || self.classes().of(node) != self.classes().of(self.dominator(node));
+            if is_object(self, node) && !self.holds_everything(node) && is_first() {
                 heap.push(entry);
                 if heap.len() > limit {
                     heap.pop();

@@ -127,3 +127,59 @@ fn shorten(text: &mut String) {
         text.push('…');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test")]
+
+    use super::*;
+    use crate::report::{HeapLimits, heap};
+
+    /// The root holds a Config, an object with a text, and a dictionary of forty keys.
+    fn snapshot() -> Snapshot {
+        let keys: Vec<String> = (0..40).map(|i| format!("\"key-of-somebody-{i}\"")).collect();
+        let edges: Vec<String> = (0..40).map(|i| format!("2,{},15", 7 + i)).collect();
+        let text = format!(
+            r#"{{"snapshot":{{"meta":{{
+            "node_fields":["type","name","id","self_size","edge_count"],
+            "node_types":[["synthetic","object","string"],"string","number","number","number"],
+            "edge_fields":["type","name_or_index","to_node"],
+            "edge_types":[["internal","element","property"],"string_or_number","node"]}},"node_count":4,"edge_count":43}},
+            "nodes":[0,0,1,0,2, 1,1,3,40,1, 1,2,5,40,40, 2,3,7,500,0],
+            "edges":[2,4,5, 2,5,10, 2,6,15, {}],
+            "strings":["","Config","Object","a secret","config","users","password",{}]}}"#,
+            edges.join(", "),
+            keys.join(", ")
+        );
+        Snapshot::read(text.as_bytes()).unwrap()
+    }
+
+    fn shown(values: bool) -> String {
+        let snapshot = snapshot();
+        let limits = HeapLimits { threshold: 0.0, ..HeapLimits::default() };
+        let mut heap = heap(&snapshot, &limits).unwrap();
+        Hide::new(&snapshot, values).heap(&mut heap);
+        serde_json::to_string(&heap).unwrap()
+    }
+
+    #[test]
+    fn texts_and_keys_are_hidden_and_names_are_not() {
+        let hidden = shown(false);
+        assert!(!hidden.contains("secret") && !hidden.contains("somebody"), "{hidden}");
+        assert!(hidden.contains("a string of 8 characters") && hidden.contains("\"[key]\""));
+        assert!(hidden.contains("Config") && hidden.contains("password"));
+    }
+
+    #[test]
+    fn who_asks_sees_them() {
+        let shown = shown(true);
+        assert!(shown.contains("a secret") && shown.contains("key-of-somebody-3"), "{shown}");
+    }
+
+    #[test]
+    fn long_names_are_cut_between_characters() {
+        let mut text = "é".repeat(LONGEST + 1);
+        shorten(&mut text);
+        assert_eq!(text, format!("{}…", "é".repeat(LONGEST)));
+    }
+}
