@@ -44,15 +44,13 @@ function recordBeside(file) {
 }
 
 /** What matters most: `412.0 MB; 61 % is held by sessions in server.js.` */
-function headline({ heap, trend, leaks, files }) {
+function headline({ heap, trend, files }) {
   const { totalSize, suspects } = heap.suspects;
   const [most] = suspects;
-  const parts = [`${size(totalSize)}; ${most ? heldBy(most, heap, totalSize) : 'nothing holds a tenth of it by itself'}.`];
-  if (trend === null) return parts[0];
-  const [first] = leaks?.suspects ?? [];
+  const now = `${size(totalSize)}; ${most ? heldBy(most, heap, totalSize) : 'nothing holds a tenth of it by itself'}.`;
+  if (trend === null) return now;
   const { total } = trend.growth;
-  parts.push(`${total > 0 ? `Grew by ${size(total)}` : 'Did not grow'} over ${files.length} snapshots${first ? `: ${plain(first.what)}` : ''}.`);
-  return parts.join(' ');
+  return `${now} ${total > 0 ? `It grew by ${size(total)}` : 'It did not grow'} over ${files.length} snapshots.`;
 }
 
 function heldBy(suspect, heap, totalSize) {

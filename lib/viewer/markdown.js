@@ -9,7 +9,7 @@ function reportMarkdown({ headline, values, files, records, heap, trend, leaks }
   const total = heap.summary.totalSize;
   const share = (bytes) => `${((100 * bytes) / (total || 1)).toFixed(1)} %`;
   return [
-    `# ${words(headline)}`,
+    `# ${words(headline)}\n`,
     when(records.at(-1), files),
     trend && growth(trend),
     leaks && section('What leaks', leaks.suspects.map(leak).join('\n')),
@@ -72,9 +72,12 @@ function composition({ total, native, typedArrays, v8Heap, code: ofCode, strings
 
 const section = (title, body) => `## ${title}\n\n${body}\n`;
 
+/** Columns that are no numbers. */
+const TEXTS = new Set(['Held by', 'In the code']);
+
 function table(header, rows) {
   const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  const rule = `|${header.map((_, index) => (index === 0 ? ' --- ' : ' ---: ')).join('|')}|`;
+  const rule = `|${header.map((title, index) => (index === 0 || TEXTS.has(title) ? ' --- ' : ' ---: ')).join('|')}|`;
   return `${[line(header), rule, ...rows.map(line)].join('\n')}\n`;
 }
 

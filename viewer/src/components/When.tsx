@@ -1,6 +1,6 @@
 // Why and when the snapshot was taken, as the JSON beside it says.
 
-import { size } from '../format.ts';
+import { baseName, size } from '../format.ts';
 import { useReport } from '../state.ts';
 
 type Told = Record<string, unknown>;
@@ -20,7 +20,7 @@ export function When() {
   const record = records.at(-1);
   const rows: Array<[string, string]> = record ? tell(record) : [];
   rows.push(['Objects', `${heap.summary.nodes.toLocaleString('en-US')} with ${heap.summary.edges.toLocaleString('en-US')} references`]);
-  rows.push([files.length > 1 ? 'Files' : 'File', files.join(', ')]);
+  rows.push([files.length > 1 ? 'Files' : 'File', files.map(baseName).join(', ')]);
   return (
     <dl class="facts">
       {rows.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{value}</dd></div>)}

@@ -53,6 +53,9 @@ export function label({ name, class: of, type }: ObjectRef): string {
 
 export const className = (name: string) => <span class={`name ${sortOf(name)}`}>{name || '(no name)'}</span>;
 
+/** A sentence of the analyzer's, which has names between backticks. */
+export const Words = ({ text }: { text: string }) => <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index} class="variable">{part}</code> : part))}</>;
+
 /** A class: a link to its objects where they can be asked for. */
 export function ClassName({ name }: { name: string }) {
   const { source } = useApp();

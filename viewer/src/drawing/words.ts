@@ -5,6 +5,7 @@ import { many, number, percent, size } from '../format.ts';
 
 /** `sessions` in server.js, Session × 3,000. */
 export function title(node: TreeNode): string {
+  if (node.class === '(synthetic)') return 'The heap';
   if (node.name) return node.name.replaceAll('`', '');
   return node.count === 1 ? node.class : `${node.class} × ${number(node.count)}`;
 }

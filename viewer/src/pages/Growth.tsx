@@ -3,7 +3,7 @@
 import type { LeaksReport, TrendReport } from '../../../lib/analyze.d.ts';
 import { Chart } from '../components/Chart.tsx';
 import { Table } from '../components/Table.tsx';
-import { ClassName, ObjectName, Place, Section, Title, Way } from '../components/parts.tsx';
+import { ClassName, ObjectName, Place, Section, Title, Way, Words } from '../components/parts.tsx';
 import { baseName, clock, delta, many, number, size } from '../format.ts';
 import { useReport } from '../state.ts';
 
@@ -50,8 +50,8 @@ function LeakCard({ leak }: { leak: Leak }) {
   const sizes = leak.container?.retainedSizes ?? leak.retainedSizes;
   return (
     <article>
-      <h3>{leak.what} <Chart name={leak.what} values={sizes} /></h3>
-      {leak.held && <p>{leak.held}</p>}
+      <h3><span><Words text={leak.what} /></span> <Chart name={leak.what} values={sizes} /></h3>
+      {leak.held && <p><Words text={leak.held} /></p>}
       <Way path={leak.path} />
       <p class="quiet">
         for example <ObjectName object={leak.example} />{leak.location && <>, made at <Place place={leak.location} /></>}
