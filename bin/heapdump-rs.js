@@ -37,6 +37,7 @@ function analyze(words) {
 
 /** Below the addon's own list, which is on that descriptor already. */
 function listOwn(descriptor) {
+  const sql = ['sql', [, 'Answers a question in SQL about snapshots, by DuckDB where it is installed']];
   const lines = [...Object.entries(OWN), sql].filter(([, [, about]]) => about).map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
   try {
     require('node:fs').writeSync(descriptor, `\nTo look at, running processes, and SQL:\n${lines.join('')}`);

@@ -7,7 +7,9 @@
 mod forest;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+
+use foldhash::{HashMap, HashMapExt};
 
 pub use forest::{Measure, TreeBy};
 
@@ -182,6 +184,7 @@ impl Group {
         let snapshot = forest.snapshot;
         let classes = snapshot.classes();
         let class = classes.of(self.example);
+        let is_chain = !is_container(snapshot, class);
         let is_root = self.example == snapshot.root();
         let mut own = Sum { size: 0, count: self.count };
         let mut found: HashMap<MergedKey, Group> = HashMap::new();
@@ -194,9 +197,9 @@ impl Group {
                 let is_own = match snapshot.kind(node) {
                     NodeKind::Synthetic => true,
                     NodeKind::Array | NodeKind::Hidden => !is_root && !snapshot.is_context(node),
-                    _ => of == class && !is_root && !is_container(snapshot, of),
+                    _ => of == class && !is_root && is_chain,
                 };
-                let is_own = is_own || snapshot.holds_everything(node);
+                let is_own = is_own || (is_root && snapshot.holds_everything(node));
                 if is_own {
                     own.count += u64::from(of == class && !is_root);
                     open.push(child);
