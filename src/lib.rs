@@ -395,7 +395,7 @@ pub struct LoadProgress(BytesRead);
 impl LoadProgress {
     /// Of one file.
     #[napi(constructor, catch_unwind)]
-    #[expect(clippy::new_without_default, reason = "JavaScript's constructor")]
+    #[allow(clippy::new_without_default, reason = "JavaScript's constructor")]
     pub fn new() -> LoadProgress {
         LoadProgress(BytesRead::default())
     }

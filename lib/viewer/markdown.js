@@ -15,6 +15,8 @@ function reportMarkdown({ headline, values, files, records, heap, trend, leaks }
     leaks && section('What leaks', leaks.suspects.map(leak).join('\n')),
     section('What the heap is made of', table(['What', 'Size'], composition(heap.statistics))),
     section('Suspects', heap.suspects.suspects.map((suspect) => found(suspect, share)).join('\n') || 'Nothing holds a tenth of the heap by itself.'),
+    // Where the analyzer looks for it.
+    heap.suspects.inspections?.length > 0 && section('What stands out besides', heap.suspects.inspections.slice(0, 15).map(standsOut).join('\n')),
     section('Largest objects', table(['Object', 'In the code', 'Shallow', 'Retained'], heap.objects.slice(0, 15).map((page) => [
       object(page.object), page.named ? code(page.named.replaceAll('`', '')) : '', size(page.object.shallowSize), size(page.object.retainedSize),
     ]))),
@@ -61,6 +63,8 @@ function found({ class: of, count, retainedSize, object: one, accumulationPoint:
   const gathers = point && point.id !== one.id ? `, most of it in ${object(point)}` : '';
   return `- **${size(retainedSize)}** (${share(retainedSize)}): ${what}${gathers}\n  - held by ${code(path.text)}`;
 }
+
+const standsOut = ({ what, advice, path }) => `- ${code(what)}\n  - held by ${code(path.text)}\n  - ${advice}`;
 
 function composition({ total, native, typedArrays, v8Heap, code: ofCode, strings, jsArrays, system }) {
   const parts = {

@@ -65,7 +65,7 @@ pub fn ask(snapshot: &Snapshot, question: &str, options: &str) -> Result<String,
         "report" => {
             let mut heap = report::heap(snapshot, &HeapLimits::default()).map_err(AskError)?;
             Hide::new(snapshot, options.values).heap(&mut heap);
-            json(&heap)
+            json(&Hide::json(options.values, &heap).map_err(AskError::new)?)
         }
         "page" => {
             let mut page = report::page(snapshot, options.object(snapshot)?, &rows);

@@ -9,7 +9,7 @@ import { GrowthChart, LeakList } from './Growth.tsx';
 import { ObjectTable } from './Objects.tsx';
 import { PackageTable } from './Packages.tsx';
 import { StringTable } from './Strings.tsx';
-import { SuspectList, suspectsAsText } from './Suspects.tsx';
+import { InspectionList, SuspectList, suspectsAsText } from './Suspects.tsx';
 import { TreeView } from './Tree.tsx';
 import { When } from '../components/When.tsx';
 
@@ -34,6 +34,7 @@ export function Overview() {
       </Section>
       <Section title="Suspects" all={href('suspects')} copy={() => suspectsAsText(heap)}>
         <SuspectList limit={5} />
+        <InspectionList limit={3} />
       </Section>
       <Section title="Largest objects" all={href('objects')}>
         <ObjectTable limit={10} />

@@ -1,11 +1,23 @@
 // What looks like a leak, in words, with the way to it.
 
-import type { HeapReport, SuspectsReport } from '../../../lib/analyze.d.ts';
-import { ClassName, ObjectName, Place, Section, Share, Title, Way } from '../components/parts.tsx';
+import type { HeapReport, ObjectRef, PathReport, SourcePlace, SuspectsReport } from '../../../lib/analyze.d.ts';
+import { ClassName, ObjectName, Place, Section, Share, Title, Way, Words } from '../components/parts.tsx';
 import { many, number, percent, size } from '../format.ts';
 import { useReport } from '../state.ts';
 
 type Suspect = SuspectsReport['suspects'][number];
+
+/** What stands out besides, where the analyzer looks for it. */
+interface Inspection {
+  what: string;
+  bytes: number;
+  advice: string;
+  example: ObjectRef;
+  path: PathReport;
+  location: SourcePlace | null;
+}
+
+const inspectionsOf = ({ suspects }: HeapReport) => (suspects as { inspections?: Inspection[] }).inspections ?? [];
 
 export function SuspectsPage() {
   const { heap } = useReport();
@@ -16,7 +28,26 @@ export function SuspectsPage() {
       <Section title={many(heap.suspects.suspects.length, 'suspect')} copy={() => suspectsAsText(heap)}>
         <SuspectList />
       </Section>
+      {inspectionsOf(heap).length > 0 && <Section title="What stands out besides"><InspectionList /></Section>}
     </>
+  );
+}
+
+export function InspectionList({ limit = Infinity }: { limit?: number }) {
+  const { heap } = useReport();
+  return (
+    <ol class="cards">
+      {inspectionsOf(heap).slice(0, limit).map(({ what, advice, example, path, location }, index) => (
+        <li key={index}>
+          <article>
+            <h3><span><Words text={what} /></span></h3>
+            <p>for example <ObjectName object={example} />{location && <>, made at <Place place={location} /></>}</p>
+            <Way path={path} />
+            <p class="advice">{advice}</p>
+          </article>
+        </li>
+      ))}
+    </ol>
   );
 }
 
@@ -38,6 +69,7 @@ function SuspectCard({ suspect, totalSize }: { suspect: Suspect; totalSize: numb
   const { object, accumulationPoint: point, count, retainedSize, path } = suspect;
   const place = heap.objects.find((page) => page.object.id === (point ?? object).id)?.location ?? null;
   const below = point && point.id !== object.id ? point : null;
+  const advice = (suspect as { advice?: string }).advice;
   return (
     <article>
       <h3>
@@ -49,6 +81,7 @@ function SuspectCard({ suspect, totalSize }: { suspect: Suspect; totalSize: numb
       </p>
       <Way path={path} />
       {place && <p class="quiet">made at <Place place={place} /></p>}
+      {advice && <p class="advice">{advice}</p>}
     </article>
   );
 }

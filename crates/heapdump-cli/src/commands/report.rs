@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Report, session: &mut Session<'_>) -> Result<u8> {
         [] => return Err(Error::Usage("a snapshot is needed".to_owned())),
     };
     let answer = Answer { values: args.values, files, heap, trend, leaks };
-    json::write(session.out, "report", &answer)?;
+    json::write(session.out, "report", &Hide::json(args.values, &answer)?)?;
     Ok(crate::EXIT_FINE)
 }
 

@@ -1,6 +1,8 @@
 //! Takes the contents of strings out of answers, and the keys of objects that are used as dictionaries.
 
 use heapsnapshot::{NodeOrdinal, Snapshot};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::heap::is_text;
 use super::{
@@ -69,6 +71,19 @@ impl<'a> Hide<'a> {
         }
     }
 
+    /// The answers as JSON, without contents that have come into them in any other place: every object that is a text, and the words about
+    /// texts that are there often.
+    ///
+    /// # Errors
+    /// When the answers are no JSON.
+    pub fn json(values: bool, answers: &impl Serialize) -> serde_json::Result<Value> {
+        let mut json = serde_json::to_value(answers)?;
+        if !values {
+            hide_json(&mut json);
+        }
+        Ok(json)
+    }
+
     fn strings(&self, strings: &mut StringsReport) {
         for row in &mut strings.strings {
             self.text(&mut row.text);
@@ -112,12 +127,45 @@ impl<'a> Hide<'a> {
             shorten(text);
             return;
         }
-        *text = match text.encode_utf16().count() {
-            0 => "an empty string".to_owned(),
-            1 => "a string of 1 character".to_owned(),
-            length if length >= CUT_BY_V8 => format!("a string of {CUT_BY_V8} characters or more"),
-            length => format!("a string of {length} characters"),
-        };
+        *text = length_of(text);
+    }
+}
+
+fn length_of(text: &str) -> String {
+    match text.encode_utf16().count() {
+        0 => "an empty string".to_owned(),
+        1 => "a string of 1 character".to_owned(),
+        length if length >= CUT_BY_V8 => format!("a string of {CUT_BY_V8} characters or more"),
+        length => format!("a string of {length} characters"),
+    }
+}
+
+fn hide_json(json: &mut Value) {
+    match json {
+        Value::Array(items) => items.iter_mut().for_each(hide_json),
+        Value::Object(fields) => {
+            let is = |field: &str, words: &[&str]| {
+                fields.get(field).and_then(Value::as_str).is_some_and(|word| words.contains(&word))
+            };
+            let is_text = is("type", &["string", "concatenated string", "sliced string"]);
+            let is_about_text = is("kind", &["duplicate-strings"]);
+            if is_text || is_about_text {
+                if let Some(Value::String(name)) = fields.get_mut("name")
+                    && !(name.starts_with("a string of ") || name == "an empty string")
+                {
+                    *name = length_of(name);
+                }
+                // What follows is the text itself.
+                if is_about_text
+                    && let Some(Value::String(what)) = fields.get_mut("what")
+                    && let Some(at) = what.find(", most of all")
+                {
+                    what.truncate(at);
+                }
+            }
+            fields.values_mut().for_each(hide_json);
+        }
+        _ => {}
     }
 }
 
@@ -168,6 +216,19 @@ mod tests {
         assert!(!hidden.contains("secret") && !hidden.contains("somebody"), "{hidden}");
         assert!(hidden.contains("a string of 8 characters") && hidden.contains("\"[key]\""));
         assert!(hidden.contains("Config") && hidden.contains("password"));
+    }
+
+    #[test]
+    fn texts_in_any_other_place_are_hidden_too() {
+        let answers = serde_json::json!({"inspections": [{
+            "kind": "duplicate-strings", "name": "a secret", "what": "9 strings waste 1 kB, most of all \"a secret\"",
+            "example": {"type": "concatenated string", "name": "a secret"}, "path": {"steps": [{"type": "property",
+            "name": "kept", "object": {"type": "string", "name": "a string of 8 characters"}}]}
+        }]});
+        let hidden = Hide::json(false, &answers).unwrap().to_string();
+        assert!(!hidden.contains("secret") && hidden.contains("9 strings waste 1 kB"), "{hidden}");
+        assert_eq!(hidden.matches("a string of 8 characters").count(), 3);
+        assert_eq!(Hide::json(true, &answers).unwrap(), answers);
     }
 
     #[test]
