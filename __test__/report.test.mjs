@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { before, after, test } from 'node:test';
 
+import analyze from '../lib/analyze.js';
 import { BUILT } from '../harness/viewer.mjs';
 import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
@@ -139,6 +140,25 @@ test('several snapshots tell what grew and what leaks; the JSON beside the last 
   const markdown = await report(t, [...snapshots, '-o', '-', '--format', 'md']);
   assert.match(markdown, /taken: `2026-11-21T12:03:04\.5Z`, because of `rss`/);
   assert.match(markdown, /## What leaks\n\n1\. .*\n {3}- held by `server\.js: sessions/);
+});
+
+test('heapdump-rs/analyze says the same, and how far the loading is', async (t) => {
+  const read = [];
+  const [first, second] = await Promise.all(snapshots.slice(-2).map((file) => analyze.open(file, { onProgress: (bytes) => read.push(bytes) })));
+  const said = JSON.parse(await report(t, [...snapshots.slice(-2), '--json', '-o', '-']));
+  assert.deepEqual(await second.report(), said.heap);
+  const [{ object }] = said.heap.objects;
+  const page = await second.page(object.id, { limit: 20 });
+  assert.deepEqual([page.object, page.keeps, page.named], [object, said.heap.objects[0].keeps, said.heap.objects[0].named]);
+  assert.deepEqual(await second.tree(), said.heap.tree);
+  const trend = await analyze.trend([first, second], { files: snapshots.slice(-2), limit: 40 });
+  assert.deepEqual(trend.groups.map(({ growth }) => growth), said.trend.groups.map(({ growth }) => growth));
+  assert.ok(read.every((bytes) => bytes >= 0 && bytes <= fs.statSync(last()).size));
+  assert.throws(() => second.tree({ by: 'x' }), TypeError);
+  await assert.rejects(second.tree({ within: ['x'] }), /no part of the tree/);
+  await assert.rejects(analyze.trend([second]), TypeError);
+  first.close();
+  second.close();
 });
 
 test('a report is never too large', async (t) => {

@@ -55,6 +55,7 @@ async function look(paths, names, values) {
   const maps = { salvage: values.salvage, sourceMaps: values['source-maps'], ...(values['source-root'] && { sourceRoot: values['source-root'] }) };
   const answers = new Answers(paths, names, maps);
   const { server, address } = await serve(answers, Number(values.port)).catch((error) => {
+    if (error.code === undefined) throw new Problem(error.message);
     throw new Problem(`cannot listen on port ${values.port}: ${error.code === 'EADDRINUSE' ? 'another program does' : printable(error.message)}`);
   });
   process.stdout.write(`${address}\n`);
