@@ -9,6 +9,9 @@ const OWN = {
     () => require('../lib/cli/node-snapshot.js'),
     "Fetches a process' snapshot: from an HTTP endpoint, by its pid, or from its heap image",
   ],
+  // The addon's list has it.
+  report: [() => require('../lib/cli/report.js')],
+  view: [() => require('../lib/cli/view.js'), 'Looks into snapshots in a browser'],
   doctor: [() => require('../lib/cli/doctor.js'), 'What a dump would meet here, or in another process'],
 };
 
@@ -35,9 +38,9 @@ function analyze(words) {
 /** Below the addon's own list, which is on that descriptor already. */
 function listOwn(descriptor) {
   const sql = ['sql', [, 'Answers a question in SQL about snapshots, by DuckDB where it is installed']];
-  const lines = [...Object.entries(OWN), sql].map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
+  const lines = [...Object.entries(OWN), sql].filter(([, [, about]]) => about).map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
   try {
-    require('node:fs').writeSync(descriptor, `\nRunning processes, and SQL:\n${lines.join('')}`);
+    require('node:fs').writeSync(descriptor, `\nTo look at, running processes, and SQL:\n${lines.join('')}`);
   } catch (error) {
     // A reader that went away (`| head`) has all that it wanted.
     if (error.code !== 'EPIPE') throw error;

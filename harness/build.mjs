@@ -1,4 +1,4 @@
-// npm run build: the addon, if it is older than its sources (or with --force). Says in plain words what is missing.
+// npm run build: the viewer and the addon, if they are older than their sources (or with --force). Says in plain words what is missing.
 
 import { copyFileSync, readFileSync, readdirSync, renameSync, statSync, utimesSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -6,13 +6,15 @@ import { pathToFileURL } from 'node:url';
 
 import { restorerArguments, restorerIsBuilt, tracerArguments } from './restorer.mjs';
 import { Problem, dim, green, main, root, run, seconds } from './run.mjs';
+import { buildViewer, viewerIsUpToDate } from './viewer.mjs';
 
 /** Builds what is not up to date. Throws a Problem that says what to install. */
 export async function build({ force = false } = {}) {
   checkNode();
-  if (!force && installed() && upToDate()) return;
-  await checkTools();
   if (!installed()) await install();
+  if (force || !viewerIsUpToDate()) await buildViewer();
+  if (!force && upToDate()) return;
+  await checkTools();
   const start = performance.now();
   console.log(`Building the addon (${dim('cargo, release; the first time takes about two minutes')}) …`);
   const napi = join(root, 'node_modules/@napi-rs/cli/dist/cli.js');

@@ -232,7 +232,7 @@ export interface Rates {
   perUnit: number | null;
 }
 
-/** What `heapdump-rs trend --json` answers; it reads files and is not a function here. */
+/** What `trend()` and `heapdump-rs trend --json` answer. */
 export interface TrendReport {
   snapshots: Array<{ file: string; /** Seconds after the first. */ time: number | null; totalSize: number }>;
   timesFrom: 'records' | 'names' | 'files' | null;
@@ -306,6 +306,75 @@ export interface SuspectsReport {
   }>;
 }
 
+/** A node of the tree of a heap: one object, or all others of a class at one place. */
+export interface TreeNode {
+  /** `@123` for an object, `c12` for a class: how to go there by `within`. */
+  key: string;
+  class: string;
+  /** What a program calls the object, if it is one and has a name. */
+  name?: string;
+  /** The object, or the largest of the class. */
+  id: number;
+  count: number;
+  /** Bytes, or objects, here and below. */
+  size: number;
+  /** Those of the objects themselves, with what only stores what is theirs. */
+  own: number;
+  /** The largest first; what is too small to be told is missing. */
+  children?: TreeNode[];
+}
+
+export interface TreeQuestion {
+  /** What makes an object stand below another: it is freed with it, or the shortest way leads over it. */
+  by?: 'dominators' | 'paths';
+  measure?: 'bytes' | 'objects';
+  /** The object at the root. */
+  of?: number | string | null;
+  /** The keys of the nodes to go to from there, one below the other. */
+  within?: string[];
+  /** About how many nodes; 700 by default. */
+  limit?: number;
+}
+
+/** An object's page; `references` are the largest first, and V8's own links last. */
+export interface ObjectPage extends ObjectReport {
+  /** What a program calls it: `` `sessions` in server.js ``. */
+  named: string | null;
+  /** What it alone keeps alive, by class: what would be freed with it. */
+  keeps: TreeNode[];
+}
+
+/** All that a report says of one heap. */
+export interface HeapReport {
+  statistics: Statistics;
+  summary: SummaryReport;
+  suspects: SuspectsReport;
+  tree: TreeNode;
+  objects: ObjectPage[];
+  strings: StringsReport;
+  packages: SharesReport;
+}
+
+/** What `heapdump-rs report -o report.json` writes, and a page is made of. */
+export interface Report {
+  schemaVersion: 1;
+  command: 'report';
+  /** What matters most, in a sentence or two. */
+  headline: string;
+  /** Whether contents of strings are in it. */
+  values: boolean;
+  /** The files, the earliest first. */
+  files: string[];
+  /** The JSON beside each: why and when it was taken. */
+  records: Array<Record<string, unknown> | null>;
+  /** The last of them. */
+  heap: HeapReport;
+  /** Over all of them, where there are several. */
+  trend: TrendReport | null;
+  /** In the first, the one in the middle and the last. */
+  leaks: LeaksReport | null;
+}
+
 export type Match = 'auto' | 'id' | 'class';
 
 /** A loaded snapshot. What takes long is computed when it is first asked for, once, off the main thread. */
@@ -323,6 +392,12 @@ export class Snapshot {
   path(id: number | string, options?: View): Promise<PathReport>;
   /** What an object immediately dominates; without one, the objects that retain most. */
   dominators(id?: number | string | null, options?: Rows): Promise<ObjectRef[]>;
+  /** All that a report shows; without the contents of strings unless `values` is true. */
+  report(options?: { values?: boolean }): Promise<HeapReport>;
+  /** An object's page, with so many fields and retainers. */
+  page(id: number | string, options?: Rows & { values?: boolean }): Promise<ObjectPage>;
+  /** The heap as a tree, merged by class. */
+  tree(options?: TreeQuestion): Promise<TreeNode>;
   compare(target: Snapshot, options?: Rows & { match?: Match; objects?: boolean }): Promise<CompareReport>;
   /** Frees the memory now rather than when the object is collected. */
   close(): void;
@@ -338,6 +413,8 @@ export function open(path: string, options?: {
   sourceMaps?: boolean;
   /** A directory to look for scripts and their source maps in too. */
   sourceRoot?: string;
+  /** Told now and then how many bytes of the file have been read. */
+  onProgress?: (bytes: number) => void;
 }): Promise<Snapshot>;
 
 /** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */
@@ -345,3 +422,15 @@ export function findLeaks(
   snapshots: Snapshot[],
   options?: Rows & { match?: Match; traceAllObjects?: boolean },
 ): Promise<LeaksReport>;
+
+/** What grows over snapshots of one process, the earliest first. */
+export function trend(
+  snapshots: Snapshot[],
+  options?: {
+    /** The files' names, which may tell their times. */
+    files?: string[];
+    /** How many units of work were done from one to the next. */
+    per?: number;
+    limit?: number;
+  },
+): Promise<TrendReport>;

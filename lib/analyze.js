@@ -10,6 +10,10 @@ const SORTS = new Set(['retained', 'shallow', 'count', 'name']);
 const GROUPINGS = new Set(['class', 'package', 'script']);
 const OBJECT_SORTS = new Set(['retained', 'shallow', 'distance', 'edges', 'name', 'class', 'id']);
 const MATCHES = new Set(['auto', 'id', 'class']);
+const TREES = new Set(['dominators', 'paths']);
+const MEASURES = new Set(['bytes', 'objects']);
+/** How often `onProgress` is told, in ms. */
+const PROGRESS = 100;
 const FILTERS = new Set(['duplicated-strings', 'detached-dom-nodes', 'console', 'event-handlers', 'contexts']);
 
 /** A loaded snapshot. What takes long is computed when it is first asked for, once. */
@@ -76,6 +80,27 @@ class Snapshot {
     return this.#ask('dominators', { id: id == null ? null : objectId(id), ...rows(options) });
   }
 
+  /** All that a report shows. */
+  report(options = {}) {
+    return this.#ask('report', { values: Boolean(object(options).values) });
+  }
+
+  page(id, options = {}) {
+    return this.#ask('page', { id: objectId(id), ...rows(options), values: Boolean(object(options).values) });
+  }
+
+  /** The heap as a tree, merged by class. */
+  tree(options = {}) {
+    const { by = 'dominators', measure = 'bytes', of = null, within = [], limit = 0 } = object(options);
+    return this.#ask('tree', {
+      treeBy: oneOf(by, TREES, 'by'),
+      measure: oneOf(measure, MEASURES, 'measure'),
+      id: of === null ? null : objectId(of),
+      within: array(within, 'within').map((key) => string(key, 'within')),
+      limit: integer(limit, 0, 'limit'),
+    });
+  }
+
   /** What changed from this snapshot to a later one. */
   compare(target, options = {}) {
     const { match = 'auto', objects = false } = object(options);
@@ -106,9 +131,15 @@ function handleOf(value, name) {
 /** Loads a snapshot, which may be compressed (.gz, .zst). */
 async function open(path, options = {}) {
   if (typeof path !== 'string') throw new TypeError(`path must be a string, got ${typeof path}`);
-  const { salvage = false, sourceMaps = false, sourceRoot } = object(options);
+  const { salvage = false, sourceMaps = false, sourceRoot, onProgress } = object(options);
   if (sourceRoot !== undefined) string(sourceRoot, 'sourceRoot');
-  const opened = await withCode(addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot));
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw new TypeError(`options.onProgress must be a function, got ${typeof onProgress}`);
+  }
+  const progress = new addon.LoadProgress();
+  const timer = onProgress && setInterval(() => onProgress(progress.bytes()), PROGRESS);
+  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress);
+  const opened = await withCode(opening).finally(() => clearInterval(timer));
   if (opened.message === undefined) return new Snapshot(opened);
   const { message, found } = opened;
   throw Object.assign(new Error(message), { code: CODE }, found && { found });
@@ -126,6 +157,17 @@ async function findLeaks(snapshots, options = {}) {
   };
   const [first, ...later] = handles;
   return parse(first.findLeaks(later, JSON.stringify(question)));
+}
+
+/** What grows over snapshots of one process, the earliest first. */
+async function trend(snapshots, options = {}) {
+  if (!Array.isArray(snapshots) || snapshots.length < 2) throw new TypeError('snapshots must be an array of two or more');
+  const { files = snapshots.map((_, index) => String(index + 1)), per = null, limit = 0 } = object(options);
+  if (array(files, 'files').length !== snapshots.length) throw new TypeError('options.files must have a name for each snapshot');
+  if (per !== null && !(typeof per === 'number' && per > 0)) throw new TypeError(`options.per must be a number above 0, got ${per}`);
+  const [first, ...later] = snapshots.map((snapshot, index) => handleOf(snapshot, `snapshots[${index}]`));
+  const question = { files: files.map((file) => string(file, 'files')), per, limit: integer(limit, 0, 'limit') };
+  return parse(first.trend(later, JSON.stringify(question)));
 }
 
 async function parse(answer) {
@@ -205,4 +247,4 @@ function objectId(id) {
   return number;
 }
 
-module.exports = { open, findLeaks, Snapshot };
+module.exports = { open, findLeaks, trend, Snapshot };

@@ -20,9 +20,9 @@ mod snapshot;
 mod v8;
 
 use js::{
-    Ask, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor, JsMonitorEvent,
-    JsNearLimit, JsNewFile, JsOptions, JsPermission, Loaded, Open, Question, Started, Status,
-    Unpack,
+    Ask, BytesRead, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor,
+    JsMonitorEvent, JsNearLimit, JsNewFile, JsOptions, JsPermission, Loaded, Open, Question,
+    Started, Status, Unpack,
 };
 use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, Either, FnArgs, Function};
 use napi_derive::napi;
@@ -358,6 +358,14 @@ impl Analysis {
         AsyncTask::new(Ask { snapshots, question: Question::FindLeaks, options })
     }
 
+    /// What grows from this snapshot over the later ones.
+    #[napi(catch_unwind)]
+    pub fn trend(&self, later: Vec<ClassInstance<Analysis>>, options: String) -> AsyncTask<Ask> {
+        let later = later.iter().map(|analysis| analysis.0.clone());
+        let snapshots = std::iter::once(self.0.clone()).chain(later).collect();
+        AsyncTask::new(Ask { snapshots, question: Question::Trend, options })
+    }
+
     /// Frees the memory.
     #[napi(catch_unwind)]
     pub fn close(&self) {
@@ -372,9 +380,31 @@ pub fn open_snapshot(
     salvage: bool,
     source_maps: bool,
     source_root: Option<String>,
+    progress: Option<ClassInstance<LoadProgress>>,
 ) -> AsyncTask<Open> {
     let source_root = source_root.map(Into::into);
-    AsyncTask::new(Open { path: path.into(), salvage, source_maps, source_root })
+    let progress = progress.map(|progress| progress.0.clone());
+    AsyncTask::new(Open { path: path.into(), salvage, source_maps, source_root, progress })
+}
+
+/// How far `open_snapshot` is.
+#[napi]
+pub struct LoadProgress(BytesRead);
+
+#[napi]
+impl LoadProgress {
+    /// Of one file.
+    #[napi(constructor, catch_unwind)]
+    #[allow(clippy::new_without_default, reason = "JavaScript's constructor")]
+    pub fn new() -> LoadProgress {
+        LoadProgress(BytesRead::default())
+    }
+
+    /// How many bytes of the file have been read.
+    #[napi(catch_unwind)]
+    pub fn bytes(&self) -> f64 {
+        self.0.get() as f64
+    }
 }
 
 /// Makes a heap image of the core file `name`, for the restorer. `core` is a descriptor. `map`: files or directories of
@@ -389,6 +419,22 @@ pub fn image_of_core(
     image: &NewFile,
 ) -> AsyncTask<js::CoreImage> {
     AsyncTask::new(js::CoreImage::new(name, core, program, map, image.0.fill()))
+}
+
+/// What a command of `npx heapdump-rs` did.
+#[napi(object)]
+pub struct Captured {
+    /// Its exit code.
+    pub code: u8,
+    /// What it wrote to standard output.
+    pub output: Buffer,
+}
+
+/// Runs a command of `npx heapdump-rs`; only what it says on standard error goes there.
+#[napi(catch_unwind)]
+pub fn capture_command(arguments: Vec<String>) -> Captured {
+    let (code, output) = heapdump_cli::run_captured(arguments);
+    Captured { code, output: output.into() }
 }
 
 /// Runs a command of `npx heapdump-rs` on the process's own output; returns its exit code.

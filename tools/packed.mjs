@@ -37,7 +37,7 @@ function expectedFiles() {
   const lib = readdirSync(join(root, 'lib'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(js|d\.ts)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1).replaceAll('\\', '/'));
-  return ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'index.js', 'index.d.ts', 'bin/heapdump-rs.js', ...lib];
+  return ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'index.js', 'index.d.ts', 'bin/heapdump-rs.js', 'viewer/dist/app.js', 'viewer/dist/app.css', ...lib];
 }
 
 function checkFiles(tarball, expected) {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { restorerIsBuilt } from '../restorer.mjs';
 import { Problem, root, run } from '../run.mjs';
+import { buildViewer } from '../viewer.mjs';
 
 /** The platforms that a package is published for. */
 export const platforms = () => readdirSync(join(root, 'npm'));
@@ -16,6 +17,7 @@ export const platforms = () => readdirSync(join(root, 'npm'));
  * @returns {Promise<Record<string, string>>} the tarballs, by the package's name
  */
 export async function pack(binaries, destination) {
+  await buildViewer();
   const staged = mkdtempSync(join(tmpdir(), 'heapdump-rs-pack-'));
   try {
     const directories = Object.entries(binaries).map(([name, files]) => stage(name, files, join(staged, name)));

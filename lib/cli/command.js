@@ -15,14 +15,14 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 class Problem extends Error {}
 
 /**
- * Runs a command: `{help, options, main}`, where `options` are `parseArgs`'s and `main(values)` resolves with an exit
- * code or nothing.
+ * Runs a command: `{help, options, positionals, main}`, where `options` are `parseArgs`'s, `positionals` whether there may be other
+ * words, and `main(values, words)` resolves with an exit code or nothing.
  */
 function run(command, args) {
   return guarded(async () => {
-    const values = read(command, args);
+    const { values, positionals } = read(command, args);
     if (values.help) process.stdout.write(command.help);
-    else return command.main(values);
+    else return command.main(values, positionals);
   });
 }
 
@@ -46,9 +46,9 @@ async function guarded(body) {
   }
 }
 
-function read({ options }, args) {
+function read({ options, positionals = false }, args) {
   try {
-    return parseArgs({ args, options: { ...options, help: { type: 'boolean', short: 'h' } } }).values;
+    return parseArgs({ args, options: { ...options, help: { type: 'boolean', short: 'h' } }, allowPositionals: positionals });
   } catch (error) {
     throw new Problem(`${error.message.split('. To specify', 1)[0]}; --help shows what there is`);
   }

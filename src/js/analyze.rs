@@ -6,6 +6,7 @@ use napi::{Either, Env, Task};
 use napi_derive::napi;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A loaded snapshot that JavaScript holds; empty once it is closed.
@@ -24,12 +25,23 @@ impl Loaded {
     }
 }
 
+/// How many bytes of a file are read.
+#[derive(Clone, Default)]
+pub(crate) struct BytesRead(Arc<AtomicU64>);
+
+impl BytesRead {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Loads a file.
 pub struct Open {
     pub(crate) path: PathBuf,
     pub(crate) salvage: bool,
     pub(crate) source_maps: bool,
     pub(crate) source_root: Option<PathBuf>,
+    pub(crate) progress: Option<BytesRead>,
 }
 
 /// Why a file cannot be used, for `lib/analyze.js` to throw.
@@ -45,7 +57,11 @@ impl Task for Open {
     type JsValue = Either<crate::Analysis, Refused>;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        let mut opened = LoadOptions::new().salvage(self.salvage).open(&self.path);
+        let mut options = LoadOptions::new().salvage(self.salvage);
+        if let Some(BytesRead(read)) = self.progress.take() {
+            options = options.on_progress(move |bytes| read.store(bytes, Ordering::Relaxed));
+        }
+        let mut opened = options.open(&self.path);
         if let Ok(snapshot) = &mut opened
             && (self.source_maps || self.source_root.is_some())
         {
@@ -81,6 +97,7 @@ pub(crate) enum Question {
     Named(String),
     Compare,
     FindLeaks,
+    Trend,
 }
 
 impl Task for Ask {
@@ -98,6 +115,7 @@ impl Task for Ask {
                 heapdump_cli::ask::compare(base, target, &self.options)
             }
             (Question::FindLeaks, all) => heapdump_cli::ask::find_leaks(all, &self.options),
+            (Question::Trend, all) => heapdump_cli::ask::trend(all, &self.options),
             _ => {
                 return Err(failed(
                     "a question about one or two snapshots was asked of another number of them",

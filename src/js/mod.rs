@@ -11,7 +11,7 @@ mod new_file;
 mod unpack;
 mod values;
 
-pub(crate) use analyze::{Ask, Loaded, Open, Question};
+pub(crate) use analyze::{Ask, BytesRead, Loaded, Open, Question};
 pub(crate) use calls::{
     arm_near_heap_limit, flush, import_file, install_signal, open, resume, started, stream,
     write_sync,

@@ -2,14 +2,19 @@
 //! options as JSON in, JSON out. What `heapdump-rs/analyze` is made of.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use heapsnapshot::compare::Matching;
 use heapsnapshot::leaks::LeakOptions;
+use heapsnapshot::merged::{Measure, TreeBy, TreeQuestion};
 use heapsnapshot::query::Query;
 use heapsnapshot::{NamedFilter, NodeId, NodeOrdinal, Snapshot};
 use serde::{Deserialize, Serialize};
 
-use crate::report::{self, By, ObjectSort, ObjectsQuestion, Rows, Selection, Sort, View};
+use crate::report::{
+    self, By, HeapLimits, Hide, ObjectSort, ObjectsQuestion, Rows, Selection, Sort, TrendRun, View,
+};
+use crate::times;
 
 /// Why a question was not answered, in words.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +28,10 @@ impl AskError {
 }
 
 /// Answers a question about one snapshot: `summary`, `shares` (by `package` or `script`), `objects`, `statistics`, `strings`, `suspects`,
-/// `inspect`, `retainers`, `path` or `dominators`. `options` is a JSON object with any of `limit`,
+/// `inspect`, `retainers`, `path`, `dominators`, `report`, `page` or `tree`. `options` is a JSON object with any of `limit`,
 /// `filter`, `sort`, `threshold`, `id`; for `summary` and `objects` also `only` and `without`, for
-/// `objects` `class`, `where`, `properties` and `page`, for `retainers` and `path` `ignore` and `jsOnly`.
+/// `objects` `class`, `where`, `properties` and `page`, for `retainers` and `path` `ignore` and `jsOnly`,
+/// for `report` and `page` `values`, for `tree` `treeBy`, `measure` and `within`.
 ///
 /// # Errors
 /// When there is no such question or object, or the options are not as expected.
@@ -56,6 +62,17 @@ pub fn ask(snapshot: &Snapshot, question: &str, options: &str) -> Result<String,
             let of = options.id.map(|_| options.object(snapshot)).transpose()?;
             json(&report::dominators(snapshot, of, &rows))
         }
+        "report" => {
+            let mut heap = report::heap(snapshot, &HeapLimits::default()).map_err(AskError)?;
+            Hide::new(snapshot, options.values).heap(&mut heap);
+            json(&Hide::json(options.values, &heap).map_err(AskError::new)?)
+        }
+        "page" => {
+            let mut page = report::page(snapshot, options.object(snapshot)?, &rows);
+            Hide::new(snapshot, options.values).page(&mut page);
+            json(&page)
+        }
+        "tree" => json(&report::tree(snapshot, &options.tree(snapshot)?).map_err(AskError)?),
         other => Err(AskError(format!("there is no question '{other}'"))),
     }
 }
@@ -81,6 +98,23 @@ pub fn find_leaks(snapshots: &[&Snapshot], options: &str) -> Result<String, AskE
     json(&report::find_leaks(snapshots, &leaks, &options.rows(), options.trace_all_objects))
 }
 
+/// What grows over snapshots of one process, the earliest first. `options` has their `files` and may have `per`.
+///
+/// # Errors
+/// When the options are not as expected, or there are fewer than two.
+pub fn trend(snapshots: &[&Snapshot], options: &str) -> Result<String, AskError> {
+    let options = Options::parse(options)?;
+    let [first, between @ .., last] = snapshots else {
+        return Err(AskError("two snapshots or more are needed".to_owned()));
+    };
+    let mut run = TrendRun::new(first, last);
+    between.iter().for_each(|snapshot| run.measure(snapshot));
+    let paths: Vec<PathBuf> = options.files.iter().map(PathBuf::from).collect();
+    let mut report = run.finish(&options.files, times::of(&paths), options.per);
+    options.rows().cut(&mut report.groups);
+    json(&report)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Options {
@@ -103,6 +137,12 @@ struct Options {
     ignore: Vec<u64>,
     js_only: bool,
     by: ByName,
+    values: bool,
+    tree_by: TreeByName,
+    measure: MeasureName,
+    within: Vec<String>,
+    files: Vec<String>,
+    per: Option<f64>,
 }
 
 impl Default for Options {
@@ -125,6 +165,12 @@ impl Default for Options {
             ignore: Vec::new(),
             js_only: false,
             by: ByName::Package,
+            values: false,
+            tree_by: TreeByName::Dominators,
+            measure: MeasureName::Bytes,
+            within: Vec::new(),
+            files: Vec::new(),
+            per: None,
         }
     }
 }
@@ -156,6 +202,20 @@ impl From<ByName> for By {
             ByName::Script => By::Script,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum TreeByName {
+    Dominators,
+    Paths,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum MeasureName {
+    Bytes,
+    Objects,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -258,6 +318,23 @@ impl Options {
         Ok(View::new(snapshot, &ignored, self.js_only))
     }
 
+    fn tree(&self, snapshot: &Snapshot) -> Result<TreeQuestion, AskError> {
+        let within = self.within.iter().map(|text| report::key(snapshot, text).map_err(AskError));
+        Ok(TreeQuestion {
+            by: match self.tree_by {
+                TreeByName::Dominators => TreeBy::Dominators,
+                TreeByName::Paths => TreeBy::Paths,
+            },
+            measure: match self.measure {
+                MeasureName::Bytes => Measure::Bytes,
+                MeasureName::Objects => Measure::Objects,
+            },
+            of: self.id.map(|_| self.object(snapshot)).transpose()?,
+            within: within.collect::<Result<_, _>>()?,
+            most: if self.limit == 0 { 700 } else { self.limit },
+        })
+    }
+
     fn object(&self, snapshot: &Snapshot) -> Result<NodeOrdinal, AskError> {
         let id = self.id.ok_or_else(|| AskError("an object's id is needed".to_owned()))?;
         find(snapshot, id)
@@ -298,6 +375,9 @@ mod tests {
             "retainers",
             "path",
             "dominators",
+            "report",
+            "page",
+            "tree",
         ] {
             let answer = ask(&snapshot, question, r#"{"id":27,"limit":3}"#).unwrap();
             serde_json::from_str::<serde_json::Value>(&answer).unwrap();
@@ -305,6 +385,8 @@ mod tests {
         assert!(compare(&snapshot, &snapshot, "{}").unwrap().contains("\"changedClasses\":0"));
         let same = [&snapshot, &snapshot];
         assert!(find_leaks(&same, "{}").unwrap().contains("\"suspects\":[]"));
+        let files = r#"{"files":["a","b"]}"#;
+        assert!(trend(&same, files).unwrap().contains("\"groups\":[]"));
     }
 
     #[test]

@@ -63,6 +63,20 @@ where
     code
 }
 
+/// Runs a command; what it answers is given back, what it says on the way goes to standard error.
+pub fn run_captured<I>(arguments: I) -> (u8, Vec<u8>)
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let progress = std::io::stderr().is_terminal();
+    let mut answer = Vec::new();
+    let mut out = Plain::new(&mut answer);
+    let mut err = anstream::stderr();
+    let code = dispatch(arguments, Session::new(&mut out, &mut err, progress));
+    (code, answer)
+}
+
 fn dispatch<I>(arguments: I, mut session: Session<'_>) -> u8
 where
     I: IntoIterator,

@@ -1,5 +1,8 @@
 //! Texts that are in memory more than once: `getDuplicateStrings` in DevTools.
 
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 use foldhash::{HashMap, HashMapExt};
 
 use crate::{EdgeKind, NodeKind, NodeOrdinal, Snapshot};
@@ -41,12 +44,8 @@ impl Snapshot {
     pub fn texts(&self) -> Vec<DuplicateString> {
         type Key = (String, Option<(Option<String>, Option<String>)>);
         let mut by_text: HashMap<Key, Vec<NodeOrdinal>> = HashMap::new();
-        for node in self.nodes() {
-            let kind = self.kind(node);
-            if !matches!(kind, NodeKind::String | NodeKind::ConsString)
-                || self.shallow_size(node) == 0
-                || (kind == NodeKind::ConsString && self.is_flat(node))
-            {
+        for node in self.alike() {
+            if self.kind(node) == NodeKind::ConsString && self.is_flat(node) {
                 continue;
             }
             let cut = self
@@ -70,6 +69,20 @@ impl Snapshot {
             largest.then_with(|| a.text.cmp(&b.text)).then_with(|| a.nodes.cmp(&b.nodes))
         });
         found
+    }
+
+    /// The strings whose text has the hash of another's. Most are one of a kind, which this tells without keeping their texts.
+    fn alike(&self) -> Vec<NodeOrdinal> {
+        let hasher = FixedState::default();
+        let is_string = |kind| matches!(kind, NodeKind::String | NodeKind::ConsString);
+        let mut prints: Vec<(u64, NodeOrdinal)> = self
+            .nodes()
+            .filter(|&node| is_string(self.kind(node)) && self.shallow_size(node) > 0)
+            .map(|node| (hasher.hash_one(&*self.display_name(node)), node))
+            .collect();
+        prints.sort_unstable();
+        let several = prints.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1);
+        several.flatten().map(|&(_, node)| node).collect()
     }
 
     /// Whether V8 has joined a string already: one of its halves is empty then.

@@ -69,6 +69,7 @@ mod freed;
 mod graph;
 pub mod leaks;
 mod load;
+pub mod merged;
 mod node_set;
 mod originals;
 pub mod packages;

@@ -121,6 +121,18 @@ impl Snapshot {
         }
     }
 
+    /// What a program calls an object, as [`Snapshot::name_in_code`] does for the end of a way to it; of a function's variables, the file
+    /// that declares them.
+    #[must_use]
+    pub fn name_of(&self, node: NodeOrdinal) -> Option<String> {
+        let path = self.path_from_root(node);
+        if self.is_context(node) {
+            let script = self.script_of_context(&path, node)?;
+            return Some(format!("variables of {}", file_name(&script)));
+        }
+        self.name_in_code(&path)
+    }
+
     /// The file of a module of CommonJS that is one of a kind.
     fn module_file(&self, node: NodeOrdinal) -> Option<&str> {
         let start = self.ways().start(node).filter(|start| start.kind == StartKind::Module)?;
@@ -292,7 +304,8 @@ impl Snapshot {
     }
 
     /// Whether an object is used as a dictionary.
-    pub(crate) fn has_many_properties(&self, node: NodeOrdinal) -> bool {
+    #[must_use]
+    pub fn has_many_properties(&self, node: NodeOrdinal) -> bool {
         const MANY: usize = 32;
         self.nodes.edges(node.0).len() > MANY
             && self.kind(node) == NodeKind::Object

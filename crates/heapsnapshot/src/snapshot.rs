@@ -13,6 +13,7 @@ use crate::analysis::ephemerons::EphemeronNames;
 use crate::analysis::interfaces::InterfaceDefinition;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
+use crate::merged::Below;
 use crate::originals::Originals;
 use crate::paths::{Scripts, Ways};
 use crate::strings::StringTable;
@@ -58,6 +59,9 @@ pub struct Snapshot {
     pub(crate) scripts: OnceLock<Scripts>,
     pub(crate) ways: OnceLock<Ways>,
     pub(crate) ids: OnceLock<Vec<NodeOrdinal>>,
+    pub(crate) dominated_objects: OnceLock<Below>,
+    /// The tree of shortest ways.
+    pub(crate) shortest: OnceLock<Below>,
 }
 
 /// An edge of the graph.

@@ -2,7 +2,7 @@
 //! retains a large part of the heap, and the point where that accumulates.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 
 use crate::leaks::is_object;
 use crate::paths::Step;
@@ -89,6 +89,27 @@ impl Snapshot {
         found
     }
 
+    /// The objects of a program that retain most, the largest first: not what stands above them all, not what V8 keeps for
+    /// itself, and of a chain of objects of one class only the first.
+    #[must_use]
+    pub fn largest_objects(&self, limit: usize) -> Vec<NodeOrdinal> {
+        let mut heap = BinaryHeap::with_capacity(limit + 1);
+        for node in self.nodes() {
+            let entry = Reverse((self.retained_size(node), Reverse(node)));
+            if heap.len() >= limit && heap.peek().is_none_or(|least| entry >= *least) {
+                continue;
+            }
+            let is_first = || self.classes().of(node) != self.classes().of(self.dominator(node));
+            if is_object(self, node) && !self.holds_everything(node) && is_first() {
+                heap.push(entry);
+                if heap.len() > limit {
+                    heap.pop();
+                }
+            }
+        }
+        heap.into_sorted_vec().into_iter().map(|Reverse((_, Reverse(node)))| node).collect()
+    }
+
     fn object_suspect(&self, node: NodeOrdinal) -> HeapSuspect {
         let point = self.accumulation_point(node);
         HeapSuspect {
@@ -137,7 +158,7 @@ impl Snapshot {
     }
 
     /// The roots and the global object hold everything and are nobody's leak.
-    fn holds_everything(&self, node: NodeOrdinal) -> bool {
+    pub(crate) fn holds_everything(&self, node: NodeOrdinal) -> bool {
         self.kind(node) == NodeKind::Synthetic
             || (self.kind(node) == NodeKind::Object && self.is_global(node))
     }

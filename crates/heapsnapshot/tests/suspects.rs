@@ -65,3 +65,17 @@ fn a_container_in_containers_of_its_class_is_found() {
     }
     assert_eq!(suspect(&graph), (QUEUE, BELOW + 2));
 }
+
+#[test]
+fn the_largest_objects_are_a_programs_and_of_a_list_the_first() {
+    let mut graph = queue();
+    for i in 0..50 {
+        graph.nodes.push((OBJECT, 3, 50));
+        graph.edges.push((BELOW + i - 1, PROPERTY, 7, BELOW + i));
+    }
+    let snapshot = Snapshot::read(graph.json().as_bytes()).unwrap();
+    let largest: Vec<usize> =
+        snapshot.largest_objects(10).iter().map(|node| node.index()).collect();
+    assert_eq!(largest, [QUEUE, BELOW]);
+    assert_eq!(snapshot.largest_objects(1).len(), 1);
+}

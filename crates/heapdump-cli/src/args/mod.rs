@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Objects and classes that retain a large part of one heap
     #[command(after_help = "Example:\n  heapdump-rs suspects heap.heapsnapshot --threshold 5%")]
     Suspects(Suspects),
+    /// All that a report shows, as JSON; `npx heapdump-rs report` makes a page of it
+    #[command(after_help = "Example:\n  heapdump-rs report heap.heapsnapshot > report.json")]
+    Report(Report),
     /// Whether a file is a whole snapshot
     #[command(after_help = "Example:\n  heapdump-rs validate heap.heapsnapshot && upload \
         heap.heapsnapshot")]
@@ -230,6 +233,22 @@ pub(crate) struct Trend {
     pub(crate) output: Output,
     #[command(flatten)]
     pub(crate) listing: Listing,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Report {
+    /// The snapshots, the earliest first: the report is of the last, and of what grew
+    #[arg(required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Show the contents of strings, and the keys of objects that are used as dictionaries
+    #[arg(long)]
+    pub(crate) values: bool,
+    /// How many units of work (requests, say) were done from one snapshot to the next
+    #[arg(long, value_name = "N", value_parser = units)]
+    pub(crate) per: Option<f64>,
+    /// Use what is whole of a file that ends too early
+    #[arg(long)]
+    pub(crate) salvage: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,6 +3,8 @@
 //! Each function takes loaded snapshots and gives a value that serialises; none does any I/O.
 
 mod compare;
+mod heap;
+mod hide;
 mod leaks;
 mod object;
 mod objects;
@@ -10,10 +12,13 @@ mod selection;
 mod shares;
 mod strings;
 mod summary;
+mod tree;
 mod trend;
 
 pub use crate::times::TimesFrom;
 pub use compare::{ClassChange, CompareReport, ObjectChange, compare};
+pub use heap::{HeapLimits, HeapReport, ObjectPage, heap, page};
+pub use hide::Hide;
 pub use leaks::{LeaksReport, SuspectReport, TracedObject, find_leaks};
 pub use object::{ObjectReport, PathReport, Reference, View, dominators, inspect, path, retainers};
 pub use objects::{FoundObject, ObjectSort, ObjectsQuestion, ObjectsReport, objects};
@@ -21,6 +26,8 @@ pub use selection::{Selection, SelectionReport, Selector};
 pub use shares::{By, ShareRow, SharesReport, shares};
 pub use strings::{HeapSuspectReport, StringRow, StringsReport, SuspectsReport, strings, suspects};
 pub use summary::{ClassRow, SummaryReport, statistics, summary};
+pub(crate) use tree::key;
+pub use tree::{TreeNode, kept_alone, tree};
 pub use trend::{
     AgainstReport, Outcome, Rates, TrendGroup, TrendReport, TrendRun, TrendSnapshot, Verdict,
     against,
@@ -88,6 +95,8 @@ pub struct ObjectRef {
     pub retained_size: u64,
     /// How far it is from the roots; null if nothing leads to it.
     pub distance: Option<u32>,
+    #[serde(skip)]
+    pub(crate) node: NodeOrdinal,
 }
 
 impl ObjectRef {
@@ -100,6 +109,7 @@ impl ObjectRef {
             shallow_size: snapshot.shallow_size(node),
             retained_size: snapshot.retained_size(node),
             distance: snapshot.distance(node),
+            node,
         }
     }
 }

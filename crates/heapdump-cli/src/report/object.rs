@@ -203,7 +203,7 @@ pub fn dominators(snapshot: &Snapshot, node: Option<NodeOrdinal>, rows: &Rows) -
     nodes.into_iter().map(|node| ObjectRef::new(snapshot, node)).collect()
 }
 
-fn reference(snapshot: &Snapshot, edge: Edge, other: NodeOrdinal) -> Reference {
+pub(super) fn reference(snapshot: &Snapshot, edge: Edge, other: NodeOrdinal) -> Reference {
     Reference {
         kind: snapshot.edge_kind_name(edge).to_owned(),
         name: snapshot.edge_name(edge).into_owned(),

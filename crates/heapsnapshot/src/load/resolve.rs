@@ -105,6 +105,8 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         scripts: OnceLock::new(),
         ways: OnceLock::new(),
         ids: OnceLock::new(),
+        dominated_objects: OnceLock::new(),
+        shortest: OnceLock::new(),
     })
 }
 
