@@ -3,6 +3,7 @@
 //! Each function takes loaded snapshots and gives a value that serialises; none does any I/O.
 
 mod compare;
+mod inspections;
 mod leaks;
 mod object;
 mod objects;
@@ -10,17 +11,20 @@ mod selection;
 mod shares;
 mod strings;
 mod summary;
+mod suspects;
 mod trend;
 
 pub use crate::times::TimesFrom;
 pub use compare::{ClassChange, CompareReport, ObjectChange, compare};
-pub use leaks::{LeaksReport, SuspectReport, TracedObject, find_leaks};
+pub use inspections::InspectionReport;
+pub use leaks::{FunctionReport, LeaksReport, SuspectReport, TracedObject, find_leaks};
 pub use object::{ObjectReport, PathReport, Reference, View, dominators, inspect, path, retainers};
 pub use objects::{FoundObject, ObjectSort, ObjectsQuestion, ObjectsReport, objects};
 pub use selection::{Selection, SelectionReport, Selector};
 pub use shares::{By, ShareRow, SharesReport, shares};
-pub use strings::{HeapSuspectReport, StringRow, StringsReport, SuspectsReport, strings, suspects};
+pub use strings::{StringRow, StringsReport, strings};
 pub use summary::{ClassRow, SummaryReport, statistics, summary};
+pub use suspects::{HeapSuspectReport, SuspectsReport, suspects};
 pub use trend::{
     AgainstReport, Outcome, Rates, TrendGroup, TrendReport, TrendRun, TrendSnapshot, Verdict,
     against,

@@ -19,15 +19,25 @@ pub(super) fn advice(snapshot: &Snapshot, found: &Suspect) -> &'static str {
     })
 }
 
-const RELEASE: &str = "Clear the variable or property that holds it when it is no longer needed.";
+/// What fits an object that retains much.
+pub(in crate::report) fn of_object(
+    snapshot: &Snapshot,
+    node: heapsnapshot::NodeOrdinal,
+) -> &'static str {
+    by_class(snapshot.class_name(node)).unwrap_or_else(|| of_holder(snapshot, node))
+}
+
+pub(in crate::report) const RELEASE: &str =
+    "Clear the variable or property that holds it when it is no longer needed.";
 const CHAIN: &str = "Cut the chain where it is no longer needed: each keeps the next alive.";
-const BUFFERS: &str = "Drop each buffer when it has been used, limit what waits, and copy a small part of a large one.";
-const MAP: &str = "Delete entries that are no longer needed, limit how many there are, or use a WeakMap \
+pub(in crate::report) const BUFFERS: &str = "Drop each buffer when it has been used, limit what waits, and copy a small part of a large one.";
+pub(in crate::report) const MAP: &str = "Delete entries that are no longer needed, limit how many there are, or use a WeakMap \
                    if the keys are objects.";
-const SET: &str =
+pub(in crate::report) const SET: &str =
     "Delete what is no longer needed, limit how much there is, or use a WeakSet for objects.";
-const ARRAY: &str = "Remove elements that are no longer needed, or limit how many there are.";
-const DICTIONARY: &str =
+pub(in crate::report) const ARRAY: &str =
+    "Remove elements that are no longer needed, or limit how many there are.";
+pub(in crate::report) const DICTIONARY: &str =
     "Delete properties that are no longer needed, or use a Map of limited size.";
 
 fn by_class(class: &str) -> Option<&'static str> {

@@ -12,12 +12,13 @@ pub(super) fn what(snapshot: &Snapshot, found: &Suspect) -> String {
         Some(container) => &container.retained,
         None => &found.retained,
     };
-    let speed = match series.len() {
-        0..3 => String::new(),
-        many => {
-            let (first, last) = ends(series);
-            let step = last.saturating_sub(first) / (many as u64 - 1);
-            format!(", about {} from one snapshot to the next", size(step))
+    let (first, last) = ends(series);
+    let growth = last.saturating_sub(first);
+    let speed = match (found.work, series.len()) {
+        (Some(work), _) => format!(", about {} a run", size(of_one(growth, work))),
+        (None, 0..3) => String::new(),
+        (None, many) => {
+            format!(", about {} from one snapshot to the next", size(growth / (many as u64 - 1)))
         }
     };
     match &found.container {
@@ -133,6 +134,16 @@ fn container_grew(snapshot: &Snapshot, found: &Suspect, container: &Container) -
     }
     let (few, many) = ends(&container.elements);
     format!("{what} grew from {} to {} elements and by {bytes}", number(few), number(many))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "about"
+)]
+fn of_one(bytes: u64, runs: f64) -> u64 {
+    (bytes as f64 / runs).round() as u64
 }
 
 fn ends(series: &[u64]) -> (u64, u64) {
