@@ -13,7 +13,7 @@ const PACKAGES = { private: true, dependencies: { jest: '30', mocha: '12', vites
 const bin = (name) => path.join(cache, 'node_modules', name);
 
 const RUNNERS = {
-  'node:test': ['--test', 'node.test.mjs'],
+  'node:test': ['--test', '--test-reporter=spec', 'node.test.mjs'],
   Jest: [bin('jest/bin/jest.js'), '--rootDir', '.', '--testMatch', '**/jest.test.cjs'],
   'Jest, in band': [bin('jest/bin/jest.js'), '--rootDir', '.', '--testMatch', '**/jest.test.cjs', '--runInBand'],
   Mocha: [bin('mocha/bin/mocha.js'), 'mocha.spec.cjs'],

@@ -233,3 +233,15 @@ fn what_is_in_an_array_that_grew_once_is_found() {
     let graphs = [(1_000, 20), (50_000, 40), (50_000, 100), (50_000, 140)];
     assert_eq!(suspects_by_pace(&graphs.map(|(size, count)| array(size, count))), [(1_200, None)]);
 }
+
+#[test]
+fn what_is_made_anew_and_larger_each_time_keeps_pace() {
+    // Beside others of its kind, and with another id in each snapshot.
+    let graphs = [(20, 0), (40, 1), (100, 2), (140, 3)].map(|(runs, others)| {
+        let mut graph = array(1_000, others);
+        graph.nodes.push((OBJECT, ARRAY, 512 * runs));
+        graph.edges.push((1, PROPERTY, 5, graph.nodes.len() - 1));
+        graph
+    });
+    assert_eq!(suspects_by_pace(&graphs), [(120 * 512 + 30, None)]);
+}

@@ -68,8 +68,7 @@ fn words(snapshot: &Snapshot, found: &Inspection) -> (&'static str, String, &'st
     match found.kind {
         InspectionKind::Listeners => {
             let of = if name.is_empty() { "one event".to_owned() } else { format!("`{name}`") };
-            let advice = "Remove each listener when it has done its work: removeListener(), once() or an AbortSignal.";
-            ("listeners", format!("{count} listeners of {of} keep {bytes}"), advice)
+            ("listeners", format!("{count} listeners of {of} keep {bytes}"), advice::LISTENERS)
         }
         InspectionKind::Timers => {
             let advice =

@@ -68,6 +68,6 @@ fn row(snapshot: &Snapshot, found: &HeapSuspect) -> HeapSuspectReport {
         path: PathReport::new(snapshot, &found.path),
         package: snapshot.origin(found.accumulation_point.unwrap_or(node)).to_string(),
         functions: found.functions.iter().map(FunctionReport::new).collect(),
-        advice: advice::of_object(snapshot, found.accumulation_point.unwrap_or(node)),
+        advice: advice::of_object(snapshot, found.accumulation_point.unwrap_or(node), &found.path),
     }
 }

@@ -124,6 +124,15 @@ impl Snapshot {
             found.truncate(OF_A_KIND);
             all.append(&mut found);
         }
+        // A list of listeners is told as such.
+        let lists: HashSet<NodeOrdinal> = all
+            .iter()
+            .filter(|found| found.kind == InspectionKind::Listeners)
+            .map(|found| found.example)
+            .collect();
+        all.retain(|found| {
+            found.kind != InspectionKind::LargeCollection || !lists.contains(&found.example)
+        });
         for found in &mut all {
             found.path = self.path_from_root(found.example);
             found.instrument = self.instrument(&found.path);

@@ -9,7 +9,10 @@ use crate::{NodeOrdinal, Snapshot};
 
 pub(super) fn inspect(snapshot: &Snapshot, scan: &Scan) -> Vec<Inspection> {
     let hanging: HashSet<NodeOrdinal> = scan.stores.iter().map(|&(_, store)| store).collect();
-    let is_frame = |node: &&NodeOrdinal| snapshot.internal(**node, "table").is_some();
+    // The prototype has no table, and what runs without a store an empty one.
+    let is_frame = |node: &&NodeOrdinal| {
+        snapshot.internal(**node, "table").is_some_and(|table| snapshot.reference_count(table) > 1)
+    };
     let frames = scan.of(Role::Frame).iter().filter(is_frame).copied();
     let mut stores: Vec<NodeOrdinal> = hanging.into_iter().chain(frames).collect();
     stores.sort_unstable();

@@ -193,7 +193,15 @@ fn growing(
         if fresh.is_some() {
             objects = objects.min(new_in[index]);
         }
-        let bytes = |series: &[Sums]| lasting_growth(series, |sums| sums.shallow);
+        // With a measure it is judged later whether it grew in every step.
+        let ends = |series: &[Sums]| match (series.first(), series.last()) {
+            (Some(&first), Some(&last)) => vec![first, last],
+            _ => Vec::new(),
+        };
+        let bytes = |series: &[Sums]| {
+            let series = if options.work.is_empty() { series.to_vec() } else { ends(series) };
+            lasting_growth(&series, |sums| sums.shallow)
+        };
         let size = bytes(&series).min(bytes(&of_class));
         let pace = Pace(&options.work);
         let many = objects >= options.min_objects && pace.of_count(&series, |sums| sums.count);

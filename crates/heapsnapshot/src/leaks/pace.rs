@@ -1,7 +1,7 @@
 //! Whether something grows as work is done: what grows with time, with the number of snapshots or once alone is
 //! nobody's leak.
 
-use super::{Container, LeakOptions, Suspect};
+use super::{LeakOptions, Suspect};
 use crate::{NodeOrdinal, Snapshot};
 
 /// Those that grow in number in proportion to the work, and objects that do in size by themselves. A group has its
@@ -16,10 +16,11 @@ pub(super) fn judged(
     let mut large = find(&LeakOptions { min_objects: u64::MAX, ..options.clone() });
     large.retain(|suspect| {
         let pace = Pace(&options.work);
-        let of_size = |of: &Container| pace.of_size(&of.retained, |&bytes| bytes);
+        // One that is made anew each time, and larger, is not the same.
+        let sizes = suspect.container.as_ref().map_or(&suspect.retained, |of| &of.retained);
         let is_explained =
             found.iter().any(|known| dominates(last, suspect.example, known.example));
-        suspect.container.as_ref().is_some_and(of_size) && !is_explained
+        pace.of_size(sizes, |&bytes| bytes) && !is_explained
     });
     found.extend(large);
     found.sort_by(super::order);

@@ -1,7 +1,7 @@
 //! A suspect in words: what grew, by how much and how fast; what holds it; where its code is.
 
 use heapsnapshot::leaks::{Container, HeldFunction, Suspect};
-use heapsnapshot::paths::{ScriptOwner, SourcePlace, file_name};
+use heapsnapshot::paths::{ScriptOwner, SourcePlace, Step, file_name};
 use heapsnapshot::{NodeKind, NodeOrdinal, Snapshot};
 
 use crate::reporters::text::{number, size};
@@ -61,12 +61,17 @@ pub(super) fn holder(snapshot: &Snapshot, found: &Suspect) -> Option<String> {
 
 /// Where on the way an EventEmitter's or EventTarget's listeners are, if it leads to such.
 pub(super) fn listeners(snapshot: &Snapshot, found: &Suspect) -> Option<usize> {
+    listeners_on(snapshot, &found.group.class.name, &found.path)
+}
+
+/// Of objects of a class at the end of a way.
+pub(super) fn listeners_on(snapshot: &Snapshot, class: &str, path: &[Step]) -> Option<usize> {
     const NEAR: usize = 6;
-    if !matches!(found.group.class.name.as_str(), "Function" | "Array" | "Listener") {
+    if !matches!(class, "Function" | "Array" | "Listener") {
         return None;
     }
-    let first = found.path.len().saturating_sub(NEAR);
-    let mut near = found.path.iter().enumerate().skip(first).rev();
+    let first = path.len().saturating_sub(NEAR);
+    let mut near = path.iter().enumerate().skip(first).rev();
     near.find_map(|(at, step)| {
         let name = snapshot.edge_name(step.edge);
         (name == "_events" || name == "<symbol kEvents>").then_some(at)
