@@ -10,4 +10,4 @@ test('who stops following the prices is forgotten', async () => {
     const stop = follow(() => {});
     stop();
   });
-}, 60_000);
+}, 300_000);

@@ -10,4 +10,4 @@ it('forgets who stops following the prices', async () => {
     const stop = follow(() => {});
     stop();
   });
-}).timeout(60_000);
+}).timeout(300_000);

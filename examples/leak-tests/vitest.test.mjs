@@ -6,7 +6,7 @@ import { expectNoLeak } from 'heapdump-rs/test';
 
 import { follow } from './prices.cjs';
 
-test('who stops following the prices is forgotten', { timeout: 60_000 }, async () => {
+test('who stops following the prices is forgotten', { timeout: 300_000 }, async () => {
   await expectNoLeak(() => {
     const stop = follow(() => {});
     stop();
