@@ -49,7 +49,7 @@ pub(super) fn inspect(snapshot: &Snapshot, _: &Scan) -> Vec<Inspection> {
                 .is_some_and(|script| script.replace('\\', "/").contains(last.as_str()))
         };
         let closures = snapshot.locations().iter().map(|&(node, _)| node);
-            let mut closures = closures.filter(|&n| snapshot.kind(n) == NodeKind::Closure);
+        let mut closures = closures.filter(|&n| snapshot.kind(n) == NodeKind::Closure);
         let example = closures.find(is_of)?;
         let found = Inspection::new(InspectionKind::PackageCopies, roots.len(), bytes, example);
         Some(found.named(name))
