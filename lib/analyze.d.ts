@@ -204,11 +204,16 @@ export interface LeaksReport {
      * The functions that they hold, or are (callbacks of timers, listeners, awaiting functions), and by how many each: the
      * application's where there are some, else the packages'. The name is empty for one without.
      */
-    functions: Array<{ name: string; place: SourcePlace; count: number }>;
+    functions: HeldFunction[];
     counts: number[];
     retainedSizes: number[];
     growth: number;
     survivors: number | null;
+    /** Whose they are: an npm package, `(application)`, `(node)` or `(unknown)`. */
+    package: string;
+    /** The script of the code that keeps them: of the nearest object, function or variable on the path. */
+    keptBy: string | null;
+    instrument: Instrument | null;
     location: SourcePlace | null;
     holder: ObjectRef | null;
     /**
@@ -303,7 +308,45 @@ export interface SuspectsReport {
     object: ObjectRef;
     accumulationPoint: ObjectRef | null;
     path: PathReport;
+    package: string;
+    functions: HeldFunction[];
+    advice: string;
   }>;
+  /** What stands out besides, what keeps most first. */
+  inspections: InspectionReport[];
+}
+
+/** A function that objects hold or are, and how many do. The name is empty for one without. */
+export interface HeldFunction {
+  name: string;
+  place: SourcePlace;
+  count: number;
+}
+
+/** A tool that keeps something, and not the application. */
+export type Instrument = 'inspector' | 'test-runner' | 'performance-timeline' | 'heapdump';
+
+export interface InspectionReport {
+  kind:
+    | 'listeners' | 'timers' | 'pending-promises' | 'waiting' | 'suspended-functions' | 'large-collection' | 'empty-collections'
+    | 'sparse-array' | 'sliced-strings' | 'joined-strings' | 'duplicate-strings' | 'buffers' | 'async-stores' | 'vm-contexts'
+    | 'package-copies' | 'streams' | 'errors' | 'other';
+  /** How many there are: of listeners, of entries, of copies. */
+  count: number;
+  /** The bytes that they keep, or that would be saved. */
+  bytes: number;
+  /** What tells it from others of its kind: an event, a class, a package, a text. */
+  name: string;
+  what: string;
+  advice: string;
+  /** Which instrument leaves it, if it is not the application's. */
+  instrument: Instrument | null;
+  package: string;
+  /** The one that it is about, or the largest. */
+  example: ObjectRef;
+  location: SourcePlace | null;
+  path: PathReport;
+  functions: HeldFunction[];
 }
 
 /** A node of the tree of a heap: one object, or all others of a class at one place. */

@@ -87,14 +87,14 @@ pub fn compare(base: &Snapshot, target: &Snapshot, options: &str) -> Result<Stri
     json(&report::compare(base, target, matching, &options.rows(), options.objects))
 }
 
-/// Finds leaks in two or three snapshots, the earliest first. `options` may also have `match` and
-/// `traceAllObjects`.
+/// Finds leaks in two or more snapshots, the earliest first. `options` may also have `match`, `traceAllObjects`,
+/// `work`, `minObjects`, `minBytes` and `minBytesOfFew`.
 ///
 /// # Errors
 /// When the options are not as expected.
 pub fn find_leaks(snapshots: &[&Snapshot], options: &str) -> Result<String, AskError> {
     let options = Options::parse(options)?;
-    let leaks = LeakOptions { matching: options.matching.into(), ..LeakOptions::default() };
+    let leaks = options.leaks();
     json(&report::find_leaks(snapshots, &leaks, &options.rows(), options.trace_all_objects))
 }
 
@@ -143,6 +143,10 @@ struct Options {
     within: Vec<String>,
     files: Vec<String>,
     per: Option<f64>,
+    work: Vec<f64>,
+    min_objects: Option<u64>,
+    min_bytes: Option<u64>,
+    min_bytes_of_few: Option<u64>,
 }
 
 impl Default for Options {
@@ -171,6 +175,10 @@ impl Default for Options {
             within: Vec::new(),
             files: Vec::new(),
             per: None,
+            work: Vec::new(),
+            min_objects: None,
+            min_bytes: None,
+            min_bytes_of_few: None,
         }
     }
 }
@@ -310,6 +318,17 @@ impl Options {
             },
             page: self.page,
         })
+    }
+
+    fn leaks(&self) -> LeakOptions {
+        let usual = LeakOptions::default();
+        LeakOptions {
+            matching: self.matching.into(),
+            min_objects: self.min_objects.unwrap_or(usual.min_objects),
+            min_bytes: self.min_bytes.unwrap_or(usual.min_bytes),
+            min_bytes_of_few: self.min_bytes_of_few.unwrap_or(usual.min_bytes_of_few),
+            work: self.work.clone(),
+        }
     }
 
     fn view<'a>(&self, snapshot: &'a Snapshot) -> Result<View<'a>, AskError> {

@@ -86,7 +86,7 @@ impl Snapshot {
     }
 
     /// Whether V8 has joined a string already: one of its halves is empty then.
-    fn is_flat(&self, node: NodeOrdinal) -> bool {
+    pub(crate) fn is_flat(&self, node: NodeOrdinal) -> bool {
         self.edges(node).any(|edge| {
             edge.kind == EdgeKind::Internal
                 && matches!(&*self.edge_name(edge), "first" | "second")

@@ -2,7 +2,7 @@
 //! elements, the console, event handlers or closures hold.
 
 use crate::node_set::NodeSet;
-use crate::{Detachedness, Edge, EdgeKind, NodeKind, NodeOrdinal, Snapshot};
+use crate::{Detachedness, Edge, EdgeKind, NodeOrdinal, Snapshot};
 
 /// A filter of DevTools' summary, by its name there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +59,6 @@ impl Snapshot {
             }
         }
         self.nodes_where(|node| !reached.contains(node) && self.distance(node).is_some())
-    }
-
-    fn is_console(&self, from: NodeOrdinal, edge: Edge) -> bool {
-        self.kind(from) == NodeKind::Synthetic
-            && !edge.kind.is_indexed()
-            && self.edge_name(edge).ends_with(" / DevTools console")
     }
 
     /// `isContextObject`.

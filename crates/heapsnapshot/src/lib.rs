@@ -67,6 +67,7 @@ mod filters;
 mod foreign;
 mod freed;
 mod graph;
+pub mod inspections;
 pub mod leaks;
 mod load;
 pub mod merged;

@@ -1,5 +1,6 @@
 //! The way from the roots to an object, as edges and in words that lead to code.
 
+mod keeper;
 mod script;
 mod starts;
 mod ways;
@@ -146,6 +147,11 @@ impl Snapshot {
             line: location.line.saturating_add(1),
             column: location.column.saturating_add(1),
         })
+    }
+
+    /// The names of all scripts that a function in the snapshot is of.
+    pub(crate) fn script_names(&self) -> impl Iterator<Item = &str> {
+        self.scripts().names.values().map(String::as_str)
     }
 
     fn scripts(&self) -> &Scripts {

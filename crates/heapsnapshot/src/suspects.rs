@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::leaks::is_object;
+use crate::leaks::{HeldFunction, held, is_object};
 use crate::paths::Step;
 use crate::{ClassIndex, NodeKind, NodeOrdinal, Snapshot};
 
@@ -19,6 +19,8 @@ pub struct HeapSuspect {
     pub accumulation_point: Option<NodeOrdinal>,
     /// The way to the accumulation point, or to the largest object of a class.
     pub path: Vec<Step>,
+    /// The functions that what accumulates there holds, or is.
+    pub functions: Vec<HeldFunction>,
 }
 
 /// What is suspected.
@@ -82,7 +84,9 @@ impl Snapshot {
             if let Some(largest) = largest.filter(|_| is_large(retained)) {
                 let what = Suspected::Class { class, count, largest };
                 let path = self.path_from_root(largest);
-                found.push(HeapSuspect { what, retained, accumulation_point: None, path });
+                let functions = held(self, &[largest]);
+                let accumulation_point = None;
+                found.push(HeapSuspect { what, retained, accumulation_point, path, functions });
             }
         }
         found.sort_by_key(|suspect| Reverse(suspect.retained));
@@ -117,7 +121,28 @@ impl Snapshot {
             retained: self.retained_size(node),
             accumulation_point: Some(point),
             path: self.path_from_root(point),
+            functions: held(self, &self.accumulated(point)),
         }
+    }
+
+    /// What a point holds that nothing else does, past its backing stores; the point itself if that is nothing.
+    fn accumulated(&self, point: NodeOrdinal) -> Vec<NodeOrdinal> {
+        const MOST: usize = 1 << 20;
+        let mut found = Vec::new();
+        let mut open = vec![point];
+        while let Some(node) = open.pop() {
+            for child in self.dominated(node).take(MOST) {
+                if is_object(self, child) {
+                    found.push(child);
+                } else if self.kind(child).is_store() {
+                    open.push(child);
+                }
+            }
+        }
+        if found.is_empty() {
+            found.push(point);
+        }
+        found
     }
 
     /// Follows the largest child for as long as it has nearly all that its parent has.

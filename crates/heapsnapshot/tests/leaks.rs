@@ -191,3 +191,57 @@ fn a_few_objects_that_are_there_once_are_no_leak() {
     // Many bytes are told in any case.
     assert!(found([5, 45, 45], 10_000));
 }
+
+/// What is found in four snapshots, where 20 runs were done before the first, then 20, 60 and 40.
+fn suspects_by_pace(graphs: &[Graph; 4]) -> Vec<(u64, Option<Vec<u64>>)> {
+    let snapshots = graphs.each_ref().map(|graph| Snapshot::read(graph.json().as_bytes()).unwrap());
+    let options = LeakOptions {
+        matching: Matching::ById,
+        min_objects: 5,
+        min_bytes: 1,
+        min_bytes_of_few: 16 << 10,
+        work: vec![20.0, 20.0, 60.0, 40.0],
+    };
+    let found = find_leaks(&snapshots.each_ref(), &options).suspects;
+    let of = |suspect: &Suspect| suspect.container.as_ref().map(|of| of.retained.clone());
+    found.iter().map(|suspect| (suspect.growth(), of(suspect))).collect()
+}
+
+#[test]
+fn with_a_measure_only_what_grows_with_the_work_is_a_suspect() {
+    let items = |counts: [usize; 4]| suspects_by_pace(&counts.map(|count| array(1_000, count)));
+    assert_eq!(items([20, 40, 100, 140]), [(1_200, None)]);
+    assert_eq!(items([20, 30, 60, 80]), [(600, None)]);
+    // With each snapshot; once; what waits for a while; a cache that is full.
+    assert_eq!(items([20, 40, 60, 80]), []);
+    assert_eq!(items([20, 60, 60, 60]), []);
+    assert_eq!(items([20, 20, 60, 40]), []);
+    assert_eq!(items([20, 40, 50, 50]), []);
+}
+
+#[test]
+fn a_table_that_doubles_keeps_pace_with_the_work() {
+    let sizes = [40_000, 80_000, 160_000, 160_000];
+    let found = suspects_by_pace(&sizes.map(|size| with_new_arrays(array(size, 0), 3, 500_000)));
+    assert_eq!(found, [(120_000, Some(sizes.to_vec()))]);
+    let once = [40_000, 90_000, 90_000, 90_000].map(|size| array(size, 0));
+    assert_eq!(suspects_by_pace(&once), []);
+}
+
+#[test]
+fn what_is_in_an_array_that_grew_once_is_found() {
+    let graphs = [(1_000, 20), (50_000, 40), (50_000, 100), (50_000, 140)];
+    assert_eq!(suspects_by_pace(&graphs.map(|(size, count)| array(size, count))), [(1_200, None)]);
+}
+
+#[test]
+fn what_is_made_anew_and_larger_each_time_keeps_pace() {
+    // Beside others of its kind, and with another id in each snapshot.
+    let graphs = [(20, 0), (40, 1), (100, 2), (140, 3)].map(|(runs, others)| {
+        let mut graph = array(1_000, others);
+        graph.nodes.push((OBJECT, ARRAY, 512 * runs));
+        graph.edges.push((1, PROPERTY, 5, graph.nodes.len() - 1));
+        graph
+    });
+    assert_eq!(suspects_by_pace(&graphs), [(120 * 512 + 30, None)]);
+}

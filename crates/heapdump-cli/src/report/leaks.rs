@@ -1,9 +1,10 @@
 //! What grows and is still held.
 
-mod advice;
-mod words;
+pub(super) mod advice;
+pub(super) mod words;
 
 use heapsnapshot::compare::IdAgreement;
+use heapsnapshot::inspections::Instrument;
 use heapsnapshot::leaks::{self, HeldFunction, LeakOptions, Suspect};
 use heapsnapshot::paths::SourcePlace;
 use heapsnapshot::{NodeOrdinal, Snapshot};
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use super::{ObjectRef, PathReport, Rows};
 
-/// The suspects in two or three snapshots.
+/// The suspects in two or more snapshots.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaksReport {
@@ -57,6 +58,12 @@ pub struct SuspectReport {
     pub growth: u64,
     /// How many are new and stayed; null if ids cannot tell.
     pub survivors: Option<u64>,
+    /// Whose they are: an npm package, `(application)`, `(node)` or `(unknown)`.
+    pub package: String,
+    /// The script of the code that keeps them: of the nearest object, function or variable on the path.
+    pub kept_by: Option<String>,
+    /// Which instrument keeps them, if it is not the application.
+    pub instrument: Option<Instrument>,
     /// Where their constructor is.
     pub location: Option<SourcePlace>,
     /// Whether that place says something to who reads it.
@@ -108,7 +115,7 @@ pub struct FunctionReport {
 }
 
 impl FunctionReport {
-    fn new(held: &HeldFunction) -> Self {
+    pub(super) fn new(held: &HeldFunction) -> Self {
         FunctionReport {
             name: held.name.clone(),
             place: held.place.clone(),
@@ -128,7 +135,7 @@ pub struct TracedObject {
     pub path: String,
 }
 
-/// Finds leaks in two or three snapshots, the earliest first. With `trace`, each suspect lists its
+/// Finds leaks in two or more snapshots, the earliest first. With `trace`, each suspect lists its
 /// objects.
 #[must_use]
 pub fn find_leaks(
@@ -172,6 +179,9 @@ fn suspect(snapshot: &Snapshot, found: &Suspect, trace: bool) -> SuspectReport {
         retained_sizes: found.retained.clone(),
         growth: found.growth(),
         survivors: found.survivors,
+        package: snapshot.origin(found.example).to_string(),
+        kept_by: snapshot.keeper_script(&found.path),
+        instrument: snapshot.instrument(&found.path),
         is_made_there: location.as_ref().is_some_and(|place| words::is_made_there(found, place)),
         location,
         holder: found.holder.map(|holder| ObjectRef::new(snapshot, holder)),

@@ -5,6 +5,7 @@
 mod compare;
 mod heap;
 mod hide;
+mod inspections;
 mod leaks;
 mod object;
 mod objects;
@@ -12,6 +13,7 @@ mod selection;
 mod shares;
 mod strings;
 mod summary;
+mod suspects;
 mod tree;
 mod trend;
 
@@ -19,13 +21,15 @@ pub use crate::times::TimesFrom;
 pub use compare::{ClassChange, CompareReport, ObjectChange, compare};
 pub use heap::{HeapLimits, HeapReport, ObjectPage, heap, page};
 pub use hide::Hide;
-pub use leaks::{LeaksReport, SuspectReport, TracedObject, find_leaks};
+pub use inspections::InspectionReport;
+pub use leaks::{FunctionReport, LeaksReport, SuspectReport, TracedObject, find_leaks};
 pub use object::{ObjectReport, PathReport, Reference, View, dominators, inspect, path, retainers};
 pub use objects::{FoundObject, ObjectSort, ObjectsQuestion, ObjectsReport, objects};
 pub use selection::{Selection, SelectionReport, Selector};
 pub use shares::{By, ShareRow, SharesReport, shares};
-pub use strings::{HeapSuspectReport, StringRow, StringsReport, SuspectsReport, strings, suspects};
+pub use strings::{StringRow, StringsReport, strings};
 pub use summary::{ClassRow, SummaryReport, statistics, summary};
+pub use suspects::{HeapSuspectReport, SuspectsReport, suspects};
 pub(crate) use tree::key;
 pub use tree::{TreeNode, kept_alone, tree};
 pub use trend::{

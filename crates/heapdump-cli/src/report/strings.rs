@@ -1,12 +1,11 @@
-//! Texts that are in memory more than once, and what retains much of one heap.
+//! Texts that are in memory more than once.
 
 use std::cmp::Reverse;
 
 use heapsnapshot::Snapshot;
-use heapsnapshot::suspects::{HeapSuspect, Suspected};
 use serde::Serialize;
 
-use super::{ObjectRef, PathReport, Rows, Sort};
+use super::{Rows, Sort};
 
 /// The texts that several strings have.
 #[derive(Debug, Serialize)]
@@ -64,56 +63,4 @@ pub fn strings(snapshot: &Snapshot, rows: &Rows) -> StringsReport {
     }
     rows.cut(&mut picked);
     StringsReport { duplicates, wasted_size, strings: picked }
-}
-
-/// What retains much of one heap.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SuspectsReport {
-    /// All bytes that the snapshot accounts for.
-    pub total_size: u64,
-    /// The suspects, the largest first.
-    pub suspects: Vec<HeapSuspectReport>,
-}
-
-/// An object or a class that retains much.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HeapSuspectReport {
-    /// What it is.
-    pub class: String,
-    /// How many objects: one, or all of a class.
-    pub count: u64,
-    /// What it retains.
-    pub retained_size: u64,
-    /// The object, or the largest of the class.
-    pub object: ObjectRef,
-    /// Where what it retains divides among many.
-    pub accumulation_point: Option<ObjectRef>,
-    /// The way to that.
-    pub path: PathReport,
-}
-
-/// The objects and classes that retain at least a part of the heap (0.1 is 10 %).
-#[must_use]
-pub fn suspects(snapshot: &Snapshot, threshold: f64) -> SuspectsReport {
-    SuspectsReport {
-        total_size: snapshot.total_size(),
-        suspects: snapshot.suspects(threshold).iter().map(|found| row(snapshot, found)).collect(),
-    }
-}
-
-fn row(snapshot: &Snapshot, found: &HeapSuspect) -> HeapSuspectReport {
-    let (node, count) = match found.what {
-        Suspected::Object(node) => (node, 1),
-        Suspected::Class { count, largest, .. } => (largest, count),
-    };
-    HeapSuspectReport {
-        class: snapshot.class_name(node).to_owned(),
-        count,
-        retained_size: found.retained,
-        object: ObjectRef::new(snapshot, node),
-        accumulation_point: found.accumulation_point.map(|at| ObjectRef::new(snapshot, at)),
-        path: PathReport::new(snapshot, &found.path),
-    }
 }

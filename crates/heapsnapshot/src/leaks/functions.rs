@@ -25,7 +25,7 @@ pub struct HeldFunction {
 
 /// The functions that some objects hold, those of most objects first: the application's, and only if
 /// there are none, the packages'.
-pub(super) fn held(snapshot: &Snapshot, objects: &[NodeOrdinal]) -> Vec<HeldFunction> {
+pub(crate) fn held(snapshot: &Snapshot, objects: &[NodeOrdinal]) -> Vec<HeldFunction> {
     let in_one = (IN_ALL / objects.len().max(1)).clamp(4, IN_ONE);
     let mut origins: HashMap<u32, Option<ScriptOwner>> = HashMap::new();
     let mut counts: HashMap<Location, (NodeOrdinal, u64)> = HashMap::new();
@@ -102,7 +102,7 @@ fn functions_of(
 }
 
 /// What a container has: in its elements, or in the table of a Map.
-pub(super) fn members(snapshot: &Snapshot, container: NodeOrdinal) -> Vec<NodeOrdinal> {
+pub(crate) fn members(snapshot: &Snapshot, container: NodeOrdinal) -> Vec<NodeOrdinal> {
     const MOST: usize = 1 << 20;
     let mut members = Vec::new();
     let stores = snapshot.edges(container).filter(|edge| snapshot.kind(edge.to).is_store());

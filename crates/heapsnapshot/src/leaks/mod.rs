@@ -10,6 +10,7 @@ mod chains;
 mod functions;
 mod groups;
 mod growth;
+mod pace;
 pub mod trend;
 
 use std::cmp::Reverse;
@@ -21,13 +22,15 @@ use crate::{NodeOrdinal, Snapshot};
 
 use chains::Links;
 pub use functions::HeldFunction;
+pub(crate) use functions::{held, members};
 pub use groups::GroupKey;
 pub(crate) use groups::is_object;
 use groups::{Groups, Sums};
 pub use growth::Container;
+use pace::Pace;
 
 /// What counts as a suspect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LeakOptions {
     /// How objects are recognised.
     pub matching: Matching,
@@ -38,6 +41,9 @@ pub struct LeakOptions {
     /// From this many bytes on, a group is a suspect even if it does not have more objects: one
     /// array of numbers, say, that grows.
     pub min_bytes_of_few: u64,
+    /// How much work was done before each snapshot, since the one before. Where it is known, only that
+    /// is a suspect which grows in proportion to it.
+    pub work: Vec<f64>,
 }
 
 impl Default for LeakOptions {
@@ -47,6 +53,7 @@ impl Default for LeakOptions {
             min_objects: 20,
             min_bytes: 8 << 10,
             min_bytes_of_few: 256 << 10,
+            work: Vec::new(),
         }
     }
 }
@@ -88,6 +95,8 @@ pub struct Suspect {
     pub is_chain: bool,
     /// The functions that they hold, or that they are.
     pub functions: Vec<HeldFunction>,
+    /// How much work was done from the first snapshot to the last, if that is known.
+    pub work: Option<f64>,
 }
 
 impl Suspect {
@@ -99,7 +108,7 @@ impl Suspect {
     }
 }
 
-/// Finds suspects in two or three snapshots of one process, the earliest first. With fewer there are
+/// Finds suspects in two or more snapshots of one process, the earliest first. With fewer there are
 /// none.
 #[must_use]
 pub fn find_leaks(snapshots: &[&Snapshot], options: &LeakOptions) -> Leaks {
@@ -125,9 +134,18 @@ pub fn find_leaks(snapshots: &[&Snapshot], options: &LeakOptions) -> Leaks {
         })
         .collect();
     let fresh = by_id.then(|| fresh(snapshots, &groups));
-    let growing = growing(&groups, fresh.as_ref(), options);
-    let suspects = suspects(&groups, &growing, fresh.as_ref(), options);
+    let find = |options: &LeakOptions| {
+        let growing = growing(&groups, fresh.as_ref(), options);
+        suspects(&groups, &growing, fresh.as_ref(), options)
+    };
+    let suspects =
+        if options.work.is_empty() { find(options) } else { pace::judged(last, options, find) };
     Leaks { agreement, by_id, suspects }
+}
+
+/// What grew most first.
+fn order(a: &Suspect, b: &Suspect) -> std::cmp::Ordering {
+    (Reverse(a.growth()), &a.group).cmp(&(Reverse(b.growth()), &b.group))
 }
 
 /// The nodes of the last snapshot that are not in the first and, of three, are in the second.
@@ -175,9 +193,19 @@ fn growing(
         if fresh.is_some() {
             objects = objects.min(new_in[index]);
         }
-        let bytes = |series: &[Sums]| lasting_growth(series, |sums| sums.shallow);
+        // With a measure it is judged later whether it grew in every step.
+        let ends = |series: &[Sums]| match (series.first(), series.last()) {
+            (Some(&first), Some(&last)) => vec![first, last],
+            _ => Vec::new(),
+        };
+        let bytes = |series: &[Sums]| {
+            let series = if options.work.is_empty() { series.to_vec() } else { ends(series) };
+            lasting_growth(&series, |sums| sums.shallow)
+        };
         let size = bytes(&series).min(bytes(&of_class));
-        if objects >= options.min_objects || size >= options.min_bytes_of_few {
+        let pace = Pace(&options.work);
+        let many = objects >= options.min_objects && pace.of_count(&series, |sums| sums.count);
+        if many || size >= options.min_bytes_of_few {
             found.insert(key.clone());
         }
     }
@@ -235,11 +263,18 @@ fn suspects(
         .filter_map(|(key, heads)| {
             let retained = series.remove(&key)?;
             let mut candidate = Candidate { key, heads, retained, links: None };
-            let bytes = candidate.lasting(&candidate.retained);
+            let pace = Pace(&options.work);
+            // The first objects of a class are larger than later ones, until V8 knows what they need.
+            let bytes = if options.work.is_empty() {
+                candidate.lasting(&candidate.retained)
+            } else {
+                candidate.growth()
+            };
             let many = |candidate: &Candidate| {
                 candidate.objects(fresh) >= options.min_objects
                     && bytes >= options.min_bytes
-                    && candidate.goes_on()
+                    && (!options.work.is_empty() || candidate.goes_on())
+                    && pace.of_count(&candidate.counts(), |&count| count)
             };
             let mut grew = many(&candidate);
             if !grew && bytes >= options.min_bytes {
@@ -255,7 +290,11 @@ fn suspects(
                 .then(|| suspect(groups, candidate, fresh))?
         })
         .collect();
-    found.sort_by(|a, b| (Reverse(a.growth()), &a.group).cmp(&(Reverse(b.growth()), &b.group)));
+    let work: f64 = options.work.iter().skip(1).sum();
+    for suspect in &mut found {
+        suspect.work = (work > 0.0).then_some(work);
+    }
+    found.sort_by(order);
     found
 }
 
@@ -275,6 +314,11 @@ impl Candidate {
         lasting_growth(&sums, |sums| sums.count)
     }
 
+    fn growth(&self) -> u64 {
+        let first = self.retained.first().copied().unwrap_or(0);
+        self.retained.last().copied().unwrap_or(0).saturating_sub(first)
+    }
+
     /// The objects that are counted in each snapshot.
     fn counted(&self) -> Vec<&[NodeOrdinal]> {
         match &self.links {
@@ -285,14 +329,16 @@ impl Candidate {
 
     /// Whether it grows to the end: a few objects that are there once are what a process loads late.
     fn goes_on(&self) -> bool {
-        let counts: Vec<u64> = self.counted().iter().map(|nodes| nodes.len() as u64).collect();
-        growth::goes_on(&counts) && growth::goes_on(&self.retained)
+        growth::goes_on(&self.counts()) && growth::goes_on(&self.retained)
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        self.counted().iter().map(|nodes| nodes.len() as u64).collect()
     }
 
     /// By how many objects it grew for good.
     fn objects(&self, fresh: Option<&HashSet<NodeOrdinal>>) -> u64 {
-        let counts: Vec<u64> = self.counted().iter().map(|nodes| nodes.len() as u64).collect();
-        let objects = self.lasting(&counts);
+        let objects = self.lasting(&self.counts());
         self.survivors(fresh).map_or(objects, |survivors| survivors.min(objects))
     }
 
@@ -308,10 +354,7 @@ fn suspect(
     fresh: Option<&HashSet<NodeOrdinal>>,
 ) -> Option<Suspect> {
     let (first, snapshot) = (groups.first()?.snapshot, groups.last()?.snapshot);
-    let growth = candidate.lasting(&[
-        candidate.retained.first().copied().unwrap_or(0),
-        candidate.retained.last().copied().unwrap_or(0),
-    ]);
+    let growth = candidate.growth();
     let container = growth::container(groups, &candidate.heads, fresh.is_some(), growth);
     // Of rows in a table, the table is named; of items in a list, the items.
     let container = container.filter(|container| candidate.links.is_none() || container.has_more());
@@ -324,7 +367,7 @@ fn suspect(
     let survivors = candidate.survivors(fresh);
     let counted = candidate.counted().last().copied().unwrap_or_default();
     let members = match &container {
-        Some(container) => functions::members(snapshot, container.node),
+        Some(container) => members(snapshot, container.node),
         None if fresh.is_some() => {
             let new = counted.iter().filter(|&&node| first.find(snapshot.id(node)).is_none());
             new.copied().collect()
@@ -332,7 +375,7 @@ fn suspect(
         None => counted.to_vec(),
     };
     let mut found = Suspect {
-        counts: candidate.counted().iter().map(|nodes| nodes.len() as u64).collect(),
+        counts: candidate.counts(),
         is_chain: chain.is_some(),
         group: candidate.key,
         retained: candidate.retained,
@@ -342,7 +385,8 @@ fn suspect(
         path: Vec::new(),
         holder: None,
         container,
-        functions: functions::held(snapshot, &members),
+        functions: held(snapshot, &members),
+        work: None,
     };
     let mut nodes = candidate.heads.into_iter().next_back()?;
     if let Some(node) = outermost.or(found.container.as_ref().map(|container| container.node)) {

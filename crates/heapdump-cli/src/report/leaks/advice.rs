@@ -1,14 +1,16 @@
 //! What to do about a suspect: a line for each kind.
 
 use heapsnapshot::leaks::Suspect;
+use heapsnapshot::packages::Origin;
+use heapsnapshot::paths::Step;
 use heapsnapshot::{EdgeKind, NodeKind, Snapshot};
 
-use super::words::{last_holder, listeners};
+use super::words::{last_holder, listeners, listeners_on};
 
 /// One short line that fits what grew and what holds it.
 pub(super) fn advice(snapshot: &Snapshot, found: &Suspect) -> &'static str {
     if listeners(snapshot, found).is_some() {
-        return "Remove each listener when it has done its work: removeListener(), once() or an AbortSignal.";
+        return LISTENERS;
     }
     if found.is_chain && found.group.class.name != "(concatenated string)" {
         return CHAIN;
@@ -19,15 +21,35 @@ pub(super) fn advice(snapshot: &Snapshot, found: &Suspect) -> &'static str {
     })
 }
 
-const RELEASE: &str = "Clear the variable or property that holds it when it is no longer needed.";
+/// What fits an object that retains much, at the end of a way.
+pub(in crate::report) fn of_object(
+    snapshot: &Snapshot,
+    node: heapsnapshot::NodeOrdinal,
+    path: &[Step],
+) -> &'static str {
+    let class = snapshot.class_name(node);
+    if listeners_on(snapshot, class, path).is_some() {
+        return LISTENERS;
+    }
+    if snapshot.origin(node) == Origin::Node {
+        return "It is Node's own: look at what of yours uses it.";
+    }
+    by_class(class).unwrap_or_else(|| of_holder(snapshot, node))
+}
+
+pub(in crate::report) const LISTENERS: &str =
+    "Remove each listener when it has done its work: removeListener(), once() or an AbortSignal.";
+pub(in crate::report) const RELEASE: &str =
+    "Clear the variable or property that holds it when it is no longer needed.";
 const CHAIN: &str = "Cut the chain where it is no longer needed: each keeps the next alive.";
-const BUFFERS: &str = "Drop each buffer when it has been used, limit what waits, and copy a small part of a large one.";
-const MAP: &str = "Delete entries that are no longer needed, limit how many there are, or use a WeakMap \
+pub(in crate::report) const BUFFERS: &str = "Drop each buffer when it has been used, limit what waits, and copy a small part of a large one.";
+pub(in crate::report) const MAP: &str = "Delete entries that are no longer needed, limit how many there are, or use a WeakMap \
                    if the keys are objects.";
-const SET: &str =
+pub(in crate::report) const SET: &str =
     "Delete what is no longer needed, limit how much there is, or use a WeakSet for objects.";
-const ARRAY: &str = "Remove elements that are no longer needed, or limit how many there are.";
-const DICTIONARY: &str =
+pub(in crate::report) const ARRAY: &str =
+    "Remove elements that are no longer needed, or limit how many there are.";
+pub(in crate::report) const DICTIONARY: &str =
     "Delete properties that are no longer needed, or use a Map of limited size.";
 
 fn by_class(class: &str) -> Option<&'static str> {

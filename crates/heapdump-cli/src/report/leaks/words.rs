@@ -1,7 +1,7 @@
 //! A suspect in words: what grew, by how much and how fast; what holds it; where its code is.
 
 use heapsnapshot::leaks::{Container, HeldFunction, Suspect};
-use heapsnapshot::paths::{ScriptOwner, SourcePlace, file_name};
+use heapsnapshot::paths::{ScriptOwner, SourcePlace, Step, file_name};
 use heapsnapshot::{NodeKind, NodeOrdinal, Snapshot};
 
 use crate::reporters::text::{number, size};
@@ -12,12 +12,13 @@ pub(super) fn what(snapshot: &Snapshot, found: &Suspect) -> String {
         Some(container) => &container.retained,
         None => &found.retained,
     };
-    let speed = match series.len() {
-        0..3 => String::new(),
-        many => {
-            let (first, last) = ends(series);
-            let step = last.saturating_sub(first) / (many as u64 - 1);
-            format!(", about {} from one snapshot to the next", size(step))
+    let (first, last) = ends(series);
+    let growth = last.saturating_sub(first);
+    let speed = match (found.work, series.len()) {
+        (Some(work), _) => format!(", about {} a run", size(of_one(growth, work))),
+        (None, 0..3) => String::new(),
+        (None, many) => {
+            format!(", about {} from one snapshot to the next", size(growth / (many as u64 - 1)))
         }
     };
     match &found.container {
@@ -60,12 +61,17 @@ pub(super) fn holder(snapshot: &Snapshot, found: &Suspect) -> Option<String> {
 
 /// Where on the way an EventEmitter's or EventTarget's listeners are, if it leads to such.
 pub(super) fn listeners(snapshot: &Snapshot, found: &Suspect) -> Option<usize> {
+    listeners_on(snapshot, &found.group.class.name, &found.path)
+}
+
+/// Of objects of a class at the end of a way.
+pub(super) fn listeners_on(snapshot: &Snapshot, class: &str, path: &[Step]) -> Option<usize> {
     const NEAR: usize = 6;
-    if !matches!(found.group.class.name.as_str(), "Function" | "Array" | "Listener") {
+    if !matches!(class, "Function" | "Array" | "Listener") {
         return None;
     }
-    let first = found.path.len().saturating_sub(NEAR);
-    let mut near = found.path.iter().enumerate().skip(first).rev();
+    let first = path.len().saturating_sub(NEAR);
+    let mut near = path.iter().enumerate().skip(first).rev();
     near.find_map(|(at, step)| {
         let name = snapshot.edge_name(step.edge);
         (name == "_events" || name == "<symbol kEvents>").then_some(at)
@@ -133,6 +139,16 @@ fn container_grew(snapshot: &Snapshot, found: &Suspect, container: &Container) -
     }
     let (few, many) = ends(&container.elements);
     format!("{what} grew from {} to {} elements and by {bytes}", number(few), number(many))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "about"
+)]
+fn of_one(bytes: u64, runs: f64) -> u64 {
+    (bytes as f64 / runs).round() as u64
 }
 
 fn ends(series: &[u64]) -> (u64, u64) {
