@@ -92,6 +92,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         trace_tree: extras.trace_tree,
         extra_native_bytes: header.extra_native_bytes,
         originals: None,
+        redaction: header.redaction,
         file_size: parts.file_size,
         ephemerons,
         problems,
