@@ -37,6 +37,10 @@ Options:
   --ignore-cpu       Try although this CPU lacks what the image's had
   --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst. A name that ends in
                      .heapimage or .heapimage.zst asks for a heap image, which the process must allow
+  --redact           Take the texts out before the first byte is written here: strings, numbers and keys become pseudonyms. A
+                     process that answers a signal writes by itself: it is to be told, by NODE_HEAPDUMP_OPTIONS=redact
+  --key-file FILE    With --redact: the key that pseudonyms depend on, 16 bytes or more
+  --paths            With --redact: hide the paths of scripts too
   --force            Replace an older file
   --timeout SECONDS  Give up after that; without it as long as it takes
   -h, --help         Print help
@@ -61,6 +65,9 @@ const options = {
   all: { type: 'string' },
   output: { type: 'string' },
   force: { type: 'boolean' },
+  redact: { type: 'boolean' },
+  'key-file': { type: 'string' },
+  paths: { type: 'boolean' },
   'assume-loopback': { type: 'boolean' },
   timeout: { type: 'string' },
   image: { type: 'string' },
@@ -85,11 +92,12 @@ async function main(values) {
   const limit = timeout === undefined ? undefined : wholeNumber('timeout', timeout) * 1000;
   const signalOf = () => (limit === undefined ? undefined : AbortSignal.timeout(limit));
   if (values.check) return require('./from-image.js').check(image, values, signalOf());
+  const redaction = redactionOf(values);
   const trusted = values['assume-loopback'] ?? false;
   const progress = new Progress();
   const fromProcess = (target, name) => {
     const signal = signalOf();
-    return write(name, force, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, trusted)));
+    return write(name, { force, redaction }, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, trusted)));
   };
   if (all !== undefined) return require('./all.js').takeAll(new Target(wholeNumber('all', all)), file, fromProcess);
   if (pid !== undefined) {
@@ -99,19 +107,31 @@ async function main(values) {
   }
   if (image !== undefined) {
     const signal = signalOf();
-    return write(file, force, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
+    return write(file, { force, redaction }, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
   }
   if (core !== undefined) {
     const signal = signalOf();
-    return write(file, force, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
+    return write(file, { force, redaction }, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
   }
   const source = { url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal: signalOf() };
-  return write(file, force, progress, (output) => fetchFrom(source, output, progress));
+  return write(file, { force, redaction }, progress, (output) => fetchFrom(source, output, progress));
+}
+
+/** How texts are taken out; undefined for not at all. */
+function redactionOf({ redact, 'key-file': keyFile, paths }) {
+  if (!redact && (keyFile !== undefined || paths)) throw new Problem('--key-file and --paths belong to --redact');
+  if (!redact) return undefined;
+  try {
+    const key = keyFile === undefined ? undefined : require('node:fs').readFileSync(keyFile, 'latin1').trimEnd();
+    return require('../redact.js').redactionOf({ key: key && Buffer.from(key, 'latin1'), paths });
+  } catch (error) {
+    throw new Problem(`--key-file: ${error.message}`);
+  }
 }
 
 /** Has `fetch` fill the file, and says what came. */
-async function write(file, force, progress, fetch) {
-  const output = new Output(file, force);
+async function write(file, { force, redaction }, progress, fetch) {
+  const output = new Output(file, force, redaction);
   try {
     const { kind, bytes, nodes } = await fetch(output);
     progress.clear();
@@ -132,6 +152,12 @@ function take(target, output, progress, signal, trusted) {
   // It was found a while ago, and its number may be another's by now.
   if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
   const name = target.dumpSignal();
+  if (name !== undefined && output.redacts) {
+    throw new Problem(
+      `process ${target.pid} writes its snapshot by itself, and would write its texts: start it with NODE_HEAPDUMP_OPTIONS=redact, ` +
+        'and leave --redact away',
+    );
+  }
   if (name !== undefined) return require('./by-signal.js').bySignal(target, name, output, progress, signal);
   const { name: own, parent } = target.stat();
   if (own === 'heapdump')

@@ -23,6 +23,7 @@ pub use header::MARK;
 pub use key::Key;
 pub use secrets::{Family, family};
 pub use stream::Redactor;
+pub use strings::Names;
 
 /// How a snapshot is redacted.
 #[derive(Clone, Debug)]

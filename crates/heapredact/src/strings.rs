@@ -152,6 +152,55 @@ impl Strings {
     }
 }
 
+/// Names outside of a snapshot, as the snapshot has them.
+pub struct Names {
+    pseudonyms: Pseudonyms,
+    hides_paths: bool,
+}
+
+impl Names {
+    /// As a snapshot with these options.
+    #[must_use]
+    pub fn new(options: Options) -> Names {
+        Names { pseudonyms: Pseudonyms::new(options.key), hides_paths: options.hide_paths }
+    }
+
+    /// A function's name.
+    #[must_use]
+    pub fn name(&mut self, name: &str) -> String {
+        let mut parts = Vec::new();
+        names::parts(
+            name,
+            About { of_text: false, hides_paths: self.hides_paths, stays: &|_| false },
+            &mut parts,
+        );
+        self.shown(&parts)
+    }
+
+    /// The path of a script.
+    #[must_use]
+    pub fn path(&mut self, path: &str) -> String {
+        let mut parts = Vec::new();
+        names::script_path(path, self.hides_paths, &mut parts);
+        self.shown(&parts)
+    }
+
+    fn shown(&mut self, parts: &[Part<'_>]) -> String {
+        let mut shown = String::new();
+        for part in parts {
+            match part {
+                Part::Keep(text) => shown.push_str(text),
+                Part::Hide(text) => {
+                    let mut units: Vec<u16> = text.encode_utf16().collect();
+                    self.pseudonyms.replace(&mut units);
+                    shown.push_str(&String::from_utf16_lossy(&units));
+                }
+            }
+        }
+        shown
+    }
+}
+
 /// FNV: of names that are public.
 fn hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
