@@ -1,8 +1,7 @@
 'use strict';
 
 // A process with a random marker in every place that a snapshot shows, which then writes one: node subject.cjs
-// '{"file", "options", "plain"}'. It is told its markers on standard input, so that they are nowhere else in it, and says on
-// standard output where each is.
+// '{"file", "later", "options"}'; `later` is one more, when it has leaked. It says on standard output where each marker is.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const http = require('node:http');
@@ -10,7 +9,7 @@ const path = require('node:path');
 const vm = require('node:vm');
 const { Worker } = require('node:worker_threads');
 
-const { file, plain, options } = JSON.parse(process.argv[2]);
+const { file, later, options } = JSON.parse(process.argv[2]);
 const places = [];
 const kept = [];
 globalThis.kept = kept;
@@ -149,8 +148,12 @@ fill().then(async () => {
   // What was said of the markers is not in the heap any more when the snapshot is taken.
   process.stdout.write(`${JSON.stringify(places.splice(0))}\n`, async () => {
     try {
-      if (plain) await writeSnapshot(plain, { ...options, redact: false });
       const report = await writeSnapshot(file, options);
+      class Leaked { text = `item ${kept.length}`; }
+      if (later) {
+        for (let at = 0; at < 3000; at++) hold(new Leaked());
+        await writeSnapshot(later, options);
+      }
       process.stderr.write(`${JSON.stringify({ bytes: report.bytes, mode: report.mode })}\n`);
       process.exit(0);
     } catch (error) {

@@ -140,6 +140,10 @@ fn is_of_code(name: &str) -> bool {
     if let Some(inner) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return is_symbol_name(inner);
     }
+    // What Node.js calls the functions around its own modules.
+    if let Some(module) = name.strip_prefix("node:") {
+        return module.split(['/', '-']).all(is_identifier);
+    }
     for accessor in ["get ", "set ", "static ", "async "] {
         if let Some(inner) = name.strip_prefix(accessor) {
             return is_of_code(inner);
@@ -301,6 +305,7 @@ mod tests {
             "system / Context / scope @123",
             "system / Map (ConsOneByteString)",
             "(GC roots)",
+            "node:internal/streams/end-of-stream",
             "(code for Module._load)",
             "system / SharedFunctionInfo / emit",
             "Node / std::basic_string",

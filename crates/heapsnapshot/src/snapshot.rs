@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub(crate) problems: Vec<Error>,
     pub(crate) originals: Option<Originals>,
     pub(crate) redaction: Option<Redaction>,
+    /// How many strings the file has; the table has more, which other names were made of.
+    pub(crate) strings_in_file: usize,
     pub(crate) dominators: OnceLock<Dominators>,
     pub(crate) distances: OnceLock<Distances>,
     /// By ordinal, the edges that lead to a node.
@@ -275,6 +277,13 @@ impl Snapshot {
             Ok(index) if !edge.kind.is_indexed() => self.strings.get(StringIndex(index)),
             _ => Cow::Owned(name.to_string()),
         }
+    }
+
+    /// How many strings there are: of a redacted file, those of its original.
+    #[must_use]
+    pub fn string_count(&self) -> usize {
+        let twice = if self.redaction.is_some() { self.strings_in_file / 2 } else { 0 };
+        self.strings.len() - twice
     }
 
     /// Where an edge's name is in the string table; `None` for an element's.
