@@ -110,7 +110,8 @@ async function twin(node, directory) {
   wrong.push(...differences(plain, redacted));
   const audit = JSON.parse(command('redact', '--audit', redacted, '--json'));
   if (audit.found > 0) wrong.push(`the audit finds ${JSON.stringify(audit.families)}`);
-  for (const words of [['summary', '--limit', '0'], ['statistics'], ['strings', '--limit', '0'], ['suspects'], ['dominators', '--limit', '50'], ['summary', '--by', 'package', '--limit', '0']]) {
+  // Not of `strings`: a text that is concatenated is read from its parts, whose pseudonyms do not make that of the whole.
+  for (const words of [['summary', '--limit', '0'], ['statistics'], ['suspects'], ['dominators', '--limit', '50'], ['summary', '--by', 'package', '--limit', '0']]) {
     const [first, ...rest] = words;
     const numbers = [plain, redacted].map((file) => figures(JSON.parse(command(first, file, '--json', ...rest))));
     if (numbers[0] !== numbers[1]) wrong.push(`${words.join(' ')} says something else`);

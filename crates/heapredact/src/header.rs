@@ -119,12 +119,14 @@ fn layouts(meta: &Map<String, Value>) -> Result<Header, Error> {
 }
 
 fn node_kind(name: &str) -> NodeKind {
-    use usage::{MADE, NAME, WORD};
+    use usage::{MADE, NAME, PATH, WORD};
     let (usage, role) = match name {
         "object" => (NAME | MADE, Role::Object),
         "object shape" => (NAME | MADE, Role::Shape),
         "hidden" | "native" => (NAME | MADE, Role::Symbol),
-        "closure" | "array" | "code" | "synthetic" => (NAME | MADE, Role::Other),
+        "closure" | "array" | "synthetic" => (NAME | MADE, Role::Other),
+        // V8 11 to 14 call a script by its path.
+        "code" => (NAME | MADE | PATH, Role::Other),
         "symbol" => (NAME | WORD, Role::Symbol),
         "number" | "bigint" | "concatenated string" | "sliced string" => (NAME | WORD, Role::Other),
         // "string" and "regexp" among them.

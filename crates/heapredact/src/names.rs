@@ -52,6 +52,15 @@ pub(crate) fn parts<'a>(name: &'a str, about: About<'_>, parts: &mut Vec<Part<'a
     parts.push(judged(name, is_of_code(name) || is_of_v8(name)));
 }
 
+/// Whether it is the path of a script, and no function is called so.
+pub(crate) fn is_path(name: &str) -> bool {
+    let is_drive = |name: &[u8]| {
+        name.len() > 3 && name[0].is_ascii_alphabetic() && name[1..].starts_with(b":\\")
+    };
+    ["/", "file://", "node:", "evalmachine.<"].iter().any(|start| name.starts_with(start))
+        || is_drive(name.as_bytes())
+}
+
 /// Splits the path of a script: it stays, but for what looks like data.
 pub(crate) fn script_path<'a>(path: &'a str, hides: bool, parts: &mut Vec<Part<'a>>) {
     if path.starts_with("node:") && path.bytes().all(is_path_byte) {

@@ -122,10 +122,10 @@ impl Strings {
             hides_paths: self.hides_paths,
             stays: &stays,
         };
-        if usage & usage::MADE != 0 {
-            names::parts(name, about, &mut parts);
-        } else if usage & usage::PATH != 0 {
+        if usage & usage::PATH != 0 && (usage & usage::MADE == 0 || names::is_path(name)) {
             names::script_path(name, self.hides_paths, &mut parts);
+        } else if usage & usage::MADE != 0 {
+            names::parts(name, about, &mut parts);
         } else if usage & usage::WORD != 0 && names::is_word(name)
             || usage & usage::SYMBOL != 0 && names::is_private(name)
             || names::is_known_property(name)

@@ -141,6 +141,7 @@ fn example() -> Made {
     let expression = made.node("regexp", "se[c]ret");
     let symbol = made.node("symbol", "symbol");
     let field = made.node("string", "#cache");
+    made.node("code", "/srv/app/src/index.js");
     made.edge(root, "shortcut", "1", global);
     made.edge(global, "property", "sessions", dictionary);
     made.edge(closure, "context", "counter", object);
@@ -168,6 +169,7 @@ fn names_stay_and_texts_go() {
     let kept: Vec<&str> = nodes.iter().map(String::as_str).take(6).collect();
     assert_eq!(kept, ["", "global", "handler", "system / DescriptorArray", "Session", "Object"]);
     assert_eq!(nodes[9], "symbol");
+    assert_eq!(nodes[11], "/srv/app/src/index.js");
     for (at, text) in [(6, "token"), (7, "handler"), (8, "se[c]ret"), (10, "#cache")] {
         assert_ne!(nodes[at], text);
         assert_eq!(nodes[at].chars().count(), text.len());
