@@ -46,6 +46,15 @@ impl Key {
         hash.finish()
     }
 
+    /// Of a text that is ASCII.
+    pub(crate) fn hash_ascii(&self, text: &[u8]) -> [u64; 2] {
+        let mut hash = SipHasher128::new_with_keys(self.halves[0], self.halves[1]);
+        hash.write_u64(0x2_0000);
+        hash.write(text);
+        let hash = hash.finish128();
+        [hash.h1, hash.h2]
+    }
+
     pub(crate) fn hash(&self, class: u8, units: &[u16]) -> [u64; 2] {
         let mut hash = SipHasher128::new_with_keys(self.halves[0], self.halves[1]);
         hash.write_u64(0x1_0000 | u64::from(class));

@@ -26,6 +26,7 @@ pub(crate) mod usage {
 pub(crate) struct Usages(Vec<u8>);
 
 impl Usages {
+    #[inline]
     pub(crate) fn add(&mut self, string: u64, how: u8) -> Result<(), Error> {
         let index = usize::try_from(string).map_err(|_| Error::Memory)?;
         if index >= self.0.len() {
@@ -89,6 +90,7 @@ pub(crate) struct Owners {
 }
 
 impl Owners {
+    #[inline]
     pub(crate) fn push(&mut self, role: Role, edges: u64) -> Result<(), Error> {
         grow(&mut self.bytes, 11)?;
         let more = |rest: u64| if rest > 0 { 0x80 } else { 0 };
@@ -103,6 +105,7 @@ impl Owners {
     }
 
     /// Goes to the node that has the next edge.
+    #[inline]
     pub(crate) fn next_edge(&mut self) -> Result<(), Error> {
         while self.left == 0 {
             let mut next = || {
@@ -143,6 +146,7 @@ pub(crate) struct Texts {
 const WORDS_A_COUNT: usize = 8;
 
 impl Texts {
+    #[inline]
     pub(crate) fn push(&mut self, is_text: bool, string: u64) -> Result<(), Error> {
         let bit = self.nodes % 64;
         if bit == 0 {
@@ -170,6 +174,7 @@ impl Texts {
     }
 
     /// The string of a node that is a text.
+    #[inline]
     pub(crate) fn string(&self, node: u64) -> Option<u64> {
         let at = usize::try_from(node / 64).ok()?;
         let &(texts, firsts) = self.words.get(at)?;
@@ -192,6 +197,7 @@ impl Texts {
     }
 }
 
+#[inline]
 pub(crate) fn grow<T>(vec: &mut Vec<T>, more: usize) -> Result<(), Error> {
     vec.try_reserve(more).map_err(|_| Error::Memory)
 }

@@ -64,16 +64,15 @@ impl Numbers {
                     continue;
                 }
                 b',' => {
-                    out.extend_from_slice(&chunk[copied..at]);
-                    copied = at;
+                    // A changed number has been copied up to, and its text left out: this comma is next.
                     self.end(records, changes, out)?;
                     self.comma = true;
                 }
                 b']' => {
-                    out.extend_from_slice(&chunk[copied..at]);
                     if self.digits > 0 || self.comma {
                         self.end(records, changes, out)?;
                     }
+                    out.extend_from_slice(&chunk[copied..at]);
                     if self.field != 0 {
                         return malformed("an array that ends within a record");
                     }
