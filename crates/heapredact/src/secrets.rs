@@ -53,17 +53,30 @@ impl Family {
 /// What a text looks like, first the family that says most; `None` for what looks harmless.
 #[must_use]
 pub fn family(text: &str) -> Option<Family> {
-    let found: &[(Family, fn(&str) -> bool)] = &[
-        (Family::Key, is_key),
-        (Family::Token, has_token),
-        (Family::Credential, has_credential),
-        (Family::Mail, has_mail),
-        (Family::Card, has_card),
-        (Family::Hex, |text| runs(text, |byte| byte.is_ascii_hexdigit()).any(is_hex)),
-        (Family::Digits, |text| runs(text, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 8)),
-        (Family::Entropy, |text| runs(text, is_token_byte).any(is_random)),
+    // Most texts lack what a family cannot do without, which costs one look at each byte.
+    let (mut digits, mut signs) = (0, [false; 3]);
+    for byte in text.bytes() {
+        digits += usize::from(byte.is_ascii_digit());
+        signs[0] |= byte == b'-';
+        signs[1] |= byte == b'@';
+        signs[2] |= matches!(byte, b'=' | b':' | b' ');
+    }
+    let long = |length: usize| text.len() >= length;
+    let found: [(Family, bool, fn(&str) -> bool); 8] = [
+        (Family::Key, signs[0], is_key),
+        (Family::Token, long(12), has_token),
+        (Family::Credential, signs[2], has_credential),
+        (Family::Mail, signs[1], has_mail),
+        (Family::Card, digits >= 13, has_card),
+        (Family::Hex, long(16) && digits >= 2, |text| {
+            runs(text, |byte| byte.is_ascii_hexdigit()).any(is_hex)
+        }),
+        (Family::Digits, digits >= 8, |text| {
+            runs(text, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 8)
+        }),
+        (Family::Entropy, long(20) && digits >= 1, |text| runs(text, is_token_byte).any(is_random)),
     ];
-    found.iter().find(|(_, is)| is(text)).map(|(family, _)| *family)
+    found.iter().find(|(_, may_be, is)| *may_be && is(text)).map(|(family, ..)| *family)
 }
 
 /// Whether a name may be one that code gave, as far as its letters tell. Stricter than [`family`]: to hide a name is no
