@@ -52,6 +52,26 @@ impl Pseudonyms {
         Pseudonyms { key, place, sign: pseudonym, single, digits: Vec::new() }
     }
 
+    /// Writes the pseudonym of a text as the inside of a JSON string, straight from another one's. Most texts are ASCII.
+    pub(crate) fn write(&mut self, raw: &[u8], units: &mut Vec<u16>, out: &mut Vec<u8>) {
+        if raw.len() >= SHORT && raw.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
+            let mut letters = Letters { state: self.key.hash_ascii(raw), at: 0, word: 0 };
+            let start = out.len();
+            out.extend((0..raw.len()).map(|_| (letters.letter() & 0x7f) as u8));
+            if raw.len() >= WORDS {
+                out[start..]
+                    .iter_mut()
+                    .skip(WORD - 1)
+                    .step_by(WORD)
+                    .for_each(|letter| *letter = b' ');
+            }
+            return;
+        }
+        crate::units::decode(raw, units);
+        self.replace(units);
+        crate::units::encode(units, out);
+    }
+
     /// Replaces a text by its pseudonym.
     pub(crate) fn replace(&mut self, units: &mut [u16]) {
         if units.is_empty() {
@@ -80,7 +100,7 @@ impl Pseudonyms {
 
     fn replace_narrow(&mut self, units: &mut [u16]) {
         if units.len() >= SHORT {
-            let mut hash = Letters::new(&self.key, b'n', units);
+            let mut hash = Letters::of_narrow(&self.key, units);
             units.iter_mut().for_each(|unit| *unit = hash.letter());
             if units.len() >= WORDS {
                 spaced(units);
@@ -228,6 +248,14 @@ struct Letters {
 impl Letters {
     fn new(key: &Key, class: u8, units: &[u16]) -> Letters {
         Letters { state: key.hash(class, units), at: 0, word: 0 }
+    }
+
+    fn of_narrow(key: &Key, units: &[u16]) -> Letters {
+        if units.iter().any(|&unit| unit > 0x7f) {
+            return Letters::new(key, b'n', units);
+        }
+        let text: Vec<u8> = units.iter().map(|&unit| (unit & 0x7f) as u8).collect();
+        Letters { state: key.hash_ascii(&text), at: 0, word: 0 }
     }
 
     fn unit(&mut self) -> u16 {

@@ -96,9 +96,7 @@ impl Strings {
         }
         out.extend_from_slice(b"\",\"");
         if usage & usage::TEXT != 0 {
-            units::decode(&self.raw, &mut self.units);
-            self.pseudonyms.replace(&mut self.units);
-            units::encode(&self.units, out);
+            self.pseudonyms.write(&self.raw, &mut self.units, out);
         }
         out.push(b'"');
         self.count += 1;
