@@ -120,7 +120,12 @@ async function twin(node, directory) {
   const leaks = pairs.map(([a, b]) => JSON.parse(command('find-leaks', '--baseline', a, '--target', b, '--json')));
   if (!leaks[0].suspects?.some((suspect) => JSON.stringify(suspect).includes('Leaked'))) wrong.push('find-leaks does not see the leak');
   if (JSON.stringify(leaks[0].suspects) !== JSON.stringify(leaks[1].suspects)) wrong.push('find-leaks says something else');
-  const compared = pairs.map(([a, b]) => figures(JSON.parse(command('compare', a, b, '--json', '--limit', '0'))));
+  // How many texts of 4 to 255 bytes there are once: in the file a pseudonym may have other bytes than its text.
+  const compared = pairs.map(([a, b]) => {
+    const answer = JSON.parse(command('compare', a, b, '--json', '--limit', '0'));
+    const { uniqueStrings, sameString, ...agreement } = answer.idAgreement;
+    return figures({ ...answer, idAgreement: agreement, allAgree: Number(uniqueStrings === sameString) });
+  });
   if (compared[0] !== compared[1]) wrong.push('compare says something else');
   return wrong;
 }

@@ -50,6 +50,9 @@ impl Family {
     }
 }
 
+/// Looks for what a family is known by.
+type Look = fn(&str) -> bool;
+
 /// What a text looks like, first the family that says most; `None` for what looks harmless.
 #[must_use]
 pub fn family(text: &str) -> Option<Family> {
@@ -62,7 +65,7 @@ pub fn family(text: &str) -> Option<Family> {
         signs[2] |= matches!(byte, b'=' | b':' | b' ');
     }
     let long = |length: usize| text.len() >= length;
-    let found: [(Family, bool, fn(&str) -> bool); 8] = [
+    let found: [(Family, bool, Look); 8] = [
         (Family::Key, signs[0], is_key),
         (Family::Token, long(12), has_token),
         (Family::Credential, signs[2], has_credential),

@@ -1,4 +1,5 @@
 //! The filter as a whole: what comes out of snapshots that are made here.
+#![allow(clippy::expect_used, reason = "a test may panic")]
 
 use heapredact::{Error, Key, Options, Redactor};
 use proptest::prelude::*;
@@ -26,11 +27,14 @@ const KINDS: [&str; 15] = [
 const EDGES: [&str; 7] =
     ["context", "element", "property", "internal", "hidden", "shortcut", "weak"];
 
+/// Kind, name, and edges: kind, name or index, target.
+type Node = (usize, usize, Vec<(usize, usize, usize)>);
+
 /// A snapshot of nodes and edges that are named by texts.
 #[derive(Default)]
 struct Made {
     strings: Vec<String>,
-    nodes: Vec<(usize, usize, Vec<(usize, usize, usize)>)>,
+    nodes: Vec<Node>,
 }
 
 impl Made {
