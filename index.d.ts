@@ -83,12 +83,28 @@ export interface CommonOptions {
    * `'gzip'` is an error, and one that `lowMemory` asks for is compressed by zstd whichever is given. Default: not compressed.
    */
   compress?: 'gzip' | 'zstd' | undefined;
+  /**
+   * Takes the texts out while the child writes: strings, numbers, expressions and keys become pseudonyms of the same length, and what
+   * code named stays (docs/redact.md). Not for images. `NODE_HEAPDUMP_OPTIONS=redact` holds whatever is said here. Default `false`.
+   */
+  redact?: boolean | Redaction | undefined;
   /** Records V8's own objects too. Default `false`. */
   exposeInternals?: boolean | undefined;
   /** Records numbers as nodes. Default `false`. */
   exposeNumericValues?: boolean | undefined;
   /** Aborting it ends the snapshot with an `AbortError` (`code` is `ABORT_ERR`, `cause` the signal's reason). */
   signal?: AbortSignal | undefined;
+}
+
+/** How texts are taken out. */
+export interface Redaction {
+  /**
+   * A secret of 16 bytes or more that pseudonyms depend on: files of one key compare, whoever wrote them. Default: a random one, which
+   * this process keeps until it ends.
+   */
+  key?: string | Uint8Array | undefined;
+  /** Whether the paths of scripts are hidden too. Default `false`. */
+  paths?: boolean | undefined;
 }
 
 /** For a snapshot in process. */
@@ -264,6 +280,7 @@ export type HeapdumpErrorCode =
   | 'ERR_HEAPDUMP_NO_MEMORY'
   | 'ERR_HEAPDUMP_OUTPUT_STALLED'
   | 'ERR_HEAPDUMP_OUTSIDE'
+  | 'ERR_HEAPDUMP_REDACT'
   | 'ERR_HEAPDUMP_TIMEOUT'
   | 'ERR_HEAPDUMP_UNSUPPORTED'
   | 'ERR_INVALID_ARG_VALUE';

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 
 import type { Exported, Exporter } from './exporters.js';
-import type { HeapdumpError, ImageOptions, SnapshotReport } from '../index.js';
+import type { HeapdumpError, ImageOptions, Redaction, SnapshotReport } from '../index.js';
 
 /**
  * Watches this process and takes snapshots of the calling thread's heap by a forked child. What is watched by the clock is
@@ -67,6 +67,8 @@ export interface MonitorOptions extends ImageOptions {
   /** How often resident memory and the control group are looked at, at least. Default 1 s. */
   interval?: Time | undefined;
   compress?: 'gzip' | 'zstd' | undefined;
+  /** Takes the texts out of the snapshots while the child writes. Default `false`. */
+  redact?: boolean | Redaction | undefined;
   /** Permission bits of the snapshots. Default `0o600`. */
   fileMode?: number | undefined;
   /** Whether a snapshot may be taken in process where no child can be forked. Default `'error'`: nobody awaits it. */

@@ -1,4 +1,4 @@
-import type { ImageOptions } from '../index.js';
+import type { ImageOptions, Redaction } from '../index.js';
 import type { Exporter } from './exporters.js';
 
 /** A singleton: calling it again returns the first instance. */
@@ -25,6 +25,8 @@ declare namespace oomHeapdump {
      * directory of `dir=`, else Node's `--diagnostic-dir`, else the current one.
      */
     path?: string;
+    /** Ours: takes the texts out of the snapshots while the child writes. Default: false. */
+    redact?: boolean | Redaction;
     /** Adds `-YYYYMMDDTHHMMSS` to the path. Default: false. */
     addTimestamp?: boolean;
     /** Takes a snapshot at V8's heap limit and then ends the process with status 1 (Linux). Default: true. */

@@ -38,13 +38,15 @@ function oomHeapdump(options = {}) {
 
 class OomHeapdump {
   #busy = false;
+  #redact;
   #heapSnapshots = new Set();
   #cpuProfiles = new Set();
 
   constructor(options) {
     const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always', exporter } = options;
-    const { output, lowMemory, embed } = options;
-    const native = normalize({ mode: 'auto', fallback: 'error', output, lowMemory, embed });
+    const { output, lowMemory, embed, redact } = options;
+    const native = normalize({ mode: 'auto', fallback: 'error', output, lowMemory, embed, redact });
+    this.#redact = redact;
     if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
     if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
     if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
@@ -55,14 +57,14 @@ class OomHeapdump {
     const keepRecord = record === 'always' || (exporter !== undefined && target.pattern !== undefined);
     if (heapdumpOnOOM) armAtLimit(target, native, { atLimit, keepRecord }, taken);
     if (threshold !== undefined) {
-      const take = (file, over) => takeWithSidecar(file, over, { output, lowMemory, embed }).then(taken);
+      const take = (file, over) => takeWithSidecar(file, over, { output, lowMemory, embed, redact }).then(taken);
       this.#watchThreshold(threshold, limit, target, take);
     }
   }
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
   createHeapSnapshot(snapshotPath = path.resolve(inDefaultDirectory(`heapsnapshot-${Date.now()}`))) {
-    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), (file) => writeSnapshot(file));
+    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), (file) => writeSnapshot(file, { redact: this.#redact }));
   }
 
   deleteHeapSnapshot(snapshotPath) {

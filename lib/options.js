@@ -4,6 +4,7 @@
 
 const { heap } = require('./native.js');
 const { invalidType, invalidValue } = require('./errors.js');
+const { redactionOf } = require('./redact.js');
 
 const CHOICES = {
   output: ['snapshot', 'image'],
@@ -25,7 +26,11 @@ function normalize(options = {}) {
     throw invalidType('options', 'an object', options);
   }
   check(options);
-  const content = contentOf(options);
+  const redact = redactionOf(options.redact);
+  if (redact !== undefined && options.output === 'image') {
+    throw invalidValue('output', "'snapshot' where redact is set: an image is all of a process' memory", options.output);
+  }
+  const content = contentOf(options, redact);
   const mode = options.mode ?? (heap.options().inProcess ? 'inline' : 'auto');
   const fallback = options.fallback ?? (mode === 'fork' ? 'error' : 'inline');
   return {
@@ -35,6 +40,7 @@ function normalize(options = {}) {
     content,
     embedAll: options.embed === 'all',
     compress: options.compress,
+    redact,
     exposeInternals: options.exposeInternals ?? false,
     exposeNumericValues: options.exposeNumericValues ?? false,
     stableIds: options.stableIds ?? false,
@@ -45,10 +51,10 @@ function normalize(options = {}) {
   };
 }
 
-/** What is written, as the addon calls it; undefined for a snapshot. */
-function contentOf({ output, lowMemory }) {
+/** What is written, as the addon calls it; undefined for a snapshot. No image takes the place of one that is redacted. */
+function contentOf({ output, lowMemory }, redact) {
   if (output === 'image') return 'image';
-  return lowMemory === 'image' ? 'image-if-no-memory' : undefined;
+  return redact === undefined && lowMemory === 'image' ? 'image-if-no-memory' : undefined;
 }
 
 function check(options) {

@@ -186,6 +186,10 @@ function checkPermission(file) {
 
 /** For a Node whose profiler the addon cannot reach: V8 writes a file by itself, which then gets our guarantees. */
 function writeByV8(bytes, native, reason) {
+  if (native.redact) {
+    const message = 'the heap snapshot cannot be redacted: V8 would write it to the disk as it is first';
+    return { end: { error: { code: 'ERR_HEAPDUMP_REDACT', message } } };
+  }
   const { writeHeapSnapshot } = require('node:v8');
   const { NewFile } = require('./new-file.js');
   const directory = bytes === undefined ? (native.directory ?? '.') : path.dirname(path.resolve(bytes.toString()));

@@ -133,7 +133,7 @@ class SnapshotStream extends Readable {
   }
 
   /** V8's own stream, which is taken on this thread. */
-  #readInProcess({ compress, exposeInternals, exposeNumericValues }, reason) {
+  #readInProcess({ compress, redact, exposeInternals, exposeNumericValues }, reason) {
     const v8 = require('node:v8');
     const start = performance.now();
     let source;
@@ -147,7 +147,9 @@ class SnapshotStream extends Readable {
     const pause = performance.now() - start;
     let bytes = 0;
     this.#source = source;
-    this.#pipe = this.#pipe ? source.pipe(this.#pipe) : source;
+    const plain = redact ? source.pipe(require('./redact.js').redactor(redact)) : source;
+    if (redact) plain.on('error', (error) => this.destroy(error));
+    this.#pipe = this.#pipe ? plain.pipe(this.#pipe) : plain;
     this.#pipe.on('data', (chunk) => (bytes += chunk.length));
     this.#forward(() => {
       this.#pipeEnded = true;

@@ -40,6 +40,9 @@ pub(crate) enum SnapshotError {
     ForkUnavailable(String),
     #[error("no heap image can be written: {0}. A snapshot can be taken here: output: 'snapshot'")]
     ImageUnsupported(Cow<'static, str>),
+    /// Nothing is written rather than what was to be hidden.
+    #[error("the heap snapshot cannot be redacted: {0}")]
+    Redact(String),
     #[error("the JavaScript thread did not answer for {} s, so it could not be forked", .0.as_secs())]
     NotResponding(Duration),
     #[error(
@@ -104,6 +107,7 @@ impl SnapshotError {
             }
             SnapshotError::ForkUnavailable(_) => "ERR_HEAPDUMP_FORK_UNAVAILABLE",
             SnapshotError::ImageUnsupported(_) => "ERR_HEAPDUMP_IMAGE_UNSUPPORTED",
+            SnapshotError::Redact(_) => "ERR_HEAPDUMP_REDACT",
             SnapshotError::NotResponding(_) => "ERR_HEAPDUMP_NOT_RESPONDING",
             SnapshotError::ChildCrashed { .. } => "ERR_HEAPDUMP_CHILD_CRASHED",
             SnapshotError::ChildKilled { .. } => "ERR_HEAPDUMP_CHILD_KILLED",

@@ -21,8 +21,8 @@ mod v8;
 
 use js::{
     Ask, BytesRead, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor,
-    JsMonitorEvent, JsNearLimit, JsNewFile, JsOptions, JsPermission, Loaded, Open, Question,
-    Started, Status, Unpack,
+    JsMonitorEvent, JsNearLimit, JsNewFile, JsOptions, JsPermission, JsRedaction, Loaded, Open,
+    Question, Started, Status, Unpack,
 };
 use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, Either, FnArgs, Function};
 use napi_derive::napi;
@@ -57,6 +57,9 @@ impl Heap {
         facts::loaded(&environment, &options);
         #[cfg(target_os = "linux")]
         snapshot::remember_node(|| js::node_version(env));
+        if let Some(hidden) = options.redact {
+            snapshot::redact_everything(hidden == options::Hidden::Paths);
+        }
         if options.plain {
             snapshot::keep_children_plain();
         }
@@ -259,6 +262,31 @@ impl Monitor {
     #[napi(catch_unwind)]
     pub fn stop(&self) {
         self.monitor.stop();
+    }
+}
+
+/// Takes the texts out of a snapshot that JavaScript hands on, for `lib/redact.js`.
+#[napi]
+pub struct Redactor(heapredact::Redactor);
+
+#[napi]
+impl Redactor {
+    /// For one snapshot.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(redaction: JsRedaction) -> napi::Result<Redactor> {
+        js::redactor(&redaction).map(Redactor)
+    }
+
+    /// Takes a chunk; returns what can be handed on by now.
+    #[napi(catch_unwind)]
+    pub fn push(&mut self, chunk: Buffer) -> napi::Result<Buffer> {
+        js::redact(&mut self.0, &chunk)
+    }
+
+    /// Throws where the snapshot was not whole.
+    #[napi(catch_unwind)]
+    pub fn finish(&mut self) -> napi::Result<()> {
+        js::redacted(&mut self.0)
     }
 }
 

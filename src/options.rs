@@ -28,6 +28,8 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) image_if_no_memory: bool,
     /// `embed=all`.
     pub(crate) embed: Embed,
+    /// `redact`, `redact=paths`: what all that this process writes is without.
+    pub(crate) redact: Option<Hidden>,
     /// `workers`: one signal dumps every thread that has loaded the package.
     pub(crate) workers: bool,
     /// `announce`, `quiet`: whether dumps that nobody awaits are announced on standard error.
@@ -36,6 +38,23 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) automatic: Vec<(String, String)>,
     /// Tokens that mean nothing, in order.
     pub(crate) unrecognized: Vec<String>,
+}
+
+/// What is hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hidden {
+    Texts,
+    /// The paths of scripts too.
+    Paths,
+}
+
+impl Hidden {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Hidden::Texts => "texts",
+            Hidden::Paths => "paths",
+        }
+    }
 }
 
 /// Which signal asks for a dump.
@@ -158,6 +177,8 @@ impl EnvironmentOptions {
             "zstd" => self.compression = Some(Compression::Zstd),
             "image" => self.image = true,
             "snapshot" => self.image = false,
+            // Nothing takes it back.
+            "redact" => self.redact = self.redact.max(Some(Hidden::Texts)),
             "workers" => self.workers = true,
             "announce" => self.announce = Some(true),
             "quiet" => self.announce = Some(false),
@@ -179,6 +200,12 @@ impl EnvironmentOptions {
             ("fallback", "error") => self.fallback_inline = false,
             ("low-memory", "image") => self.image_if_no_memory = true,
             ("low-memory", "error") => self.image_if_no_memory = false,
+            ("redact", "paths") => self.redact = Some(Hidden::Paths),
+            // Whoever writes it wants something hidden.
+            ("redact", _) => {
+                self.redact = self.redact.max(Some(Hidden::Texts));
+                return false;
+            }
             ("embed", "all") => self.embed = Embed::All,
             ("embed", "auto") => self.embed = Embed::Auto,
             ("signal", name) => match SignalChoice::from_name(name) {
@@ -277,6 +304,18 @@ mod tests {
             options.automatic.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(automatic, [("oom", ""), ("threshold", "80%"), ("rss", "x")]);
         assert!(options.unrecognized.is_empty());
+    }
+
+    #[test]
+    fn what_is_redacted_stays_so() {
+        assert_eq!(parse("gzip").redact, None);
+        assert_eq!(parse("redact").redact, Some(Hidden::Texts));
+        assert_eq!(parse("redact=paths,redact").redact, Some(Hidden::Paths));
+        let wrong = parse("redact=no");
+        assert_eq!(
+            (wrong.redact, &wrong.unrecognized[..]),
+            (Some(Hidden::Texts), &["redact=no".to_owned()][..])
+        );
     }
 
     #[test]

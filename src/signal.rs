@@ -219,6 +219,8 @@ fn request(
         content: settings.content(),
         v8: SnapshotOptions::default(),
         compression: settings.compression,
+        // The word for it holds for the whole process.
+        redact: None,
         in_process: settings.in_process,
         fallback_inline: settings.fallback_inline,
         stable_ids: false,

@@ -1,5 +1,5 @@
-// Feeds what reads strangers' files, the analyzer and the restorer of images, such that libFuzzer makes up: node
-// tools/fuzz.mjs [seconds [analyze | image]]. What it finds is left in .cache/fuzz/ and belongs into crates/heapsnapshot/tests/
+// Feeds what reads strangers' files, the analyzer, the restorer of images and the redactor, such that libFuzzer makes up: node
+// tools/fuzz.mjs [seconds [analyze | image | redact]]. What it finds is left in .cache/fuzz/ and belongs into crates/heapsnapshot/tests/
 // bad_input.rs or crates/heapimage-restore/tests. cargo-fuzz would do the same, and take minutes to install.
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -19,12 +19,13 @@ const COVERAGE = [
 const TARGETS = {
   analyze: { longest: 8192, seeds: 'seeds', dictionary: 'analyze.dict' },
   image: { longest: 2048 },
+  redact: { longest: 8192, seeds: 'seeds', dictionary: 'analyze.dict' },
 };
 
 await main(async () => {
   const seconds = Number(process.argv[2] ?? 60);
   const only = process.argv[3];
-  if (only !== undefined && !Object.hasOwn(TARGETS, only)) throw new Problem(`there is ${Object.keys(TARGETS).join(' and ')}, not ${only}`);
+  if (only !== undefined && !Object.hasOwn(TARGETS, only)) throw new Problem(`there is ${Object.keys(TARGETS).join(', ')}, not ${only}`);
   const cwd = join(root, 'fuzz');
   const cache = join(root, '.cache/fuzz');
   const host = /host: (\S+)/.exec(execFileSync('rustc', ['-vV'], { encoding: 'utf8' }))[1];

@@ -2,6 +2,7 @@
 
 // npx heapdump-rs node-snapshot: a snapshot of a running process into a file here.
 
+const { IMAGE_NAME } = require('../extensions.js');
 const { Problem, Progress, printable, size, wholeNumber } = require('./command.js');
 const { advice } = require('./image.js');
 const { Output } = require('./output.js');
@@ -44,6 +45,10 @@ Options:
   --ignore-cpu       Try although this CPU lacks what the image's had
   --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst. A name that ends in
                      .heapimage or .heapimage.zst asks for a heap image, which the process must allow
+  --redact           Take the texts out before the first byte is written here: strings, numbers and keys become pseudonyms. A
+                     process that answers a signal writes by itself: it is to be told, by NODE_HEAPDUMP_OPTIONS=redact
+  --key-file FILE    With --redact: the key that pseudonyms depend on, 16 bytes or more
+  --paths            With --redact: hide the paths of scripts too
   --force            Replace an older file
   --timeout SECONDS  Give up after that; without it as long as it takes
   -h, --help         Print help
@@ -73,6 +78,9 @@ const options = {
   all: { type: 'string' },
   output: { type: 'string' },
   force: { type: 'boolean' },
+  redact: { type: 'boolean' },
+  'key-file': { type: 'string' },
+  paths: { type: 'boolean' },
   'assume-loopback': { type: 'boolean' },
   timeout: { type: 'string' },
   image: { type: 'string' },
@@ -103,10 +111,13 @@ async function main(values) {
   const signalOf = () => (limit === undefined ? undefined : AbortSignal.timeout(limit));
   if (values.check) return require('./from-image.js').check(image, values, signalOf());
   const ways = pid === undefined && all === undefined ? undefined : readWays(values);
+  const redaction = redactionOf(values);
+  if (redaction !== undefined && IMAGE_NAME.test(file)) throw new Problem("an image is all of a process' memory, which cannot be redacted");
   const progress = new Progress();
   const fromProcess = (target, name) => {
     const signal = signalOf();
-    return write(name, force, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, ways)), ways.json);
+    const into = { force, redaction, json: ways.json };
+    return write(name, into, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, ways)));
   };
   if (all !== undefined) return require('./all.js').takeAll(new Target(wholeNumber('all', all)), file, fromProcess);
   if (pid !== undefined) {
@@ -117,19 +128,31 @@ async function main(values) {
   }
   if (image !== undefined) {
     const signal = signalOf();
-    return write(file, force, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
+    return write(file, { force, redaction }, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
   }
   if (core !== undefined) {
     const signal = signalOf();
-    return write(file, force, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
+    return write(file, { force, redaction }, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
   }
   const source = { url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal: signalOf() };
-  return write(file, force, progress, (output) => fetchFrom(source, output, progress));
+  return write(file, { force, redaction }, progress, (output) => fetchFrom(source, output, progress));
+}
+
+/** How texts are taken out; undefined for not at all. */
+function redactionOf({ redact, 'key-file': keyFile, paths }) {
+  if (!redact && (keyFile !== undefined || paths)) throw new Problem('--key-file and --paths belong to --redact');
+  if (!redact) return undefined;
+  try {
+    const key = keyFile === undefined ? undefined : require('node:fs').readFileSync(keyFile, 'latin1').trimEnd();
+    return require('../redact.js').redactionOf({ key: key && Buffer.from(key, 'latin1'), paths });
+  } catch (error) {
+    throw new Problem(`--key-file: ${error.message}`);
+  }
 }
 
 /** Has `fetch` fill the file, and says what came, and what was done for it. */
-async function write(file, force, progress, fetch, json = false) {
-  const output = new Output(file, force);
+async function write(file, { force, redaction, json = false }, progress, fetch) {
+  const output = new Output(file, force, redaction);
   try {
     const { kind, bytes, nodes, report } = await fetch(output);
     progress.clear();
@@ -157,6 +180,12 @@ async function take(target, output, progress, signal, ways) {
   if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
   const { via } = ways;
   const name = target.dumpSignal();
+  if (name !== undefined && output.redacts && (via === 'auto' || via === 'signal')) {
+    throw new Problem(
+      `process ${target.pid} writes its snapshot by itself, and would write its texts: start it with NODE_HEAPDUMP_OPTIONS=redact, ` +
+        'and leave --redact away',
+    );
+  }
   if (via === 'signal' || (via === 'auto' && name !== undefined)) {
     if (name === undefined) throw new Problem(target.hasLoadedPackage() ? silent(target) : `process ${target.describe()} answers no signal for heapdump-rs`);
     return { ...(await require('./by-signal.js').bySignal(target, name, output, progress, signal)), report: { via: 'signal' } };

@@ -17,10 +17,15 @@ class Output {
   #file;
   #encode;
   #force;
+  #redaction;
   #remove = () => this.close();
 
-  /** Opened before anything is asked for, so that a wrong name costs no dump. `force`: an older file is replaced. */
-  constructor(file, force) {
+  /**
+   * Opened before anything is asked for, so that a wrong name costs no dump. `force`: an older file is replaced. `redaction`, of
+   * lib/redact.js: how texts are taken out before the first byte is written.
+   */
+  constructor(file, force, redaction) {
+    this.#redaction = redaction;
     this.path = path.resolve(file);
     /** Whether an image is asked for, as the name says. */
     this.wantsImage = IMAGE_NAME.test(this.path);
@@ -28,6 +33,11 @@ class Output {
     this.#force = force;
     this.#open();
     process.once('exit', this.#remove);
+  }
+
+  /** Whether texts are taken out here. */
+  get redacts() {
+    return this.#redaction !== undefined;
   }
 
   #open() {
@@ -66,6 +76,8 @@ class Output {
     try {
       const { start, all } = await peek(source);
       if (isImage(start) && mayBeImage === null) throw new Problem('an image came where a snapshot was to come; it is not kept');
+      const isRefused = this.#redaction !== undefined && (isImage(start) || this.wantsImage || (mayBeImage && isZstd(start)));
+      if (isRefused) throw new Problem("an image is all of a process' memory, which cannot be redacted; it is not kept");
       if (isImage(start) || (mayBeImage && isZstd(start))) {
         return await this.#receiveImage(all, isZstd(start), onBytes, signal, counted);
       }
@@ -79,7 +91,8 @@ class Output {
           yield chunk;
         }
       };
-      await pipeline([decoded(start, all), checked, ...this.#encode(), (chunks) => this.#write(chunks)], { signal });
+      const redacted = this.#redaction === undefined ? [] : [require('../redact.js').redactor(this.#redaction)];
+      await pipeline([decoded(start, all), ...redacted, checked, ...this.#encode(), (chunks) => this.#write(chunks)], { signal });
       const counts = check.end();
       await this.#publish();
       return { kind: 'snapshot', ...counts };

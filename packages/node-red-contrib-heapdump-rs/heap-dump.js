@@ -18,7 +18,7 @@ module.exports = function (RED) {
         show('blue', 'Analyzing');
         const directory = await prepare(config.directory || msg.directory, config.createDir === true);
         show('blue', 'Creating dump');
-        const file = await dump(directory, closing.signal);
+        const file = await dump(directory, { signal: closing.signal, redact: msg.redact });
         show('blue', file);
         this.log(`Heap dump has been written to ${file}`);
         msg.payload = file;
@@ -58,14 +58,14 @@ async function prepare(directory, create) {
 let last = 0;
 
 /** `<Date.now()>.heapsnapshot`, but never a name that was given before or is taken. */
-async function dump(directory, signal) {
+async function dump(directory, options) {
   const now = () => path.join(directory, `${last}.heapsnapshot`);
   last = Math.max(Date.now(), last + 1);
   while (fs.existsSync(now())) last++;
   const file = now();
   try {
     // Not the main entry, which would answer SIGUSR2; when it is needed, so that flows run where it cannot be loaded.
-    await require('heapdump-rs/promises').writeSnapshot(file, { signal });
+    await require('heapdump-rs/promises').writeSnapshot(file, options);
   } catch (error) {
     throw failure('Dump failed', `Error creating heap dump: ${error.message}`, error);
   }

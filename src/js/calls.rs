@@ -63,13 +63,13 @@ pub(crate) fn started(
 
 pub(crate) fn write_sync(path: Option<Buffer>, options: &JsOptions) -> Started {
     in_process(path, options, |output, request, asked_at| {
-        take_in_process(output, request.v8, request.compression, asked_at, options.reason.clone())
+        take_in_process(output, &request, asked_at, options.reason.clone())
     })
 }
 
 pub(crate) fn import_file(source: &Buffer, path: Option<Buffer>, options: &JsOptions) -> Started {
     in_process(path, options, |output, request, asked_at| {
-        import(&path_of(source), output, request.compression, asked_at, options.reason.clone())
+        import(&path_of(source), output, &request, asked_at, options.reason.clone())
     })
 }
 

@@ -8,6 +8,7 @@ mod last;
 mod listener;
 mod monitor;
 mod new_file;
+mod redactor;
 mod unpack;
 mod values;
 
@@ -26,7 +27,9 @@ pub(crate) use monitor::{
     JsFigures, JsMonitor, JsMonitorEvent, arm_at_limit, figures, start_monitor,
 };
 pub(crate) use new_file::JsNewFile;
+pub(crate) use redactor::{redact, redacted, redactor};
 pub(crate) use unpack::Unpack;
 pub(crate) use values::{
-    Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, Started, Status,
+    Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, JsRedaction,
+    Started, Status,
 };

@@ -2,7 +2,9 @@
 
 use crate::error::SnapshotError;
 use crate::options::EnvironmentOptions;
-use crate::snapshot::{Compression, Content, Embed, Kind, ProgressReport, Report, RequestOptions};
+use crate::snapshot::{
+    Compression, Content, Embed, Kind, ProgressReport, Redaction, Report, RequestOptions,
+};
 use crate::v8::SnapshotOptions;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
@@ -24,6 +26,8 @@ pub struct JsOptions {
     pub twin: Option<Buffer>,
     /// `gzip` or `zstd`.
     pub compress: Option<String>,
+    /// Texts are taken out.
+    pub redact: Option<JsRedaction>,
     pub expose_internals: bool,
     pub expose_numeric_values: bool,
     pub stable_ids: bool,
@@ -41,6 +45,21 @@ pub struct JsOptions {
     pub directory: Option<String>,
     /// Of a file without a path: its name without extension, to be numbered where it is taken; default: node-heapdump's.
     pub stem: Option<String>,
+}
+
+/// How texts are taken out.
+#[napi(object)]
+pub struct JsRedaction {
+    /// Absent: this process' own.
+    pub key: Option<Buffer>,
+    pub hide_paths: bool,
+}
+
+impl JsRedaction {
+    pub(super) fn read(&self) -> Redaction {
+        let key = self.key.as_deref().map(heapredact::Key::new);
+        Redaction { key, hide_paths: self.hide_paths }
+    }
 }
 
 /// What a listener hears: exactly one of the fields.
@@ -146,6 +165,8 @@ pub struct JsEnvironmentOptions {
     pub low_memory: String,
     /// `auto` or `all`.
     pub embed: String,
+    /// `texts` or `paths`: what is hidden of all that this process writes; absent for nothing.
+    pub redact: Option<String>,
     pub workers: bool,
     /// Absent where nobody said so.
     pub announce: Option<bool>,
@@ -202,6 +223,7 @@ impl JsOptions {
                 Some("zstd") => Some(Compression::Zstd),
                 _ => None,
             },
+            redact: self.redact.as_ref().map(JsRedaction::read),
             in_process: self.in_process,
             fallback_inline: self.fallback_inline,
             stable_ids: self.stable_ids,
@@ -292,6 +314,7 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             output: if options.image { Kind::Image } else { Kind::Snapshot }.name().to_owned(),
             low_memory: if options.image_if_no_memory { "image" } else { "error" }.to_owned(),
             embed: if options.embed == Embed::All { "all" } else { "auto" }.to_owned(),
+            redact: options.redact.map(|redact| redact.name().to_owned()),
             workers: options.workers,
             announce: options.announce,
             automatic: options

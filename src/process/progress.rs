@@ -68,6 +68,8 @@ pub(crate) enum Failure {
     Thread = 7,
     /// The child could not read its own memory.
     Image = 9,
+    /// What V8 wrote is not what can be redacted.
+    Redact = 10,
     /// The child's own code failed.
     Internal = 6,
 }
@@ -133,6 +135,7 @@ impl Progress {
             7 => Failure::Thread,
             8 => Failure::Link,
             9 => Failure::Image,
+            10 => Failure::Redact,
             _ => Failure::Internal,
         };
         Some((failure, self.errno.load(Relaxed)))

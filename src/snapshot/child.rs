@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) progress: SharedPage,
     options: SnapshotOptions,
     compression: Option<Compression>,
+    /// How texts are taken out.
+    redaction: Option<heapredact::Options>,
     pub(super) budget: u64,
     wants_progress: bool,
     /// `None`: the child's V8 is left as it is.
@@ -115,6 +117,7 @@ impl Plan {
                 .map_err(|error| SnapshotError::NoMemory(error.to_string()))?,
             options: request.options.v8,
             compression: request.options.compression,
+            redaction: request.options.redaction()?,
             budget,
             wants_progress: request.listener.wants_progress(),
             name_buffers: name_buffers(),
@@ -187,7 +190,7 @@ fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
     }
     lift_heap_limit(isolate);
     if let Some(record) = &plan.record {
-        record.begin_in_child(isolate);
+        record.begin_in_child(isolate, plan.redaction.as_ref());
     }
     match &plan.work {
         Work::Record => {
@@ -222,7 +225,10 @@ fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
         progress.fail(Failure::Snapshot, 0);
         return FAILED;
     };
-    if write_snapshot(&snapshot, plan.output.file(), plan.compression, &progress).is_err() {
+    let redaction = plan.redaction.clone();
+    if write_snapshot(&snapshot, plan.output.file(), plan.compression, redaction, &progress)
+        .is_err()
+    {
         return FAILED;
     }
     progress.private_bytes.store(private_memory(), Relaxed);

@@ -2,10 +2,10 @@
 
 use super::unfinished::{PublishError, PublishStep};
 use super::writer::{Writer, local_progress, write_snapshot};
-use super::{Compression, Kind, Mode, Output, Report};
+use super::{Kind, Mode, Output, Report, RequestOptions};
 use crate::error::SnapshotError;
 use crate::process::{Failure, Progress};
-use crate::v8::{ChunkSink, Isolate, SnapshotOptions, take_heap_snapshot};
+use crate::v8::{ChunkSink, Isolate, take_heap_snapshot};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,20 +15,21 @@ use std::time::{Duration, Instant};
 /// Takes the snapshot now; the calling thread is the isolate's.
 pub(crate) fn take_in_process(
     output: &Output,
-    options: SnapshotOptions,
-    compression: Option<Compression>,
+    options: &RequestOptions,
     asked_at: Instant,
     fallback_reason: Option<String>,
 ) -> Result<Report, SnapshotError> {
     let start = Instant::now();
     let progress = local_progress();
+    let redaction = options.redaction()?;
+    let compression = options.compression;
     let missing = |symbol: crate::v8::MissingSymbol| SnapshotError::Internal(symbol.to_string());
     let isolate = Isolate::current().map_err(missing)?;
-    let snapshot = take_heap_snapshot(isolate, options, None)
+    let snapshot = take_heap_snapshot(isolate, options.v8, None)
         .map_err(missing)?
         .ok_or(SnapshotError::Incomplete)?;
-    let written =
-        write_to(output, |file| write_snapshot(&snapshot, file, compression, &progress), &progress);
+    let write = |file: &File| write_snapshot(&snapshot, file, compression, redaction, &progress);
+    let written = write_to(output, write, &progress);
     snapshot.delete();
     written?;
     Ok(report(output, &progress, start, asked_at, fallback_reason))
@@ -39,17 +40,23 @@ pub(crate) fn take_in_process(
 pub(crate) fn import_file(
     source: &Path,
     output: &Output,
-    compression: Option<Compression>,
+    options: &RequestOptions,
     asked_at: Instant,
     fallback_reason: Option<String>,
 ) -> Result<Report, SnapshotError> {
     let start = Instant::now();
     let progress = local_progress();
+    let compression = options.compression;
+    if options.redaction()?.is_some() {
+        return Err(SnapshotError::Redact(
+            "V8 would write it to the disk as it is first".to_owned(),
+        ));
+    }
     let read_error = |error| SnapshotError::io("read", source, error);
     let mut input = File::open(source).map_err(read_error)?;
     let mut last = 0;
     let copy = |file: &File| {
-        let mut writer = Writer::new(file, compression, &progress)?;
+        let mut writer = Writer::new(file, compression, None, &progress)?;
         let mut chunk = vec![0; 1 << 20];
         loop {
             let length = match input.read(&mut chunk) {
@@ -93,6 +100,9 @@ pub(super) fn error_of(failure: Failure, errno: i32, path: Option<&Path>) -> Sna
         Failure::Thread => SnapshotError::Io { syscall: "pthread_create", path, source: source() },
         Failure::Image => SnapshotError::ImageUnsupported(
             format!("the child could not read its own memory: {}", source()).into(),
+        ),
+        Failure::Redact => SnapshotError::Redact(
+            "V8 wrote something else than is known of its snapshots; nothing was kept".to_owned(),
         ),
         Failure::Internal => SnapshotError::Internal("the writer panicked".to_owned()),
     }

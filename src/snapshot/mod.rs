@@ -20,6 +20,7 @@ mod leftovers;
 mod near_limit;
 mod queue;
 mod record;
+mod redaction;
 mod report;
 mod sidecar;
 mod start;
@@ -41,6 +42,7 @@ pub(crate) use leftovers::{clear, clear_in_background, made_for};
 pub(crate) use near_limit::{Announce as NearLimitAnnounce, AtLimit, NearLimitSettings, arm};
 pub(crate) use queue::{Busy, QUEUE};
 pub(crate) use record::{Record, record_path, remember_threshold};
+pub(crate) use redaction::{Redaction, redact_everything, redacts_everything};
 pub(crate) use report::{Mode, ProgressReport, Report};
 pub(crate) use sidecar::{Origin, Sidecar, float, sidecar_of};
 pub(crate) use start::{Accepted, Destination, Order, open_destination, start};
@@ -96,10 +98,28 @@ pub(crate) struct RequestOptions {
     pub(crate) fallback_inline: bool,
     /// Ids that later snapshots of this process agree on.
     pub(crate) stable_ids: bool,
+    /// Texts are taken out.
+    pub(crate) redact: Option<Redaction>,
     /// From the call to the complete file.
     pub(crate) timeout: Option<Duration>,
     /// For tests: the child writes an image into this file first, and then its snapshot.
     pub(crate) twin: Option<PathBuf>,
+}
+
+impl RequestOptions {
+    /// How what is written is to be redacted, whoever demands it.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Redact`]
+    pub(crate) fn redaction(&self) -> Result<Option<heapredact::Options>, SnapshotError> {
+        redaction::redaction(self.redact.as_ref())
+    }
+
+    /// Whether it is to be redacted.
+    pub(crate) fn is_redacted(&self) -> bool {
+        self.redact.is_some() || redacts_everything()
+    }
 }
 
 /// A snapshot that was accepted. It belongs to the thread that drives it.
@@ -185,7 +205,8 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
 /// [`SnapshotError::ImageUnsupported`]
 pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
     let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
-    match IMAGE_UNSUPPORTED.or(in_process) {
+    let redacted = options.is_redacted().then_some(redaction::IMAGE_REDACTED);
+    match IMAGE_UNSUPPORTED.or(redacted).or(in_process) {
         Some(reason) => Err(SnapshotError::ImageUnsupported(reason.into())),
         None => Ok(()),
     }
@@ -245,7 +266,7 @@ impl Request {
     #[cfg(target_os = "linux")]
     fn becomes_image(&mut self) -> bool {
         let Content::ImageIfNoMemory(embed) = self.options.content else { return false };
-        if !self.options.content.may_become_image() {
+        if !self.options.content.may_become_image() || self.options.is_redacted() {
             return false;
         }
         self.options.content = Content::Image(embed);
@@ -271,7 +292,7 @@ impl Request {
             return Err(error);
         }
         let wants_image = self.options.content.kind() == Kind::Image;
-        if wants_image {
+        if wants_image || self.options.twin.is_some() {
             check_image(&self.options)?;
         }
         if self.options.in_process {
@@ -307,9 +328,8 @@ impl Request {
 
     fn take_on_javascript_thread(&self, reason: Option<String>) -> Result<Report, SnapshotError> {
         let output = Arc::clone(&self.output);
-        let (v8, compression, asked_at) =
-            (self.options.v8, self.options.compression, self.asked_at);
-        let job = move || take_in_process(&output, v8, compression, asked_at, reason);
+        let (options, asked_at) = (self.options.clone(), self.asked_at);
+        let job = move || take_in_process(&output, &options, asked_at, reason);
         match self.environment.call(When::BetweenTurns, THREAD_PATIENCE, job) {
             Ok(result) => result,
             Err(NotRun::Closed) => Err(SnapshotError::Closed),

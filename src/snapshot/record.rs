@@ -80,10 +80,11 @@ impl Record {
 
     /// In a forked child: adds what only a child may find out, and says that there is no snapshot yet. What fails here
     /// is told by the snapshot itself.
-    pub(super) fn begin_in_child(&self, isolate: Isolate) {
+    pub(super) fn begin_in_child(&self, isolate: Isolate, redaction: Option<&heapredact::Options>) {
         let mut sidecar = self.sidecar.clone();
         let profile = sampled_allocations(isolate, MOST_SAMPLED);
-        let profile = profile.map_or(Value::Null, |top| profile_value(&top));
+        let mut names = redaction.cloned().map(heapredact::Names::new);
+        let profile = profile.map_or(Value::Null, |top| profile_value(&top, names.as_mut()));
         sidecar.more.insert(PROFILE.to_owned(), profile);
         sidecar.fail(
             &SnapshotError::Incomplete,
@@ -139,12 +140,17 @@ fn space(space: &HeapSpace) -> Value {
     })
 }
 
-fn profile_value(top: &[Sampled]) -> Value {
+/// Functions and scripts are named as the snapshot names them.
+fn profile_value(top: &[Sampled], mut names: Option<&mut heapredact::Names>) -> Value {
     top.iter()
         .map(|sampled| {
+            let (mut function, mut script) = (sampled.function.clone(), sampled.script.clone());
+            if let Some(names) = names.as_deref_mut() {
+                (function, script) = (names.name(&function), names.path(&script));
+            }
             json!({
-                "function": sampled.function,
-                "script": sampled.script,
+                "function": function,
+                "script": script,
                 "line": sampled.line,
                 "bytes": sampled.bytes,
                 "objects": sampled.objects,

@@ -99,7 +99,7 @@ pub(crate) fn start(
 ) -> Result<Accepted, SnapshotError> {
     let now = |order: &Order, reason| {
         let Order { output, options, asked_at, .. } = order;
-        let take = || take_in_process(output, options.v8, options.compression, *asked_at, reason);
+        let take = || take_in_process(output, options, *asked_at, reason);
         while_taken(output, take).map(|report| Accepted::Done(Box::new(report)))
     };
     let wants_image = order.options.content.kind() == Kind::Image;
@@ -143,10 +143,8 @@ pub(crate) fn start(
             let Request { entry, output, options, asked_at, .. } = request;
             let result = if may_be_in_process(&options, &output) {
                 // A thread may have been refused for lack of memory.
-                check_memory_in_process().and_then(|()| {
-                    let (v8, compression) = (options.v8, options.compression);
-                    take_in_process(&output, v8, compression, asked_at, Some(reason))
-                })
+                check_memory_in_process()
+                    .and_then(|()| take_in_process(&output, &options, asked_at, Some(reason)))
             } else {
                 Err(SnapshotError::ForkUnavailable(reason))
             };

@@ -3,6 +3,7 @@
 use super::Compression;
 use crate::process::{Failure, Progress, Stage};
 use crate::v8::{ChunkSink, HeapSnapshot};
+use heapredact::Redactor;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,11 +18,12 @@ pub(super) fn write_snapshot<P: SharedProgress>(
     snapshot: &HeapSnapshot,
     output: &File,
     compression: Option<Compression>,
+    redaction: Option<heapredact::Options>,
     progress: &P,
 ) -> Result<(), ()> {
     progress.enter(Stage::Writing);
     progress.nodes.store(snapshot.node_count(), Relaxed);
-    let mut writer = Writer::new(output, compression, progress)?;
+    let mut writer = Writer::new(output, compression, redaction, progress)?;
     let ended = snapshot.serialize(&mut writer);
     writer.finish()?;
     if !ended {
@@ -40,9 +42,28 @@ impl<P: std::ops::Deref<Target = Progress> + Clone + Send + 'static> SharedProgr
 
 /// A [`ChunkSink`] over a file.
 pub(super) struct Writer<P: SharedProgress> {
+    redactor: Option<Redacting>,
     encoder: Encoder<P>,
     progress: P,
     header_seen: bool,
+}
+
+/// What takes the texts out, and a chunk without them.
+struct Redacting {
+    redactor: Redactor,
+    chunk: Vec<u8>,
+}
+
+impl Redacting {
+    fn new(options: heapredact::Options) -> Redacting {
+        Redacting { redactor: Redactor::new(options), chunk: Vec::new() }
+    }
+
+    fn push(&mut self, chunk: &[u8]) -> Result<&[u8], heapredact::Error> {
+        self.chunk.clear();
+        self.redactor.push(chunk, &mut self.chunk)?;
+        Ok(&self.chunk)
+    }
 }
 
 enum Encoder<P: SharedProgress> {
@@ -58,6 +79,7 @@ impl<P: SharedProgress> Writer<P> {
     pub(super) fn new(
         output: &File,
         compression: Option<Compression>,
+        redaction: Option<heapredact::Options>,
         progress: &P,
     ) -> Result<Writer<P>, ()> {
         let file = output.try_clone().map_err(|error| fail(progress, &error))?;
@@ -75,11 +97,18 @@ impl<P: SharedProgress> Writer<P> {
                 Encoder::Threaded(sender, thread)
             }
         };
-        Ok(Writer { encoder, progress: progress.clone(), header_seen: false })
+        let redactor = redaction.map(Redacting::new);
+        Ok(Writer { redactor, encoder, progress: progress.clone(), header_seen: false })
     }
 
     /// Waits for the compressing thread, if there is one.
-    pub(super) fn finish(self) -> Result<(), ()> {
+    pub(super) fn finish(mut self) -> Result<(), ()> {
+        if let Some(redacting) = &mut self.redactor
+            && self.progress.failure().is_none()
+            && let Err(error) = redacting.redactor.finish()
+        {
+            refuse(&self.progress, &error);
+        }
         match self.encoder {
             Encoder::Plain(file) => file.finish(),
             Encoder::Threaded(sender, thread) => {
@@ -106,6 +135,16 @@ impl<P: SharedProgress> ChunkSink for Writer<P> {
                 self.progress.nodes.store(nodes, Relaxed);
             }
         }
+        let chunk = match &mut self.redactor {
+            None => chunk,
+            Some(redacting) => match redacting.push(chunk) {
+                Ok(redacted) => redacted,
+                Err(error) => {
+                    refuse(&self.progress, &error);
+                    return ControlFlow::Break(());
+                }
+            },
+        };
         match &mut self.encoder {
             Encoder::Plain(file) => {
                 if let Err(error) = file.write_all(chunk) {
@@ -148,6 +187,17 @@ fn compress<P: SharedProgress>(
         }
     }
     Ok(())
+}
+
+/// Nothing of what cannot be redacted has been written.
+fn refuse(progress: &Progress, error: &heapredact::Error) {
+    let failure = match error {
+        heapredact::Error::Memory => Failure::NoMemory,
+        // V8 gave up: that is what is told.
+        heapredact::Error::Truncated => Failure::Snapshot,
+        _ => Failure::Redact,
+    };
+    progress.fail(failure, 0);
 }
 
 fn fail(progress: &Progress, error: &io::Error) {

@@ -23,6 +23,12 @@ pub(crate) enum Error {
     Json(#[from] serde_json::Error),
     #[error("{0}")]
     Usage(String),
+    #[error("{}: {source}", path.display())]
+    Redact {
+        path: PathBuf,
+        #[source]
+        source: heapredact::Error,
+    },
     #[error("there is no object {id} in {}", path.display())]
     NoObject { id: heapsnapshot::NodeId, path: PathBuf },
 }

@@ -19,7 +19,7 @@ use crate::paths::{Scripts, Ways};
 use crate::strings::StringTable;
 use crate::{
     Detachedness, EdgeIndex, EdgeKind, Error, LoadOptions, Location, NodeId, NodeKind, NodeOrdinal,
-    Result, Sample, StringIndex, TraceFunction, TraceNode,
+    Redaction, Result, Sample, StringIndex, TraceFunction, TraceNode,
 };
 
 /// A heap snapshot. What takes long to compute is computed when it is first asked for, once, and by
@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub(crate) ephemerons: EphemeronNames,
     pub(crate) problems: Vec<Error>,
     pub(crate) originals: Option<Originals>,
+    pub(crate) redaction: Option<Redaction>,
+    /// How many strings the file has; the table has more, which other names were made of.
+    pub(crate) strings_in_file: usize,
     pub(crate) dominators: OnceLock<Dominators>,
     pub(crate) distances: OnceLock<Distances>,
     /// By ordinal, the edges that lead to a node.
@@ -114,6 +117,12 @@ impl Snapshot {
     #[must_use]
     pub fn file_size(&self) -> u64 {
         self.file_size
+    }
+
+    /// What the file says of its own redaction; `None` for one that has its texts.
+    #[must_use]
+    pub fn redaction(&self) -> Option<&Redaction> {
+        self.redaction.as_ref()
     }
 
     /// The string table.
@@ -272,6 +281,20 @@ impl Snapshot {
             Ok(index) if !edge.kind.is_indexed() => self.strings.get(StringIndex(index)),
             _ => Cow::Owned(name.to_string()),
         }
+    }
+
+    /// How many strings there are: of a redacted file, those of its original.
+    #[must_use]
+    pub fn string_count(&self) -> usize {
+        let twice = if self.redaction.is_some() { self.strings_in_file / 2 } else { 0 };
+        self.strings.len() - twice
+    }
+
+    /// Where an edge's name is in the string table; `None` for an element's.
+    #[must_use]
+    pub fn edge_name_index(&self, edge: Edge) -> Option<StringIndex> {
+        let index = u32::try_from(self.edges.name(edge.index.index())).ok()?;
+        (!edge.kind.is_indexed()).then_some(StringIndex(index))
     }
 
     /// The node that holds an edge.

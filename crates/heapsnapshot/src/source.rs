@@ -67,6 +67,14 @@ pub(crate) fn open(
     Ok(Source { reader, packed: true, length: None, limit: limit.unwrap_or(expanded) })
 }
 
+/// The bytes of a file, unpacked where it is compressed.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn unpacked(path: impl AsRef<Path>) -> Result<Box<dyn Read>> {
+    Ok(open(path.as_ref(), None, None)?.reader)
+}
+
 pub(crate) fn from_reader<'a>(reader: impl Read + 'a, limit: Option<u64>) -> Result<Source<'a>> {
     let (packing, reader) = sniff(reader)?;
     let packed = packing.is_some();

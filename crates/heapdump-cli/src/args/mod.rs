@@ -89,6 +89,11 @@ pub(crate) enum Command {
         duckdb -c \"select class, sum(shallow_size) from read_csv('nodes.tsv') group by 1\""
     )]
     Export(Export),
+    /// Takes the texts out of a snapshot, or says what is left in one that looks like a secret
+    #[command(after_help = "Examples:\n  heapdump-rs redact heap.heapsnapshot \
+        shared.heapsnapshot.gz\n  heapdump-rs redact heap.heapsnapshot shared.heapsnapshot \
+        --key-file key --paths\n  heapdump-rs redact --audit shared.heapsnapshot")]
+    Redact(Redact),
     /// Completions for a shell
     #[command(after_help = "Example:\n  heapdump-rs completions bash > \
         ~/.local/share/bash-completion/completions/heapdump-rs")]
@@ -291,6 +296,34 @@ pub(crate) struct Suspects {
     /// The part of the heap from which on an object or a class is a suspect
     #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = percent)]
     pub(crate) threshold: f64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Redact {
+    /// The snapshot, which may be compressed (.gz, .zst)
+    #[arg(required_unless_present = "audit")]
+    pub(crate) input: Option<PathBuf>,
+    /// The file to write, compressed if its name ends in .gz or .zst
+    #[arg(required_unless_present = "audit")]
+    pub(crate) output: Option<PathBuf>,
+    /// A file with the key that pseudonyms depend on, 16 bytes or more: files of one key compare
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The key itself, which other users of the machine may see
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) key: Option<String>,
+    /// Hide the paths of scripts too
+    #[arg(long)]
+    pub(crate) paths: bool,
+    /// Write nothing: say what is in this file that looks like a secret
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "key", "key_file", "paths"])]
+    pub(crate) audit: Option<PathBuf>,
+    /// Exit with 1 if more strings than this look like a secret
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "audit")]
+    pub(crate) threshold: u64,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]

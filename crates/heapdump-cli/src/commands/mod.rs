@@ -7,6 +7,7 @@ mod export;
 mod find_leaks;
 mod inspect_object;
 mod objects;
+mod redact;
 mod report;
 mod retainers;
 mod statistics;
@@ -45,6 +46,7 @@ pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
         Command::Strings(args) => strings::run(&args, session),
         Command::Suspects(args) => suspects::run(&args, session),
         Command::Report(args) => report::run(&args, session),
+        Command::Redact(args) => redact::run(&args, session),
         Command::Validate(args) => validate::run(&args, session),
         Command::Export(args) => export::run(&args, session),
         Command::Completions { shell } => completions::run(shell, session),

@@ -29,6 +29,9 @@ pub(crate) fn run(args: &Summary, session: &mut Session<'_>) -> Result<u8> {
         text::number(report.edges)
     );
     text::title(session.out, &heading)?;
+    if let Some(how) = snapshot.redaction() {
+        writeln!(session.out, "{}", super::validate::redacted(how))?;
+    }
     if let Some(selection) = &report.selection {
         super::objects::selection(selection, session)?;
     }

@@ -19,6 +19,15 @@ struct Answer {
     edges: Option<u64>,
     strings: Option<u64>,
     bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redaction: Option<heapsnapshot::Redaction>,
+}
+
+/// How a file was redacted, in words.
+pub(crate) fn redacted(how: &heapsnapshot::Redaction) -> String {
+    let key = if how.key == "given" { "a key that was given" } else { "a random key" };
+    let paths = if how.paths == "hidden" { ", paths hidden" } else { "" };
+    format!("redacted with {key} ({}){paths}", how.key_id)
 }
 
 pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
@@ -30,8 +39,9 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
             missing: snapshot.missing().iter().map(ToString::to_string).collect(),
             nodes: Some(snapshot.node_count() as u64),
             edges: Some(snapshot.edge_count() as u64),
-            strings: Some(snapshot.strings().len() as u64),
+            strings: Some(snapshot.string_count() as u64),
             bytes: Some(snapshot.file_size()),
+            redaction: snapshot.redaction().cloned(),
         },
         Err(Error::Snapshot { source, .. }) => Answer {
             valid: false,
@@ -42,6 +52,7 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
             edges: None,
             strings: None,
             bytes: None,
+            redaction: None,
         },
         Err(error) => return Err(error),
     };
@@ -56,12 +67,13 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
         Some(error) => writeln!(session.out, "{file}: not a whole snapshot: {error}")?,
         None => writeln!(
             session.out,
-            "{file}: {}, {} nodes, {} edges, {} strings, {}",
+            "{file}: {}, {} nodes, {} edges, {} strings, {}{}",
             if answer.valid { "a whole snapshot" } else { "salvaged" },
             text::number(answer.nodes.unwrap_or(0)),
             text::number(answer.edges.unwrap_or(0)),
             text::number(answer.strings.unwrap_or(0)),
-            text::size(answer.bytes.unwrap_or(0))
+            text::size(answer.bytes.unwrap_or(0)),
+            answer.redaction.as_ref().map(|how| format!(", {}", redacted(how))).unwrap_or_default()
         )?,
     }
     Ok(code)

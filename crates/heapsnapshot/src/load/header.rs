@@ -23,6 +23,21 @@ pub(crate) struct Header {
     pub(crate) edge_count: u64,
     pub(crate) extra_native_bytes: u64,
     pub(crate) root_index: u64,
+    pub(crate) redaction: Option<Redaction>,
+}
+
+/// What a file says of its own redaction (`crates/heapredact`). It has two places for each string then, one for those that it
+/// names and one for those that have it as their text.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+pub struct Redaction {
+    /// What redacted it.
+    pub by: String,
+    /// `random` or `given`.
+    pub key: String,
+    /// The same in files whose pseudonyms agree.
+    pub key_id: String,
+    /// Whether the paths of scripts are `kept` or `hidden`.
+    pub paths: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -131,6 +146,9 @@ struct RawHeader {
     extra_native_bytes: Option<f64>,
     #[serde(default)]
     root_index: Option<u64>,
+    /// Under this key others may write what they like.
+    #[serde(default)]
+    redacted: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -191,6 +209,7 @@ fn resolve(raw: RawHeader, offset: u64) -> Result<Header> {
         edge_count: raw.edge_count,
         extra_native_bytes: bytes(raw.extra_native_bytes),
         root_index: raw.root_index.unwrap_or(0),
+        redaction: raw.redacted.and_then(|mark| serde_json::from_value(mark).ok()),
     })
 }
 

@@ -3,7 +3,7 @@
 pub(crate) mod digits;
 mod edges;
 pub(crate) mod extras;
-mod header;
+pub(crate) mod header;
 pub(crate) mod input;
 mod nodes;
 mod recognise;

@@ -38,6 +38,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
             StringTable::default()
         }
     };
+    let strings_in_file = strings.len();
     let node_count = nodes.len() as u64;
     let edge_count = edges.len() as u64;
     if node_count != header.node_count {
@@ -92,6 +93,8 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         trace_tree: extras.trace_tree,
         extra_native_bytes: header.extra_native_bytes,
         originals: None,
+        redaction: header.redaction,
+        strings_in_file,
         file_size: parts.file_size,
         ephemerons,
         problems,

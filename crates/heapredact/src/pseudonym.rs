@@ -1,0 +1,281 @@
+//! What stands in a text's place: as long, as wide, the same for the same text and key, another for another.
+//!
+//! Short texts are encrypted, so that no two can meet: a Feistel network over all texts of one length and class, whose
+//! digits are written with signs that no name in code and no secret is made of. From [`SHORT`] units on (for two bytes
+//! a unit, [`SHORT_WIDE`]) there are more texts than can meet by chance, and a keyed hash is spelled in letters.
+
+use crate::Key;
+use crate::units::is_surrogate;
+
+/// One-byte texts below this length are encrypted. From here on 26 letters a unit make 2^70 texts and more.
+const SHORT: usize = 15;
+/// Two-byte texts below this length are. From here on [`IDEOGRAPHS`] make 2^70.
+const SHORT_WIDE: usize = 5;
+/// Hashes of this length and more are spelled in words, which no scanner takes for a token.
+const WORDS: usize = 20;
+const WORD: usize = 8;
+/// CJK ideographs, 2^14 of them.
+const IDEOGRAPHS: (u16, u16) = (0x4e00, 0x3fff);
+/// Two-byte texts of this length and more are letters, and one unit says how wide they are.
+const WIDE_LETTERS: usize = 16;
+const WIDE: u16 = 0x101;
+const ROUNDS: u8 = 8;
+
+/// How many signs a class has: letters, digits, `_`, `$`; all that ASCII prints; all units of a byte.
+const CLASSES: [u16; 3] = [64, 95, 256];
+
+/// Makes pseudonyms.
+pub(crate) struct Pseudonyms {
+    key: Key,
+    /// The place of each one-byte unit among the signs of texts, and the signs of pseudonyms.
+    place: [u8; 256],
+    sign: [u8; 256],
+    /// Texts of one unit: permutations of each class.
+    single: [u8; 256],
+    digits: Vec<Digit>,
+}
+
+#[derive(Clone, Copy)]
+struct Digit {
+    value: u64,
+    radix: u64,
+}
+
+impl Pseudonyms {
+    pub(crate) fn new(key: Key) -> Pseudonyms {
+        let (text, pseudonym) = signs();
+        let mut place = [0; 256];
+        for (at, &unit) in text.iter().enumerate() {
+            place[usize::from(unit)] = u8::try_from(at).unwrap_or(0);
+        }
+        let single = shuffled(&key);
+        Pseudonyms { key, place, sign: pseudonym, single, digits: Vec::new() }
+    }
+
+    /// Writes the pseudonym of a text as the inside of a JSON string, straight from another one's. Most texts are ASCII.
+    pub(crate) fn write(&mut self, raw: &[u8], units: &mut Vec<u16>, out: &mut Vec<u8>) {
+        if raw.len() >= SHORT && raw.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
+            let mut letters = Letters { state: self.key.hash_ascii(raw), at: 0, word: 0 };
+            let start = out.len();
+            out.extend((0..raw.len()).map(|_| (letters.letter() & 0x7f) as u8));
+            if raw.len() >= WORDS {
+                out[start..]
+                    .iter_mut()
+                    .skip(WORD - 1)
+                    .step_by(WORD)
+                    .for_each(|letter| *letter = b' ');
+            }
+            return;
+        }
+        crate::units::decode(raw, units);
+        self.replace(units);
+        crate::units::encode(units, out);
+    }
+
+    /// Replaces a text by its pseudonym.
+    pub(crate) fn replace(&mut self, units: &mut [u16]) {
+        if units.is_empty() {
+            return;
+        }
+        if units.iter().all(|&unit| unit < 0x100) {
+            self.replace_narrow(units);
+        } else if units.len() < SHORT_WIDE {
+            self.encrypt_wide(units);
+        } else {
+            let mut hash = Letters::new(&self.key, b'w', units);
+            let letters = units.len() >= WIDE_LETTERS;
+            for unit in &mut *units {
+                *unit = if letters {
+                    hash.letter()
+                } else {
+                    IDEOGRAPHS.0 + (hash.unit() & IDEOGRAPHS.1)
+                };
+            }
+            if letters {
+                spaced(units);
+                units[0] = WIDE;
+            }
+        }
+    }
+
+    fn replace_narrow(&mut self, units: &mut [u16]) {
+        if units.len() >= SHORT {
+            let mut hash = Letters::of_narrow(&self.key, units);
+            units.iter_mut().for_each(|unit| *unit = hash.letter());
+            if units.len() >= WORDS {
+                spaced(units);
+            }
+            return;
+        }
+        let places =
+            |units: &[u16]| units.iter().map(|&unit| self.place[usize::from(unit & 0xff)]).max();
+        let highest = u16::from(places(units).unwrap_or(0));
+        let class = CLASSES.iter().position(|&signs| highest < signs).unwrap_or(2);
+        if let [unit] = units {
+            let place = self.place[usize::from(*unit & 0xff)];
+            *unit = u16::from(self.sign[usize::from(self.single[usize::from(place)])]);
+            return;
+        }
+        let below = if class == 0 { 0 } else { u64::from(CLASSES[class - 1]) };
+        let radix = u64::from(CLASSES[class]);
+        self.digits.clear();
+        let digits = units.iter().map(|&unit| u64::from(self.place[usize::from(unit & 0xff)]));
+        self.digits.extend(digits.map(|value| Digit { value, radix }));
+        // Texts of a class have a sign of it; those that have none are another class', which has its own.
+        loop {
+            encrypt(&self.key, class, &mut self.digits);
+            if self.digits.iter().any(|digit| digit.value >= below) {
+                break;
+            }
+        }
+        for (unit, digit) in units.iter_mut().zip(&self.digits) {
+            *unit = u16::from(self.sign[usize::try_from(digit.value).unwrap_or(0)]);
+        }
+    }
+
+    /// Surrogates stay surrogates and pairs stay pairs, whatever a reader makes of lone ones.
+    fn encrypt_wide(&mut self, units: &mut [u16]) {
+        self.digits.clear();
+        for &unit in &*units {
+            let radix = if is_surrogate(unit) { 4 } else { 256 };
+            let high = u64::from(unit >> 8);
+            let high = if is_surrogate(unit) { high & 3 } else { high };
+            self.digits.push(Digit { value: high, radix });
+            self.digits.push(Digit { value: u64::from(unit & 0xff), radix: 256 });
+        }
+        let kinds: Vec<u16> =
+            units.iter().map(|&unit| if is_surrogate(unit) { unit & 0xfc00 } else { 0 }).collect();
+        // The kinds of surrogates are part of what is encrypted: texts of other kinds never meet.
+        loop {
+            encrypt(&self.key, 3, &mut self.digits);
+            for ((unit, kind), pair) in
+                units.iter_mut().zip(&kinds).zip(self.digits.chunks_exact(2))
+            {
+                let value = pair[0].value << 8 | pair[1].value;
+                *unit = kind | u16::try_from(value).unwrap_or(0);
+            }
+            let fits = |(unit, kind): (&u16, &u16)| *kind != 0 || !is_surrogate(*unit);
+            if units.iter().zip(&kinds).all(fits) && units.iter().any(|&unit| unit > 0xff) {
+                break;
+            }
+        }
+    }
+}
+
+/// The signs of texts in the order of their classes, and those of pseudonyms. Letters of Latin-1 stand for what names
+/// are made of, and the second class has no letter, digit or `@` of ASCII either.
+fn signs() -> ([u8; 256], [u8; 256]) {
+    let is_word = |unit: &u8| unit.is_ascii_alphanumeric() || *unit == b'_' || *unit == b'$';
+    let is_latin = |unit: &u8| (0xc0..=0xff).contains(unit);
+    let is_mark = |unit: &u8| matches!(unit, b' '..=b'~') && !is_word(unit);
+    let is_sign = |unit: &u8| is_mark(unit) && *unit != b'@' || *unit == 0xbf;
+    let in_order = |first: &dyn Fn(&u8) -> bool, second: &dyn Fn(&u8) -> bool| {
+        let mut order: Vec<u8> = (0..=255).filter(first).collect();
+        order.extend((0..=255).filter(|unit| second(unit) && !first(unit)));
+        order.extend((0..=255).filter(|unit| !first(unit) && !second(unit)));
+        order.try_into().unwrap_or([0; 256])
+    };
+    (in_order(&is_word, &is_mark), in_order(&is_latin, &is_sign))
+}
+
+/// Fisher and Yates, within each class.
+fn shuffled(key: &Key) -> [u8; 256] {
+    let mut places = [0; 256];
+    for (at, place) in places.iter_mut().enumerate() {
+        *place = u8::try_from(at).unwrap_or(0);
+    }
+    let mut start = 0;
+    for class in CLASSES.map(usize::from) {
+        for at in (start + 1..class).rev() {
+            let span = (at - start + 1) as u64;
+            let with = start + usize::try_from(key.number(0xff, at as u64) % span).unwrap_or(0);
+            places.swap(at, with);
+        }
+        start = class;
+    }
+    places
+}
+
+/// One permutation of all values that digits of these radices can have.
+fn encrypt(key: &Key, class: usize, digits: &mut [Digit]) {
+    let length = digits.len();
+    let middle = length / 2;
+    let (first, second) = digits.split_at_mut(middle);
+    let (mut left, left_size) = number(first);
+    let (mut right, right_size) = number(second);
+    let tweak = (class as u64) << 40 | (length as u64) << 8;
+    for round in 0..ROUNDS {
+        let tweak = tweak | u64::from(round);
+        if round % 2 == 0 {
+            left = add(left, key.number(tweak, right), left_size);
+        } else {
+            right = add(right, key.number(tweak, left), right_size);
+        }
+    }
+    spread(left, first);
+    spread(right, second);
+}
+
+/// Sizes are at most 2^56 (256 signs, seven of fourteen; two units of two bytes).
+fn add(value: u64, random: u64, size: u64) -> u64 {
+    (value + random % size) % size
+}
+
+fn number(digits: &[Digit]) -> (u64, u64) {
+    digits.iter().fold((0, 1), |(value, size), digit| {
+        (value * digit.radix + digit.value, size * digit.radix)
+    })
+}
+
+fn spread(mut number: u64, digits: &mut [Digit]) {
+    for digit in digits.iter_mut().rev() {
+        digit.value = number % digit.radix;
+        number /= digit.radix;
+    }
+}
+
+fn spaced(units: &mut [u16]) {
+    units.iter_mut().skip(WORD - 1).step_by(WORD).for_each(|unit| *unit = u16::from(b' '));
+}
+
+/// Letters of a text's keyed hash: 128 bits, then what follows from them.
+struct Letters {
+    state: [u64; 2],
+    at: u32,
+    word: u64,
+}
+
+impl Letters {
+    fn new(key: &Key, class: u8, units: &[u16]) -> Letters {
+        Letters { state: key.hash(class, units), at: 0, word: 0 }
+    }
+
+    fn of_narrow(key: &Key, units: &[u16]) -> Letters {
+        if units.iter().any(|&unit| unit > 0x7f) {
+            return Letters::new(key, b'n', units);
+        }
+        let text: Vec<u8> = units.iter().map(|&unit| (unit & 0x7f) as u8).collect();
+        Letters { state: key.hash_ascii(&text), at: 0, word: 0 }
+    }
+
+    fn unit(&mut self) -> u16 {
+        if self.at.is_multiple_of(4) {
+            let turn = self.at / 4;
+            // splitmix64 over each half in turn: the first letters have all of both.
+            let state = &mut self.state[turn as usize % 2];
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = *state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            self.word = mixed ^ (mixed >> 31);
+        }
+        self.at += 1;
+        let unit = (self.word & 0xffff) as u16;
+        self.word >>= 16;
+        unit
+    }
+
+    fn letter(&mut self) -> u16 {
+        u16::from(b'a') + ((u32::from(self.unit()) * 26) >> 16) as u16
+    }
+}
