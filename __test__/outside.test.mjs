@@ -27,11 +27,18 @@ function startTracer(t, pid) {
   return startProgram(t, [tracer(), `${pid}`, '--limit', `${limits.WAIT}`], { spawn: { stdio: ['ignore', 'ignore', 'pipe'] } });
 }
 
+/** While it starts a process of its own, libuv blocks all signals for a moment. */
+async function tracesAtRest(pid) {
+  let found;
+  await waitFor('no signal is blocked', () => /^0+$/.test((found = traces(pid)).blocked));
+  return found;
+}
+
 test('it is stopped for milliseconds, copied, and goes on; the snapshot is whole, and nothing is left in it', async (t) => {
   if (!restoresImages(t)) return;
   const directory = makeTemporaryDirectory(t);
   const app = await startSubject(t, 'http');
-  const before = traces(app.pid);
+  const before = await tracesAtRest(app.pid);
   const { code, stdout, stderr } = await capture(t, app.pid, directory.at('a.heapsnapshot'));
   assert.equal(code, 0, stderr);
   assert.match(stderr, /is stopped for about \d+ ms \(.*\), copied from outside, and goes on\nstopped for [\d.]+ ms \(fork [\d.]+ ms\) and [\d.]+ ms; \d+ threads; [\d.]+ MB read in \d+ ms\n$/);
@@ -40,7 +47,7 @@ test('it is stopped for milliseconds, copied, and goes on; the snapshot is whole
   assert.equal(modeOf(directory.at('a.heapsnapshot')), 0o600);
   const { done } = await checkSubject(app);
   assert.ok(done > 0);
-  assert.deepEqual([traces(app.pid), copiesOf(app.pid)], [before, []]);
+  assert.deepEqual([await tracesAtRest(app.pid), copiesOf(app.pid)], [before, []]);
   await waitFor('it works on', async () => (await checkSubject(app)).done > done);
   assert.deepEqual(directory.names(), ['a.heapsnapshot']);
 });

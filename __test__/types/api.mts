@@ -51,6 +51,7 @@ const every: Required<SnapshotOptions> = {
   output: 'image',
   lowMemory: 'image',
   embed: 'all',
+  redact: { paths: true },
 };
 writeSnapshot('a', every, (_, filename) => equal<typeof filename, string | undefined>(true));
 writeSnapshot(undefined, { mode: 'auto' });

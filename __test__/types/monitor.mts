@@ -37,6 +37,7 @@ const every: Required<MonitorOptions> = {
   fallback: 'error',
   exposeInternals: false,
   exposeNumericValues: false,
+  redact: true,
   metrics: { gauge: (name: string, value: number) => name.length + value },
   metricsInterval: '30s',
   exporter: new S3Exporter({ bucket: 'heap-dumps' }),
