@@ -206,7 +206,7 @@ test('the packages of npm/ are those of package.json, for the platform that thei
       libc: { gnu: ['glibc'], musl: ['musl'] }[abi],
       main: binary,
       // Images are restored, and processes captured from outside, on Linux x64.
-      files: name.startsWith('linux-x64-') ? [binary, 'heapimage-restore', 'heapdump-outside'] : [binary],
+      files: name.startsWith('linux-x64-') ? [binary, 'heapimage-restore', 'heapimage-outside'] : [binary],
       engines: main.engines,
       scripts: undefined,
     };

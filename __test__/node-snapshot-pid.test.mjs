@@ -4,16 +4,15 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 
 import limits from '../harness/limits.cjs';
-import { startApp, startProgram } from './support/app.mjs';
+import { startProgram } from './support/app.mjs';
+import { OWN_PORT, askNow, loaded, start, unloaded } from './support/asked.mjs';
 import { runCommand, startCommand } from './support/command.mjs';
 import { WITHOUT_RIGHTS, injectInto, needsRoot, needsTool } from './support/faults.mjs';
-import { isSnapshotName, makeTemporaryDirectory, modeOf, watchOpens } from './support/files.mjs';
+import { isSnapshotName, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import {
   childrenOf,
-  descriptorsOf,
   isRunning,
   processInfo,
   signalChild,
@@ -23,36 +22,8 @@ import {
 import { validateSnapshot } from '../harness/validate.mjs';
 
 const require = createRequire(import.meta.url);
-const { bySignal } = require('../lib/cli/by-signal.js');
-const { Output } = require('../lib/cli/output.js');
 const { readFacts } = require('../lib/cli/facts.js');
 const { Target } = require('../lib/cli/processes.js');
-const nodeSnapshot = require('../lib/cli/node-snapshot.js');
-
-const PAGE = fileURLToPath(new URL('children/page.py', import.meta.url));
-
-const loaded = ({ heapdump, fill, say, stayAlive, args }) => {
-  stayAlive();
-  fill(args.objects ?? 0);
-  globalThis.kept = new (Function(`return class MarkOf${args.mark ?? 'App'} {}`)())();
-  say('ready', typeof heapdump);
-};
-
-/** It answers SIGUSR2 in its own way, which nobody is to set off. */
-const unloaded = ({ say, stayAlive }) => {
-  stayAlive();
-  process.on('SIGUSR2', () => say('own listener'));
-  say('ready');
-};
-
-// Any free port: 9229 may be somebody's on this machine.
-const OWN_PORT = ['--inspect-port=0'];
-
-async function start(t, body, options) {
-  const app = startApp(t, body, options);
-  await app.says(/ready/);
-  return app;
-}
 
 async function marksIn(file) {
   const { stringTable } = await validateSnapshot(file, { strings: true });
@@ -150,18 +121,6 @@ test('a dump that its process gives up is an error, and leaves nothing', async (
   assert.match(stderr, /gave the dump up: .*\(ERR_HEAPDUMP_CHILD_KILLED\)/);
   assert.deepEqual(directory.names(), []);
 });
-
-/** As the command asks, in this process: a command takes a second to start where others use the machine too. */
-async function askNow(app, file, target = new Target(app.pid), name = 'SIGUSR2') {
-  const said = [];
-  const output = new Output(file, false);
-  try {
-    await bySignal(target, name, output, { show() {}, say: (line) => said.push(line) });
-  } finally {
-    output.close();
-  }
-  return said;
-}
 
 test('a dump that somebody else has just asked for is the answer, and stays with them', async (t) => {
   const directory = makeTemporaryDirectory(t);
@@ -412,102 +371,4 @@ test('two who ask at the same time get one dump or two, each whole', async (t) =
     assert.match(stderr, /^(the process' own copy stays: .*\n)?$/);
   }
   for (const name of ['a', 'b', 'c']) await validateSnapshot(directory.at(name));
-});
-
-test('a number that is another process\' by now gets no signal, and its inspector stays closed', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = await start(t, loaded, { cwd: directory.path });
-  const target = Object.assign(new Target(app.pid), { start: '1' });
-  await assert.rejects(askNow(app, directory.at('a'), target), /process \d+ has ended$/);
-  assert.equal(readFacts(app.pid).signals, 0);
-  const other = await start(t, unloaded, { nodeOptions: OWN_PORT });
-  // As `--all`, which finds all of them first.
-  const found = new Target(other.pid);
-  t.mock.method(Target.prototype, 'isRunning', () => false);
-  await assert.rejects(nodeSnapshot.main({ pid: `${other.pid}`, exactly: true, output: directory.at('a') }), /process \d+ has ended$/);
-  assert.deepEqual(found.listeners(), []);
-  assert.equal(other.stderr, '');
-  assert.deepEqual(directory.names(), []);
-});
-
-test('a process that no longer answers the signal is not sent it', async (t) => {
-  const directory = makeTemporaryDirectory(t);
-  const app = await start(t, loaded, { cwd: directory.path, env: { NODE_HEAPDUMP_OPTIONS: 'signal=SIGHUP' } });
-  await assert.rejects(askNow(app, directory.at('a')), /no longer answers SIGUSR2, which is not sent/);
-  assert.ok(isRunning(processInfo(app.pid)));
-  if (!needsTool(t, 'python3')) return;
-  // Its page says so, and it does not catch it.
-  const deaf = startProgram(t, ['python3', PAGE, '{}']);
-  await deaf.says(/ready/);
-  await assert.rejects(askNow(deaf, directory.at('a'), undefined, 'SIGHUP'), /no longer answers SIGHUP, which is not sent/);
-  assert.ok(isRunning(processInfo(deaf.pid)));
-});
-
-/** A process that says of a file that it is the dump that was asked for. */
-async function naming(t, file, options) {
-  const { dev, ino } = fs.statSync(file, { bigint: true });
-  const dump = { number: 1, cause: 'signal', state: 'complete', main: true, path: file, file: `${dev}:${ino}`, askedAt: Date.now() };
-  const app = startProgram(t, ['python3', PAGE, '{}', JSON.stringify({ signals: 1, snapshots: [dump] })], options);
-  await app.says(/ready/);
-  return app;
-}
-
-test('a device that a process says is its dump is never opened', async (t) => {
-  if (!needsTool(t, 'python3')) return;
-  const directory = makeTemporaryDirectory(t);
-  const app = await naming(t, '/dev/null');
-  const opened = watchOpens(t);
-  await assert.rejects(askNow(app, directory.at('a'), undefined, 'SIGHUP'), /the dump of process \d+ is no longer at \/dev\/null/);
-  assert.deepEqual(opened, []);
-});
-
-test("another user's snapshot that a process says is its dump is neither copied nor removed", async (t) => {
-  if (!needsRoot(t) || !needsTool(t, 'python3')) return;
-  const directory = makeTemporaryDirectory(t);
-  const app = await start(t, loaded, { cwd: directory.path });
-  const file = directory.at('root.heapsnapshot');
-  await askNow(app, file);
-  fs.chmodSync(directory.path, 0o755);
-  const theirs = await naming(t, file, { env: { UID: '65534' } });
-  const ask = ['node-snapshot', '--pid', theirs.pid, '--output', directory.at('copy')];
-  const { code, stderr } = await runCommand(t, ask);
-  assert.equal(code, 2);
-  assert.match(stderr, /root\.heapsnapshot, which process \d+ says is its dump, belongs to root, and is left alone/);
-  assert.deepEqual(directory.names(), ['root.heapsnapshot']);
-  fs.chownSync(file, 65534, 65534);
-  const own = await naming(t, file, { env: { UID: '65534' } });
-  assert.equal((await runCommand(t, ['node-snapshot', '--pid', own.pid, '--output', directory.at('copy')])).code, 0);
-  assert.deepEqual(directory.names(), ['copy']);
-});
-
-test('of a process that runs with the rights of another user than wrote its page nothing is believed', async (t) => {
-  if (!needsRoot(t) || !needsTool(t, 'python3')) return;
-  const directory = makeTemporaryDirectory(t);
-  const file = directory.at('root.heapsnapshot');
-  fs.writeFileSync(file, '');
-  const app = await naming(t, file, { env: { OWNER: '65534' } });
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('copy')]);
-  assert.equal(code, 2);
-  assert.match(stderr, /what process \d+ says of itself was written by somebody else/);
-});
-
-test('a process that has given up its first user since it loaded the package is asked as any other', async (t) => {
-  if (!needsRoot(t)) return;
-  const directory = makeTemporaryDirectory(t);
-  fs.mkdirSync(directory.at('app'));
-  for (const name of ['.', 'app']) fs.chmodSync(directory.at(name), 0o777);
-  const app = await start(
-    t,
-    ({ heapdump, say, stayAlive }) => {
-      stayAlive();
-      say(typeof heapdump);
-      process.setuid(65534);
-      say('ready');
-    },
-    { cwd: directory.at('app') },
-  );
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
-  assert.deepEqual([code, stderr], [0, '']);
-  await validateSnapshot(directory.at('a.heapsnapshot'));
-  assert.deepEqual(directory.names('app'), []);
 });

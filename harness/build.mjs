@@ -102,13 +102,13 @@ function addons() {
   return readdirSync(root).filter((file) => name.test(file)).map((file) => join(root, file));
 }
 
-const PROGRAMS = ['heapimage-restore', 'heapdump-outside'];
+const PROGRAMS = ['heapimage-restore', 'heapimage-outside'];
 
 const beside = (addon, program) => addon.replace(/heapdump-rs(\.[\w-]+)\.node$/, `${program}$1`);
 
 async function buildPrograms() {
   await buildProgram('heapimage-restore', restorerArguments(), 'restorer');
-  await buildProgram('heapdump-outside', tracerArguments(), 'release');
+  await buildProgram('heapimage-outside', tracerArguments(), 'release');
 }
 
 /** By rename: the old one may be running. */

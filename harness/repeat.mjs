@@ -7,7 +7,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 export const MOST_REPEATED = 2;
 
 /** So many files run beside each other: most of their time they wait, and a test holds on a busy machine. */
-const LANES = 2;
+const LANES = 3;
 
 /**
  * Runs each of `files`; what fails, once more, by itself. What then passes counts, and is added to the file `list`.

@@ -1,5 +1,5 @@
 // The two programs that go with the addon: what makes a process of a heap image again (crates/heapimage-restore), and what captures
-// a process from outside (crates/heapdump-outside).
+// a process from outside (crates/heapimage-outside).
 
 /** Whether there are both for a platform; named as in npm/, by default this one. */
 export const restorerIsBuilt = (name = `${process.platform}-${process.arch}`) => name.startsWith('linux-x64');
@@ -12,4 +12,4 @@ export const restorerArguments = (...more) => [
 ];
 
 /** What cargo builds the tracer with. */
-export const tracerArguments = (...more) => ['build', '-p', 'heapdump-outside', '--release', ...more];
+export const tracerArguments = (...more) => ['build', '-p', 'heapimage-outside', '--release', ...more];

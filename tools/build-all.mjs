@@ -146,7 +146,7 @@ async function buildTracer(directory) {
   const env = environment('linux-x64-gnu', directory, []);
   const { code, output: log } = await run('cargo', ['zigbuild', ...args], { capture: true, env });
   if (code !== 0) throw new Problem(`the tracer does not build:\n${log}`);
-  return join(output, TRACER_TRIPLE, 'release/heapdump-outside');
+  return join(output, TRACER_TRIPLE, 'release/heapimage-outside');
 }
 
 /** Where this machine keeps its sources must not show in the binary, and nothing of its settings may. */

@@ -24,7 +24,7 @@ async function packAll(work) {
   const tarballs = await packHere(work);
   checkFiles(tarballs['heapdump-rs'], expectedFiles());
   for (const name of platforms()) {
-    const programs = restorerIsBuilt(name) ? ['heapimage-restore', 'heapdump-outside'] : [];
+    const programs = restorerIsBuilt(name) ? ['heapimage-restore', 'heapimage-outside'] : [];
     checkFiles(tarballs[`heapdump-rs-${name}`], ['LICENSE', 'README.md', 'package.json', `heapdump-rs.${name}.node`, ...programs]);
   }
   const took = dim(seconds(performance.now() - start));

@@ -9,7 +9,7 @@ import { must, root, run } from '../harness/run.mjs';
 
 /**
  * Runs every `__test__/*.test.mjs` with the given Node and shows the report. In `.ci/run`, which names a list in
- * REPEATED_TESTS, two files run at a time, and one that fails once more.
+ * REPEATED_TESTS, some run beside each other, and one that fails once more.
  * @returns {Promise<boolean>} whether all passed
  */
 export async function runSuite(node, only = []) {

@@ -47,4 +47,4 @@ export const binaryOf = (name) => join(PREBUILT, `heapdump-rs.${name}.node`);
 
 /** The restorer of heap images that goes with it, and the tracer. */
 export const restorerOf = (name) => join(PREBUILT, `heapimage-restore.${name}`);
-export const tracerOf = (name) => join(PREBUILT, `heapdump-outside.${name}`);
+export const tracerOf = (name) => join(PREBUILT, `heapimage-outside.${name}`);

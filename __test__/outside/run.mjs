@@ -164,8 +164,8 @@ async function trace(pid, program = tracer(), env = {}) {
 }
 
 async function buildDying() {
-  await must('cargo', ['build', '--release', '-p', 'heapdump-outside', '--features', 'dying', '--target-dir', 'target/dying']);
-  return `${root}/target/dying/release/heapdump-outside`;
+  await must('cargo', ['build', '--release', '-p', 'heapimage-outside', '--features', 'dying', '--target-dir', 'target/dying']);
+  return `${root}/target/dying/release/heapimage-outside`;
 }
 
 let faults = 0;

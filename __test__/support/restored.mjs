@@ -34,6 +34,6 @@ export function makeImage(kind, file, text = '') {
 export const restorer = () => path.join(ROOT, `heapimage-restore.linux-x64-${isMusl() ? 'musl' : 'gnu'}`);
 
 /** And the one that captures from outside. */
-export const tracer = () => path.join(ROOT, `heapdump-outside.linux-x64-${isMusl() ? 'musl' : 'gnu'}`);
+export const tracer = () => path.join(ROOT, `heapimage-outside.linux-x64-${isMusl() ? 'musl' : 'gnu'}`);
 
 const isMusl = () => process.report.getReport().header.glibcVersionRuntime === undefined;

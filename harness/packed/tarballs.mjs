@@ -48,7 +48,7 @@ export function here() {
     const file = join(root, `heapdump-rs.${name}.node`);
     if (name.startsWith(`${process.platform}-${process.arch}`) && existsSync(file)) {
       if (!restorerIsBuilt(name)) return { name, file };
-      return { name, file, restorer: join(root, `heapimage-restore.${name}`), tracer: join(root, `heapdump-outside.${name}`) };
+      return { name, file, restorer: join(root, `heapimage-restore.${name}`), tracer: join(root, `heapimage-outside.${name}`) };
     }
   }
   throw new Problem(`there is no package for ${process.platform}-${process.arch}`);
@@ -59,7 +59,7 @@ function stage(name, { addon, restorer, tracer }, directory) {
   cpSync(join(root, 'npm', name), directory, { recursive: true, filter: (file) => !file.endsWith('.node') });
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
   copyFileSync(addon, join(directory, `heapdump-rs.${name}.node`));
-  for (const [file, program] of [[restorer, 'heapimage-restore'], [tracer, 'heapdump-outside']]) {
+  for (const [file, program] of [[restorer, 'heapimage-restore'], [tracer, 'heapimage-outside']]) {
     if (file === undefined) continue;
     copyFileSync(file, join(directory, program));
     chmodSync(join(directory, program), 0o755);

@@ -1,13 +1,13 @@
 'use strict';
 
-// The program that captures a process from outside (crates/heapdump-outside): started, listened to, ended.
+// The program that captures a process from outside (crates/heapimage-outside): started, listened to, ended.
 
 const { spawn } = require('node:child_process');
 
 const { Problem } = require('./command.js');
 const { Program } = require('./native-program.js');
 
-const PROGRAM = new Program('heapdump-outside', 'processes are captured from outside on linux-x64', 'load heapdump-rs in the application');
+const PROGRAM = new Program('heapimage-outside', 'processes are captured from outside on linux-x64', 'load heapdump-rs in the application');
 
 /** What it says is kept up to so many characters. */
 const MOST_TEXT = 1 << 16;

@@ -7,6 +7,7 @@
 //! ([`pseudonym`]). Same bytes in, same bytes out, however they are cut.
 
 mod audit;
+mod functions;
 mod header;
 mod key;
 mod marks;

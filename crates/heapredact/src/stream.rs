@@ -1,5 +1,6 @@
 //! The filter: a snapshot's bytes in, in chunks, and those of the redacted one out.
 
+use crate::functions::FunctionRecords;
 use crate::header::{self, EdgeKind, Header};
 use crate::marks::{Owners, Role, Texts, Usages, usage};
 use crate::numbers::{Numbers, Records};
@@ -312,7 +313,7 @@ impl Redactor {
 }
 
 /// The place of a string's name in the file that comes out; its text has the next.
-fn name_of(string: u64) -> u64 {
+pub(crate) fn name_of(string: u64) -> u64 {
     string * 2
 }
 
@@ -321,7 +322,7 @@ fn text_of(string: u64) -> u64 {
 }
 
 /// No file has more strings than fit here twice.
-fn checked(string: u64) -> Result<u64, Error> {
+pub(crate) fn checked(string: u64) -> Result<u64, Error> {
     if string > u64::from(u32::MAX) {
         return Err(Error::Malformed { what: "more strings than there can be" });
     }
@@ -470,33 +471,5 @@ impl EdgeRecords<'_> {
             self.edges.globals.push(to);
         }
         Ok(())
-    }
-}
-
-struct FunctionRecords<'a> {
-    header: &'a Header,
-    usages: &'a mut Usages,
-}
-
-impl Records for FunctionRecords<'_> {
-    fn stride(&self) -> usize {
-        self.header.function.as_ref().map_or(1, |layout| layout.stride)
-    }
-
-    fn changes(&self) -> [usize; 2] {
-        self.header.function.as_ref().map_or([usize::MAX; 2], |layout| [layout.name, layout.last])
-    }
-
-    fn number(&mut self, field: usize, value: u64) -> Result<u64, Error> {
-        use usage::{MADE, NAME, PATH};
-        let Some(layout) = &self.header.function else {
-            return Err(Error::Malformed { what: "functions that its meta does not describe" });
-        };
-        if field == layout.name || field == layout.last {
-            let how = if field == layout.name { NAME | MADE } else { NAME | PATH };
-            self.usages.add(checked(value)?, how)?;
-            return Ok(name_of(value));
-        }
-        Ok(value)
     }
 }
