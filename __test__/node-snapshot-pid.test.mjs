@@ -13,6 +13,7 @@ import { WITHOUT_RIGHTS, injectInto, needsRoot, needsTool } from './support/faul
 import { isSnapshotName, makeTemporaryDirectory, modeOf } from './support/files.mjs';
 import {
   childrenOf,
+  descriptorsOf,
   isRunning,
   processInfo,
   signalChild,
