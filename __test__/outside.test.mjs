@@ -137,7 +137,9 @@ test('a tracer that is killed at any time leaves it unharmed, and the next one t
   if (!restoresImages(t)) return;
   const directory = makeTemporaryDirectory(t);
   const app = await startSubject(t, 'compute');
-  const before = traces(app.pid);
+  // What was let into children for the fork stays so where the tracer dies between: later forks copy more page tables (docs/outside.md).
+  const seen = () => ({ ...traces(app.pid), kept: undefined });
+  const before = seen();
   for (let i = 0; i < 12; i++) {
     const killed = startTracer(t, app.pid);
     await delay(i * 8);
@@ -145,7 +147,7 @@ test('a tracer that is killed at any time leaves it unharmed, and the next one t
     await killed.exited();
     await waitFor('no copy runs', () => copiesOf(app.pid).every((state) => state === 'Z'));
     await checkSubject(app);
-    assert.deepEqual(traces(app.pid), before);
+    assert.deepEqual(seen(), before);
   }
   const { code, stderr } = await capture(t, app.pid, directory.at('a.heapimage'));
   assert.equal(code, 0, stderr);
@@ -157,17 +159,33 @@ test('no signal is lost to captures', async (t) => {
   if (!restoresImages(t)) return;
   const app = await startSubject(t, 'signals');
   let sent = 0;
-  for (let i = 0; i < 3; i++) {
+  for (const signal of ['SIGUSR2', 'SIGTRAP', 'SIGTRAP', 'SIGTRAP']) {
     const running = startTracer(t, app.pid);
     // Signals of one kind that wait are one: each is seen before the next.
     while (!running.hasEnded) {
-      app.kill('SIGUSR2');
+      app.kill(signal);
       sent++;
       await waitFor('the signal is seen', async () => (await checkSubject(app)).done === sent);
     }
     assert.match(running.stderr, /^is second-stop-us/m);
   }
   assert.ok(sent > 3);
+});
+
+test('a reader that does not read is not waited for, and Ctrl-Z stops nothing', async (t) => {
+  if (!restoresImages(t)) return;
+  const app = await startSubject(t);
+  const running = spawn(tracer(), [`${app.pid}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => running.kill('SIGKILL'));
+  // It writes until the pipe is full: the process goes on already.
+  await waitFor('the copy is there', () => copiesOf(app.pid).length > 0);
+  running.kill('SIGTSTP');
+  await checkSubject(app);
+  const end = once(running, 'exit');
+  running.kill('SIGTERM');
+  assert.equal((await end)[0], 1);
+  assert.deepEqual(copiesOf(app.pid), []);
+  await checkSubject(app);
 });
 
 test('a full disk, a reader that goes away, an end by a signal: it goes on, and no copy stays', async (t) => {

@@ -9,7 +9,7 @@ const zlib = require('node:zlib');
 const { Problem, size } = require('./command.js');
 const { ImageProblem, argumentsOf, failure, written } = require('./from-image.js');
 const { withNames } = require('./image-words.js');
-const { headroom } = require('./memory.js');
+const { LEAST_TIMES, headroom } = require('./memory.js');
 const { Target } = require('./processes.js');
 const { Restorer } = require('./restorer.js');
 const { Tracer } = require('./tracer.js');
@@ -40,8 +40,9 @@ async function fromOutside(target, output, progress, signal, options) {
       `(${size(target.memory('VmRSS'))}), copied from outside, and goes on`,
   );
   if (output.wantsImage) return keep(target, output, progress, signal, options);
-  const free = headroom(new Target(process.pid));
-  if (free !== undefined && free.available < target.memory('RssAnon')) {
+  const self = new Target(process.pid);
+  const free = headroom(self);
+  if (free !== undefined && free.available < needed(target, self, free)) {
     throw new OutsideProblem(
       target,
       `V8 needs more memory for its snapshot than is left here (${size(free.available)}): keep an image (--output app.heapimage), ` +
@@ -62,6 +63,15 @@ async function fromOutside(target, output, progress, signal, options) {
       await run.end();
     }
   }
+}
+
+/**
+ * The process comes back here, and V8 takes a snapshot in it. Where that happens in a control group that ends as one, and the
+ * target is in it, V8 must not run out of memory.
+ */
+function needed(target, self, { oomGroup }) {
+  const own = target.memory('RssAnon');
+  return oomGroup && target.read('cgroup') === self.read('cgroup') ? own * (1 + LEAST_TIMES) : own;
 }
 
 /** What a moment later may not be so. */

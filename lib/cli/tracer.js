@@ -9,6 +9,8 @@ const { Program } = require('./native-program.js');
 
 const PROGRAM = new Program('heapimage-outside', 'processes are captured from outside on linux-x64', 'load heapdump-rs in the application');
 
+/** It waits for the target's second stop at most, in ms. */
+const PATIENCE = 40_000;
 /** What it says is kept up to so many characters. */
 const MOST_TEXT = 1 << 16;
 
@@ -25,7 +27,8 @@ class Tracer {
 
   /** `signal` ends it, as the end of this process does: the target goes on, whenever that is. */
   constructor(args, signal) {
-    this.#process = spawn(this.#executable.path, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', env: testOnly() });
+    // In a session of its own: Ctrl-Z must not stop it while the target is stopped.
+    this.#process = spawn(this.#executable.path, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', env: testOnly(), detached: true });
     const end = () => this.end();
     process.once('exit', end);
     signal?.addEventListener('abort', end, { once: true });
@@ -52,9 +55,10 @@ class Tracer {
     return this.#process.stdout;
   }
 
-  /** Asks it to end: it takes its copy away first. */
+  /** Asks it to end: it takes its copy away first. One that does not is killed, which the target survives. */
   end() {
     this.#process.kill('SIGTERM');
+    setTimeout(() => this.#process.kill('SIGKILL'), PATIENCE).unref();
   }
 
   /** `{status, signal}` once it has ended, and said all. */

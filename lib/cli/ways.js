@@ -15,9 +15,19 @@ const LEAST_STOP_MS = 5;
 /** And of the inspector's snapshot, give or take half. */
 const INSPECTOR_MS_PER_MB = 25;
 
-/** Page tables of the copy are this part of what is resident; and what the process writes to while the copy is read. */
+/** Page tables of the copy are this part of what is resident. */
 const TABLES = 1 / 512;
-const WRITTEN_MEANWHILE = 32 << 20;
+/** So many processes must be free in its control group: the copy is one, and the process may start others meanwhile. */
+const LEAST_PROCESSES = 16;
+
+/**
+ * What the process writes to while the copy is read is there twice. Where its control group ends as one (`memory.oom.group`, as
+ * Kubernetes sets it), it would end with the copy: then all of it counts.
+ */
+function writtenMeanwhile(target, { oomGroup }) {
+  const own = target.memory('RssAnon');
+  return oomGroup ? own : Math.max(64 << 20, own / 4);
+}
 
 /** How long a capture from outside would stop it, in ms. */
 const stopOutside = (target) => Math.ceil((target.memory('VmRSS') / 1e6) * STOP_MS_PER_MB + LEAST_STOP_MS);
@@ -45,9 +55,9 @@ function obstacleOutside(target, { maxStop } = {}) {
   const refused = refusal(target);
   if (refused !== undefined) return refused;
   const left = processesLeft(target);
-  if (left !== undefined && left < 1) return 'its pids control group is full, and the copy is one process more: raise pids.max';
-  const needed = target.memory('VmRSS') * TABLES + WRITTEN_MEANWHILE;
+  if (left !== undefined && left < LEAST_PROCESSES) return `its pids control group has room for ${left} more processes, and ${LEAST_PROCESSES} must be free: raise pids.max`;
   const found = headroom(target);
+  const needed = target.memory('VmRSS') * TABLES + writtenMeanwhile(target, found ?? {});
   if (found !== undefined && found.available < needed) {
     return `the copy of it needs ${size(needed)}, and ${size(Math.max(0, found.available))} are left below ${found.bound}`;
   }

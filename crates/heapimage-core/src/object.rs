@@ -31,7 +31,12 @@ impl<'a> Object<'a> {
     /// Its build-id (ELF note NT_GNU_BUILD_ID); never empty.
     #[must_use]
     pub fn build_id(&self) -> Option<&'a [u8]> {
-        let notes = self.0.program_headers().filter(|header| header.kind == elf::NOTE);
+        /// A program has a dozen headers, and notes of some hundred bytes; a file may say anything.
+        const MOST_HEADERS: usize = 256;
+        const MOST_BYTES: u64 = 64 << 10;
+        let headers = self.0.program_headers().take(MOST_HEADERS);
+        let notes =
+            headers.filter(|header| header.kind == elf::NOTE && header.file_bytes <= MOST_BYTES);
         let segments =
             notes.filter_map(|header| self.0.bytes.part(header.offset, header.file_bytes));
         let id = segments

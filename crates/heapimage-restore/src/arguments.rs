@@ -119,11 +119,11 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// Whom `UID:GID` means; nobody with root's rights.
+/// Whom `UID:GID` means; nobody with root's rights, nor -1, which changes nothing (setresuid(2)).
 fn user(text: &[u8]) -> Option<[u32; 2]> {
     let (user, group) = core::str::from_utf8(text).ok()?.split_once(':')?;
-    let both = [user.parse().ok()?, group.parse().ok()?];
-    (!both.contains(&0)).then_some(both)
+    let both: [u32; 2] = [user.parse().ok()?, group.parse().ok()?];
+    both.iter().all(|id| (1..u32::MAX).contains(id)).then_some(both)
 }
 
 /// The parts of a path under a `--map`: where that begins, one slash, and what is below.

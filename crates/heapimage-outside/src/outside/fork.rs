@@ -82,9 +82,10 @@ fn try_to_fork<'a>(before: &Before<'a>, filter_is_mild: bool) -> Result<Option<F
         own: own_number(pid).unwrap_or(i64::from(pid)),
         gadgets: before.gadgets,
         is_taken: false,
+        has_ended: false,
     });
     done.and(ended)?;
-    let Some(copy) = copy else {
+    let Some(mut copy) = copy else {
         return Err(Fault::Fork(i32::try_from(-made.answer).unwrap_or(0)));
     };
     copy.hold()?;
@@ -138,6 +139,7 @@ pub(crate) struct Copy<'a> {
     own: i64,
     gadgets: Gadgets,
     is_taken: bool,
+    has_ended: bool,
 }
 
 /// The calls of the second stop are counted from here.
@@ -152,9 +154,14 @@ pub(crate) struct Taken {
 
 impl Copy<'_> {
     /// It is stopped since its birth. Where memory runs short it goes first.
-    fn hold(&self) -> Result<(), Fault> {
+    fn hold(&mut self) -> Result<(), Fault> {
         let deadline = Instant::now() + END_LIMIT;
         match ptrace::wait(self.pid, deadline) {
+            // Its number may be another's by now.
+            Some((_, Report::Ended)) => {
+                self.has_ended = true;
+                return Err(Fault::CopyKilled);
+            }
             Some((_, Report::Stopped | Report::Signal(_))) => {}
             _ => return Err(Fault::CopyKilled),
         }
@@ -175,9 +182,14 @@ impl Copy<'_> {
 
     fn end(&mut self) -> Taken {
         self.is_taken = true;
-        ptrace::end(self.pid);
+        if !self.has_ended {
+            ptrace::end(self.pid);
+        }
         let deadline = Instant::now() + END_LIMIT;
-        while ptrace::wait(self.pid, deadline).is_some_and(|(_, report)| report != Report::Ended) {}
+        while !self.has_ended
+            && ptrace::wait(self.pid, deadline).is_some_and(|(_, report)| report != Report::Ended)
+        {
+        }
         let begin = Instant::now();
         for _ in 0..TRIES {
             match self.wait_for_it() {

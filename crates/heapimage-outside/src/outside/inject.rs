@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of the main thread's stack that must be there below the frames.
 const SPARE: u64 = 256;
-const SIGTRAP: u64 = 5;
+/// All signals but SIGSYS: the kernel ends a process whose filter answers a call with one that is blocked (`force_sig_info`).
+const HELD_BACK: u64 = !(1 << (libc::SIGSYS - 1));
 
 /// What is injected, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(crate) struct Injector {
     /// It is not stopped where it can be put back.
     is_lost: bool,
     calls: u32,
+    /// Signals that it gets when it has its own registers again.
+    held: Vec<i32>,
     /// The copy that was born meanwhile.
     pub(crate) copy: Option<i32>,
 }
@@ -101,6 +104,7 @@ impl Injector {
             has_begun: false,
             is_lost: false,
             calls,
+            held: Vec::new(),
             copy: None,
         }))
     }
@@ -132,8 +136,7 @@ impl Injector {
             self.has_begun = true;
             may_die(self.calls, 1);
             // Behind the registers: from now on the frame gives the mask back, too.
-            let all = !(1 << (SIGTRAP - 1));
-            ptrace::set_mask(self.main, all).map_err(|error| self.lose(error))?;
+            ptrace::set_mask(self.main, HELD_BACK).map_err(|error| self.lose(error))?;
             ptrace::set_options(self.main, self.options).map_err(|error| self.lose(error))?;
         }
         may_die(self.calls, 2);
@@ -146,6 +149,7 @@ impl Injector {
     fn run_to_answer(&mut self) -> Result<i64, Fault> {
         let deadline = Instant::now() + LIMIT;
         let (mut seen, mut signal) = (0, 0);
+        let at = self.gadgets.call;
         loop {
             ptrace::go_on_to_call(self.main, signal).map_err(|error| self.lose(error))?;
             signal = 0;
@@ -158,13 +162,24 @@ impl Injector {
                 Report::Ended => return Err(self.lose(libc::ESRCH)),
                 Report::Cloned => self.copy = ptrace::cloned(self.main).ok(),
                 Report::AtCall => seen += 1,
-                // SIGSTOP is the only one that is not held back.
-                Report::Signal(other) => signal = other,
-                Report::Stopped => {}
+                Report::Signal(libc::SIGSTOP) => signal = libc::SIGSTOP,
+                // The instruction is not what it was.
+                Report::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE) => {
+                    return Err(Fault::Injection(libc::EFAULT));
+                }
+                // Its filter's answer to our call, which was not made.
+                Report::Signal(libc::SIGSYS) | Report::Stopped => {}
+                // None is delivered on our frame: its handler would be left half-way by the next registers. What was about to be
+                // delivered when the mask was set comes here all the same (before Linux 5.2).
+                Report::Signal(other) => self.held.push(other),
             }
             if seen == 2 {
                 let registers = ptrace::registers(self.main).map_err(|error| self.lose(error))?;
-                return Ok(registers.answer());
+                if registers.is_behind(at) {
+                    return Ok(registers.answer());
+                }
+                self.is_lost = true;
+                return Err(Fault::Lost);
             }
         }
     }
@@ -183,7 +198,11 @@ impl Injector {
         let _ = ptrace::set_options(self.main, 0);
         ptrace::set_mask(self.main, self.mask).map_err(|error| self.lose(error))?;
         may_die(self.calls, 8);
-        ptrace::set_registers(self.main, &self.own.going_back()).map_err(|error| self.lose(error))
+        let put_back = ptrace::set_registers(self.main, &self.own.going_back());
+        for signal in self.held.drain(..) {
+            ptrace::send(self.main, signal);
+        }
+        put_back.map_err(|error| self.lose(error))
     }
 
     fn lose(&mut self, error: i32) -> Fault {

@@ -7,6 +7,9 @@ use std::ops::Deref;
 use std::os::fd::AsRawFd;
 use std::ptr::null_mut;
 
+/// No program or library has more; a file with holes may have any size.
+const MOST_BYTES: usize = 1 << 30;
+
 /// All of a file.
 pub(crate) struct Mapped {
     place: *mut libc::c_void,
@@ -16,6 +19,9 @@ pub(crate) struct Mapped {
 impl Mapped {
     pub(crate) fn of(file: &File) -> io::Result<Mapped> {
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if length > MOST_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let (protection, how) = (libc::PROT_READ, libc::MAP_PRIVATE);
         // SAFETY: new memory, wherever the kernel likes.
         let place = unsafe { libc::mmap(null_mut(), length, protection, how, file.as_raw_fd(), 0) };

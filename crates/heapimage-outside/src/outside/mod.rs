@@ -9,6 +9,7 @@ mod image;
 mod inject;
 mod mapped;
 mod maps;
+mod output;
 mod pages;
 mod process;
 mod program;

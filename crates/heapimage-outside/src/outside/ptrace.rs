@@ -5,7 +5,7 @@ use super::arch::Registers;
 use heapimage::REGISTERS;
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,7 @@ pub(crate) fn cloned(thread: i32) -> Outcome<i32> {
     let mut number: libc::c_ulong = 0;
     // SAFETY: a word, as the kernel writes.
     unsafe { request(libc::PTRACE_GETEVENTMSG, thread, 0, (&raw mut number) as usize)? };
-    Ok(i32::try_from(number).unwrap_or(0))
+    i32::try_from(number).ok().filter(|number| *number > 0).ok_or(libc::ESRCH)
 }
 
 /// The general registers of a stopped thread.
@@ -157,11 +157,46 @@ pub(crate) fn rseq(thread: i32) -> Option<u64> {
     (words[0] != 0).then_some(words[0])
 }
 
-/// Blocks the signals that would end this program between two steps, and SIGCHLD, which [`wait`] waits for.
+/// Blocks the signals that would end or stop this program between two steps (Ctrl-Z as well as Ctrl-C), and SIGCHLD, which
+/// [`wait`] waits for.
 pub(crate) fn block_signals() {
-    let set = signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGCHLD]);
-    // SAFETY: a set that is only read.
-    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, null_mut()) };
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: a full set, without those that tell of this program's own faults; it is only read.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
+            libc::sigdelset(set.as_mut_ptr(), fault);
+        }
+        libc::sigprocmask(libc::SIG_BLOCK, set.as_ptr(), null_mut());
+    }
+}
+
+/// This program is told to end when the one that started it has ended.
+pub(crate) fn end_with_parent() {
+    // SAFETY: no memory is touched.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+}
+
+/// Sends a main thread a signal.
+pub(crate) fn send(main: i32, signal: i32) {
+    // SAFETY: no memory is touched. It is traced by this process, so its number is no other's.
+    unsafe { libc::syscall(libc::SYS_tgkill, main, main, signal) };
+}
+
+/// Writing does not wait.
+pub(crate) fn do_not_wait(file: &File) -> std::io::Result<()> {
+    // SAFETY: flags of an open file.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Waits until something can be written, or so long.
+pub(crate) fn wait_for_room(file: &File, time: Duration) {
+    let mut of = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one element, as said.
+    unsafe { libc::poll(&raw mut of, 1, libc::c_int::try_from(time.as_millis()).unwrap_or(0)) };
 }
 
 /// Whether one of the blocked signals that end programs has come.
@@ -170,7 +205,7 @@ pub(crate) fn was_interrupted() -> bool {
     // SAFETY: the kernel fills the set before it is looked at.
     unsafe {
         libc::sigpending(set.as_mut_ptr()) == 0
-            && [libc::SIGINT, libc::SIGTERM, libc::SIGHUP]
+            && [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT]
                 .into_iter()
                 .any(|signal| libc::sigismember(set.as_ptr(), signal) == 1)
     }

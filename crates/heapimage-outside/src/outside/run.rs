@@ -5,7 +5,7 @@ use super::fork::{self, Before, Taken};
 use super::maps::read;
 use super::process::Process;
 use super::program::Program;
-use super::{image, ptrace};
+use super::{image, output, ptrace};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -51,7 +51,7 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Fault
 }
 
 fn capture(arguments: &Arguments) -> Result<(), Fault> {
-    ptrace::block_signals();
+    ptrace::end_with_parent();
     // Where memory runs short this one goes before the process that it looks at.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let process = Process::open(arguments.pid)?;
@@ -66,6 +66,8 @@ fn capture(arguments: &Arguments) -> Result<(), Fault> {
         limit: arguments.limit,
         trusts_filter: arguments.trusts_filter,
     };
+    // Up to here nothing was done, and whoever waits may end it.
+    ptrace::block_signals();
     let forked = fork::fork(&before)?;
     tell("node", &program.version);
     tell("threads", forked.threads.len());
@@ -73,7 +75,9 @@ fn capture(arguments: &Arguments) -> Result<(), Fault> {
     tell("stopped-us", forked.stopped.as_micros());
     tell("fork-us", forked.fork.as_micros());
     let begin = Instant::now();
-    let written = image::write(process.pid, &forked, &program, ptrace::output());
+    let written = output::begin(process.pid)
+        .map_err(Fault::Output)
+        .and_then(|output| image::write(process.pid, &forked, &program, output));
     tell("copy-us", begin.elapsed().as_micros());
     if let Ok(pages) = written {
         tell("pages", pages);

@@ -16,8 +16,8 @@ pub fn end_with_parent() {
     let _ = unsafe { call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]) };
 }
 
-/// root becomes `user` and its group, or nobody; where they are not there (a user namespace of one user) it loses its
-/// capabilities. Whether it became nobody.
+/// root becomes `user` and its group, or nobody, where they are there (not in a user namespace of one user). Nobody keeps capabilities.
+/// Whether it became nobody.
 ///
 /// # Errors
 ///
@@ -32,11 +32,10 @@ pub fn drop_privileges(user: Option<[u32; 2]>) -> Result<bool, Stop> {
             let group = call(number::SETRESGID, [to_group, to_group, to_group, 0, 0, 0]);
             let changed = call(number::SETRESUID, [to_user, to_user, to_user, 0, 0, 0]);
             let became = group.and(changed).is_ok();
-            if !became {
-                drop_capabilities()?;
-            }
             is_nobody = became && to_user == NOBODY;
         }
+        // Those that a user without root has been given (ambient ones), too.
+        drop_capabilities()?;
         // The kernel forgets it with the user (commit_creds in kernel/cred.c).
         end_with_parent();
         match call(number::PRCTL, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0]) {

@@ -43,6 +43,11 @@ impl Registers {
         self.0[register::RIP]
     }
 
+    /// Whether the thread is behind the call (two bytes) at `gadget`.
+    pub(crate) fn is_behind(&self, gadget: u64) -> bool {
+        self.0[register::RIP] == gadget + 2
+    }
+
     /// What a system call answered: a negative number is an error's.
     pub(crate) fn answer(&self) -> i64 {
         self.0[register::RAX].cast_signed()
