@@ -20,7 +20,7 @@ export async function install() {
   writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
   const tarballs = readdirSync(packages).map((name) => join(packages, name));
   await npm('install', '--prefix', home, '--no-audit', '--no-fund', '--silent', CLIENT, ...tarballs);
-  for (const name of readdirSync(root).filter((file) => file.endsWith('.node'))) {
+  for (const name of readdirSync(root).filter((file) => /\.node$|^heapimage-.*\.linux-/.test(file))) {
     copyFileSync(join(root, name), join(home, 'node_modules/heapdump-rs', name));
   }
   return home;

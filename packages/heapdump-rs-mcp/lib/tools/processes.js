@@ -9,6 +9,13 @@ import { heapText } from '../heap-text.js';
 import { Problem } from '../problem.js';
 import { counted, size } from '../units.js';
 
+/** How a process would be asked. */
+const WAYS = {
+  signal: 'a child of it writes the snapshot',
+  outside: 'is stopped for milliseconds and copied from outside',
+  inspector: 'its inspector alone would answer, and stop it',
+};
+
 export const processes = ({ snapshots, settings: { capture, roots } }) => ({
   processes: {
     title: 'Running Node.js processes',
@@ -24,11 +31,12 @@ export const processes = ({ snapshots, settings: { capture, roots } }) => ({
         heapLimit: each.heapLimit,
         loaded: each.loaded,
         answers: each.answers,
+        via: each.via,
       }));
       return {
         heading: `${counted(rows.length, 'process', 'processes')}${capture ? '' : '; the server was started without --allow-capture'}:`,
         rows,
-        line: (row) => `${row.pid}: ${row.script}, ${size(row.rss)} resident; ${row.answers ? `answers ${row.answers}` : 'has not loaded heapdump-rs'}`,
+        line: (row) => `${row.pid}: ${row.script}, ${size(row.rss)} resident; ${WAYS[row.via]}`,
       };
     },
   },
@@ -38,14 +46,14 @@ export const processes = ({ snapshots, settings: { capture, roots } }) => ({
 const captureTool = (snapshots, directory) => ({
   title: 'Take a snapshot of a running process',
   description:
-    'Takes a heap snapshot of a Node.js process of this user that has loaded heapdump-rs. The process goes on: a child of it writes the file. Gives its handle.',
+    'Takes a heap snapshot of a Node.js process of this user. It goes on: a child of it writes the file, or it is stopped for milliseconds and copied from outside. Gives its handle.',
   input: { pid: z.number().int().positive() },
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
   async run({ pid }, signal) {
     const found = (await running(signal)).find((each) => each.pid === pid);
     if (found === undefined) throw new Problem(`no Node.js process ${pid} that this user may see; the tool processes lists them`);
     if (!isOwn(pid)) throw new Problem(`process ${pid} belongs to ${found.user}: only this user's processes are captured`);
-    if (found.answers === null) throw new Problem(`process ${pid} has not loaded heapdump-rs: its inspector would stop it, so it is left alone`);
+    if (found.via === 'inspector') throw new Problem(`process ${pid} could be asked through its inspector alone, which would stop it for seconds: it is left alone`);
     const file = path.join(directory, `capture-${pid}-${new Date().toISOString().replace(/\W/g, '')}.heapsnapshot`);
     await runCommand(['node-snapshot', '--pid', String(pid), '--exactly', '--output', file], { signal });
     const { size: bytes } = fs.statSync(file);
