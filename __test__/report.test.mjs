@@ -186,3 +186,14 @@ test('what cannot be used is said', async (t) => {
   assert.match(await refused(directory.at('server.js'), '-o', '-'), /server\.js/);
   assert.match(await refused(last(), '-o', directory.at('none/report.html')), /cannot write/);
 });
+
+test('an older file stays, unless --force', async (t) => {
+  const record = directory.at('record.json');
+  fs.writeFileSync(record, '{"trigger":"rss"}');
+  const { code, stderr } = await runCommand(t, ['report', last(), '-o', record]);
+  assert.equal(code, 2);
+  assert.match(stderr, /record\.json is there already; --force replaces it/);
+  assert.equal(fs.readFileSync(record, 'utf8'), '{"trigger":"rss"}');
+  await report(t, [last(), '-o', record, '--force']);
+  assert.match(fs.readFileSync(record, 'utf8'), /"heap"/);
+});

@@ -17,6 +17,7 @@ are not in it, unless you ask.
 
 Options:
   -o, --output FILE    where to: .html, .md or .json says what; - is standard output
+      --force          replace an older file
       --format FORMAT  html, md or json, where the name does not say
       --json           the same as --format json: it can be made a page later, without the snapshot
       --values         show the contents of strings, and the keys of objects that are used as dictionaries
@@ -33,6 +34,7 @@ Examples:
 
 const options = {
   output: { type: 'string', short: 'o' },
+  force: { type: 'boolean' },
   format: { type: 'string' },
   json: { type: 'boolean' },
   values: { type: 'boolean' },
@@ -51,6 +53,7 @@ const FORMATS = {
 async function main(values, files) {
   if (files.length === 0) throw new Problem('which snapshot? `heapdump-rs report FILE -o report.html`');
   const format = formatOf(values);
+  checkOutput(values);
   const document = await read(files, values);
   let text;
   try {
@@ -59,6 +62,12 @@ async function main(values, files) {
     throw new Problem(error.message);
   }
   await write(values.output, text);
+}
+
+/** Before anything is read: an older file may be the JSON beside a snapshot. */
+function checkOutput({ output, force }) {
+  if (force || output === undefined || output === '-' || !fs.existsSync(output)) return;
+  throw new Problem(`${output} is there already; --force replaces it`);
 }
 
 function formatOf({ output, format, json }) {
