@@ -12,15 +12,14 @@ const OWN = {
   // The addon's list has it.
   report: [() => require('../lib/cli/report.js')],
   view: [() => require('../lib/cli/view.js'), 'Looks into snapshots in a browser'],
+  sql: [() => require('../lib/cli/sql.js'), 'Answers a question in SQL about snapshots, by DuckDB where it is installed'],
   doctor: [() => require('../lib/cli/doctor.js'), 'What a dump would meet here, or in another process'],
 };
 
 const [first, ...rest] = process.argv.slice(2);
 const asked = first === 'help' ? rest[0] : first;
 
-if (asked === 'sql') {
-  require('../lib/cli/sql.js').runSql(first === 'help' ? ['--help'] : rest);
-} else if (Object.hasOwn(OWN, asked ?? '')) {
+if (Object.hasOwn(OWN, asked ?? '')) {
   const { run } = require('../lib/cli/command.js');
   run(OWN[asked][0](), first === 'help' ? ['--help'] : rest);
 } else if (rest.some((word) => /\.heapimage(\.zst)?$/.test(word))) {
@@ -37,8 +36,7 @@ function analyze(words) {
 
 /** Below the addon's own list, which is on that descriptor already. */
 function listOwn(descriptor) {
-  const sql = ['sql', [, 'Answers a question in SQL about snapshots, by DuckDB where it is installed']];
-  const lines = [...Object.entries(OWN), sql].filter(([, [, about]]) => about).map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
+  const lines = Object.entries(OWN).filter(([, [, about]]) => about).map(([name, [, about]]) => `  ${name.padEnd(14)}  ${about}\n`);
   try {
     require('node:fs').writeSync(descriptor, `\nTo look at, running processes, and SQL:\n${lines.join('')}`);
   } catch (error) {

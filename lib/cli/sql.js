@@ -7,9 +7,8 @@ const fs = require('node:fs');
 const { createRequire } = require('node:module');
 const os = require('node:os');
 const path = require('node:path');
-const { parseArgs } = require('node:util');
 
-const { EXIT, Problem, Progress, guarded, printable } = require('./command.js');
+const { Problem, Progress, printable } = require('./command.js');
 
 const DUCKDB = '@duckdb/node-api';
 const TABLES = ['nodes', 'edges', 'strings', 'classes', 'suspects'];
@@ -37,41 +36,26 @@ Example:
 Exit codes: 0 answered, 2 not
 `;
 
-/** Runs with the words behind \`sql\`. */
-function runSql(words) {
-  return guarded(async () => {
-    const { json, files, query } = read(words);
-    if (query === undefined) return void process.stdout.write(help);
-    const { DuckDBInstance } = duckdb();
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
-    process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
-    const wanted = TABLES.filter((table) => new RegExp(`\\b${table}\\b`, 'i').test(query));
-    const roots = files.map((file, index) => tablesOf(file, path.join(directory, `${index}`), wanted));
-    const connection = await (await DuckDBInstance.create(':memory:')).connect();
-    try {
-      for (const table of wanted) await connection.run(view(table, roots));
-      write(await connection.runAndReadAll(query), json);
-    } catch (error) {
-      throw new Problem(printable(error.message, 2000));
-    } finally {
-      connection.closeSync();
-    }
-    return EXIT.fine;
-  });
-}
+const options = { json: { type: 'boolean' } };
 
-function read(words) {
-  const options = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } };
-  let parsed;
-  try {
-    parsed = parseArgs({ args: words, options, allowPositionals: true });
-  } catch (error) {
-    throw new Problem(`${error.message.split('. To specify', 1)[0]}; --help shows what there is`);
-  }
-  if (parsed.values.help) return {};
-  const files = parsed.positionals.slice(0, -1);
+async function main({ json }, words) {
+  const files = words.slice(0, -1);
+  const query = words.at(-1);
   if (files.length === 0) throw new Problem('sql wants files and, last, a query: heapdump-rs sql app.heapsnapshot "select …"');
-  return { json: parsed.values.json, files, query: parsed.positionals.at(-1) };
+  const { DuckDBInstance } = duckdb();
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
+  process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
+  const wanted = TABLES.filter((table) => new RegExp(`\\b${table}\\b`, 'i').test(query));
+  const roots = files.map((file, index) => tablesOf(file, path.join(directory, `${index}`), wanted));
+  const connection = await (await DuckDBInstance.create(':memory:')).connect();
+  try {
+    for (const table of wanted) await connection.run(view(table, roots));
+    write(await connection.runAndReadAll(query), json);
+  } catch (error) {
+    throw new Problem(printable(error.message, 2000));
+  } finally {
+    connection.closeSync();
+  }
 }
 
 /** Beside this package, beside where the command runs. */
@@ -119,4 +103,4 @@ function write(result, json) {
 
 const shown = (cell) => (typeof cell === 'object' && cell !== null ? JSON.stringify(cell) : String(cell ?? ''));
 
-module.exports = { runSql };
+module.exports = { help, options, main, positionals: true };
