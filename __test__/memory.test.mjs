@@ -72,6 +72,23 @@ for (const [megabytes, small, big] of [[256, 4000, 160_000], [384, 15_000, 260_0
   });
 }
 
+test('Buffers that fill a control group do not refuse the snapshot of a small heap', async (t) => {
+  if (!needsRoot(t)) return;
+  const group = makeControlGroup(t, 'memory', { 'memory.limit_in_bytes': 512 * MIB });
+  if (group === undefined) return;
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ promises, fill, plain, args }) => {
+    fill(1000);
+    const { rss } = process.memoryUsage();
+    const buffers = [Buffer.alloc(args.used - rss, 1)];
+    const outcome = await promises.writeSnapshot('a').catch(plain);
+    globalThis.more = Array.from({ length: 20_000 }, (_, i) => ({ i, buffers }));
+    return { outcome, alive: globalThis.more.length, kept: globalThis.kept.length };
+  }, { cwd: directory.path, via: group.via, args: { used: 400 * MIB } });
+  const ended = await survives(app, directory, 1000);
+  assert.ok(ended.fits, ended.message);
+});
+
 test('an application that allocates while its child works survives', async (t) => {
   if (!needsRoot(t)) return;
   for (const objects of [20_000, 60_000]) {

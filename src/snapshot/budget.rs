@@ -19,15 +19,27 @@ const IMAGE_OWN: u64 = 3 * MIB;
 ///
 /// Kept back: a margin for the application itself, and what either side copies of the shared pages as it writes to
 /// them. Of 130 MB (Node.js 20, page frames of both compared) the child's collection copies 9 to 16 %, an idle application
-/// nothing, one that writes all over its heap a third. A quarter is between; what is more, `must_end_child` sees. Where the
-/// kernel would kill the whole control group (`memory.oom.group`) all of them are counted.
+/// nothing, one that writes all over its heap a third. A quarter is between; what is more, `must_end_child` sees. Where that
+/// is not left, `external` is asked: Buffers are seldom written to again, and the child's collection does not move them. Where
+/// the kernel would kill the whole control group (`memory.oom.group`) all of it is counted.
 ///
 /// # Errors
 ///
 /// [`SnapshotError::NoMemory`] when too little is left to try.
-pub(super) fn child_budget(headroom: &Headroom) -> Result<u64, SnapshotError> {
-    let copied = if headroom.oom_group { headroom.anonymous } else { headroom.anonymous / 4 };
-    let budget = headroom.available.saturating_sub(margin(headroom)).saturating_sub(copied);
+pub(super) fn child_budget(
+    headroom: &Headroom,
+    external: impl FnOnce() -> Option<u64>,
+) -> Result<u64, SnapshotError> {
+    let beyond = headroom.available.saturating_sub(margin(headroom));
+    let mut copied = if headroom.oom_group { headroom.anonymous } else { headroom.anonymous / 4 };
+    if beyond < copied + LEAST
+        && !headroom.oom_group
+        && let Some(external) = external()
+    {
+        let external = external.min(headroom.anonymous);
+        copied = (headroom.anonymous - external) / 4 + external / 16;
+    }
+    let budget = beyond.saturating_sub(copied);
     if budget < LEAST {
         return Err(SnapshotError::NoMemory(format!(
             "{} MB are left below {}; of these {} MB must stay with the application and {} MB may be copied by it \
@@ -141,8 +153,18 @@ mod tests {
     #[test]
     fn keeps_back_a_margin_and_a_quarter_of_what_is_shared() {
         assert_eq!(
-            child_budget(&headroom(320, 100, false)).expect("enough"),
+            child_budget(&headroom(320, 100, false), || None).expect("enough"),
             (320 - 16 - 20 - 25) * MIB
+        );
+    }
+
+    #[test]
+    fn keeps_back_less_of_buffers_where_a_quarter_is_not_left() {
+        let full = headroom(140, 368, false);
+        assert!(child_budget(&full, || Some(0)).is_err());
+        assert_eq!(
+            child_budget(&full, || Some(352 * MIB)).expect("enough"),
+            (140 - 16 - 4 - 22) * MIB - 140 * MIB / 16
         );
     }
 
@@ -172,14 +194,14 @@ mod tests {
     #[test]
     fn keeps_back_all_that_is_shared_where_the_group_dies_as_one() {
         assert_eq!(
-            child_budget(&headroom(320, 100, true)).expect("enough"),
+            child_budget(&headroom(320, 100, true), || Some(90 * MIB)).expect("enough"),
             (320 - 16 - 20 - 100) * MIB
         );
     }
 
     #[test]
     fn refuses_when_too_little_is_left() {
-        let error = child_budget(&headroom(48, 40, false)).expect_err("too little");
+        let error = child_budget(&headroom(48, 40, false), || None).expect_err("too little");
         assert_eq!(error.code(), Some("ERR_HEAPDUMP_NO_MEMORY"));
         assert!(
             error.to_string().contains("48 MB are left below the memory control group"),

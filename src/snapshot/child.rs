@@ -1,5 +1,6 @@
 //! What a child is given, and its whole life.
 
+use super::announce::heap_now;
 use super::budget::{cache_is_short, child_budget, image_budget, record_budget};
 use super::fork::with_hint;
 use super::image::{Continuation, plan_image};
@@ -64,7 +65,9 @@ impl Plan {
             Content::Image(embed) => return Plan::make_image(request, &headroom, embed),
             Content::Snapshot | Content::ImageIfNoMemory(_) => {}
         }
-        let budget = child_budget(&headroom).map_err(|error| with_hint(error, request))?;
+        let external = || heap_now(&request.environment).map(|heap| heap.external);
+        let budget =
+            child_budget(&headroom, external).map_err(|error| with_hint(error, request))?;
         let plan = Plan::with_budget(request, budget)?;
         let Some(twin) = &request.options.twin else { return Ok(plan) };
         let path = CString::new(twin.as_os_str().as_bytes());

@@ -193,7 +193,7 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
     if let Some(headroom) =
         crate::process::MemorySources::find(std::path::Path::new("/")).headroom()
     {
-        budget::child_budget(&headroom)?;
+        budget::child_budget(&headroom, || None)?;
     }
     Ok(())
 }
