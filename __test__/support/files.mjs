@@ -26,7 +26,8 @@ export function makeTemporaryDirectory(t) {
     at: (...names) => path.join(root, ...names),
     /** What is in it, temporary files included, sorted. */
     names: (sub = '.') => fs.readdirSync(path.join(root, sub)).sort(),
-    remove: () => fs.rmSync(root, { recursive: true, force: true }),
+    // The child of an application that was ended may finish its file meanwhile.
+    remove: () => fs.rmSync(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
   };
   if (t) atEndOf(t, directory.remove);
   return directory;
