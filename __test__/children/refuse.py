@@ -1,7 +1,7 @@
 """Runs a command under a seccomp filter that refuses system calls, as some containers do: refuse.py WHAT ERRNO COMMAND...
 
 WHAT is `fork` (threads can still be made: the filter looks for clone(2) without CLONE_THREAD, fork(2) and vfork(2)),
-`memfd` (memfd_create(2)), `marks` (PR_SET_MM of prctl(2)) or `nameless` (open(2) and openat(2) with O_TMPFILE, which NFS, vfat
+`memfd` (memfd_create(2)), `groups` (setgroups(2)), `marks` (PR_SET_MM of prctl(2)) or `nameless` (open(2) and openat(2) with O_TMPFILE, which NFS, vfat
 and old kernels do not know).
 """
 
@@ -13,7 +13,7 @@ import sys
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, JUMP_EQUAL, JUMP_SET, RETURN = 0x20, 0x15, 0x45, 0x06
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
-OPEN, CLONE, FORK, VFORK, OPENAT, MEMFD_CREATE = 2, 56, 57, 58, 257, 319  # x86_64
+OPEN, CLONE, FORK, VFORK, SETGROUPS, OPENAT, MEMFD_CREATE = 2, 56, 57, 58, 116, 257, 319  # x86_64
 PRCTL, PR_SET_MM = 157, 35
 CLONE_THREAD = 0x00010000
 O_TMPFILE = 0x00400000
@@ -33,6 +33,12 @@ program = {
     "memfd": [
         (LOAD, 0, 0, 0),
         (JUMP_EQUAL, 0, 1, MEMFD_CREATE),
+        (RETURN, 0, 0, refuse),
+        (RETURN, 0, 0, ALLOW),
+    ],
+    "groups": [
+        (LOAD, 0, 0, 0),
+        (JUMP_EQUAL, 0, 1, SETGROUPS),
         (RETURN, 0, 0, refuse),
         (RETURN, 0, 0, ALLOW),
     ],

@@ -34,6 +34,10 @@ const WAYS = {
   'gcore, busy': { subject: 'busy', gcore: true },
   workers: { signal: 'SIGSEGV' },
   'workers, gcore': { subject: 'workers', gcore: true },
+  spawns: { signal: 'SIGSEGV' },
+  'spawns, gcore': { subject: 'spawns', gcore: true },
+  files: { signal: 'SIGSEGV', env: { UV_USE_IO_URING: '1' } },
+  'files, gcore': { subject: 'files', gcore: true, env: { UV_USE_IO_URING: '1' } },
   native: { library: true },
   zstd: { subject: 'idle', signal: 'SIGABRT', zstd: true },
 };
@@ -63,10 +67,10 @@ function buildLibrary(directory) {
 
 /** Lets a process die in `directory`; the path of its core. */
 async function makeCore(node, way, directory) {
-  const { flags = [], signal, gcore, library, zstd } = WAYS[way];
+  const { flags = [], signal, gcore, library, zstd, env = {} } = WAYS[way];
   const args = [...flags, subject, WAYS[way].subject ?? way, ...(library ? [buildLibrary(directory)] : [])];
   const shell = ['-c', 'ulimit -c unlimited; exec "$@"', 'sh', node, ...args];
-  const child = spawn('sh', shell, { cwd: directory, stdio: ['ignore', 'pipe', 'ignore'], env: {} });
+  const child = spawn('sh', shell, { cwd: directory, stdio: ['ignore', 'pipe', 'ignore'], env });
   const exited = once(child, 'exit');
   const timer = setTimeout(() => child.kill('SIGKILL'), WAIT);
   try {

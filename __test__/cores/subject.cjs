@@ -43,6 +43,20 @@ const WAYS = {
     setInterval(allocate, 1);
     setTimeout(ready, 500);
   },
+  // The main thread is in fork(2), waits for the child's execve(2), or hears of its end.
+  spawns: () => {
+    const { spawn } = require('node:child_process');
+    const again = () => spawn('/bin/true').on('exit', again);
+    again();
+    setTimeout(ready, 200);
+  },
+  // libuv asks the kernel by io_uring where UV_USE_IO_URING=1 says so (Node.js 20): its tasks are listed as threads.
+  files: () => {
+    const fs = require('node:fs/promises');
+    const again = () => fs.readFile(__filename).then(again);
+    for (let i = 0; i < 4; i++) again();
+    setTimeout(ready, 200);
+  },
   // The fault is in a library's own code, which JavaScript has called.
   native: () => {
     const module = { exports: {} };

@@ -1,4 +1,4 @@
-// npm run test:outside [-- MAJOR… --parts captures,computing,kills,signals --times 25 --quick]: processes captured from outside, many
+// npm run test:outside [-- MAJOR… --parts captures,computing,kills,signals,isolates,spins --times 25 --quick]: processes captured from outside, many
 // times, on every Node.js version. All snapshots are whole, no request fails, no result is another, and a tracer that is killed at any
 // step leaves the process as it was.
 
@@ -110,7 +110,7 @@ async function kills(node) {
     let left = 0;
     // The one call of the second stop is the 1001st.
     for (const call of [...Array.from({ length: calls }, (_, i) => i + 1), 1001]) {
-      for (let place = 0; place <= 8; place++) {
+      for (let place = 0; place <= 9; place++) {
         if (values.quick && (call + place) % 4 !== 0) continue;
         const { signal } = await trace(app.pid, dying, { HEAPDUMP_OUTSIDE_DIES: `${call}.${place}` });
         // Some places are met by some calls alone.
@@ -154,6 +154,38 @@ async function signals(node) {
   });
 }
 
+/** Each isolate of a process, whatever its thread does. */
+async function isolates(node) {
+  await inScope(async (t) => {
+    const app = await startSubject(t, 'isolates', { node });
+    const directory = makeTemporaryDirectory(t);
+    const count = Math.ceil(times / 5);
+    let whole = 0;
+    for (let i = 0; i < count; i++) {
+      const args = ['node-snapshot', '--pid', app.pid, '--all-threads', '--force', '--output', directory.at('{thread}.heapsnapshot')];
+      const { code, stderr } = await runCommand(t, args);
+      if (code !== 0) fault(`isolates: ${stderr.trim()}`);
+      const threads = [...app.stdout.matchAll(/^thread (\d+) (\w+)$/gm)].map(([, thread, name]) => [thread, `Planted${name}`]);
+      for (const [thread, planted] of [[app.pid, 'PlantedOutside'], ...threads]) {
+        await checkSnapshot(directory.at(`${thread}.heapsnapshot`), planted).then(() => whole++, (error) => fault(`${planted}: ${error.message}`));
+      }
+      await checkSubject(app);
+    }
+    told(whole === 4 * count, `isolates: ${whole}/${4 * count} whole`);
+  });
+}
+
+/** Where no snapshot can be taken: native code that does not come back. */
+async function spins(node) {
+  await inScope(async (t) => {
+    const app = await startSubject(t, 'spin', { node });
+    const directory = makeTemporaryDirectory(t);
+    const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--output', directory.at('a.heapsnapshot')]);
+    told(code === 2 && /did not come to a place where V8 takes a snapshot/.test(stderr) && !app.hasEnded, `spins: ${stderr.trim().split('\n').at(-1)}`);
+    app.kill('SIGKILL');
+  });
+}
+
 /** A run of the tracer alone; the image goes nowhere. */
 async function trace(pid, program = tracer(), env = {}) {
   const child = spawn(program, [`${pid}`, '--limit', `${LIMITS.WAIT}`], { stdio: ['ignore', 'ignore', 'pipe'], env });
@@ -179,7 +211,7 @@ function told(good, text) {
   console.log(`${good ? green('✓') : red('✗')} ${text}`);
 }
 
-const PARTS = { captures, computing, kills, signals };
+const PARTS = { captures, computing, kills, signals, isolates, spins };
 
 await main(async () => {
   await build();

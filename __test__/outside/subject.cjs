@@ -93,6 +93,33 @@ const WAYS = {
     const again = () => fs.readFile(__filename).then((text) => (text.length === length ? (done++, again()) : fail('another length')), (error) => fail(error.message));
     for (let i = 0; i < 4; i++) again();
   },
+  // Three isolates beside the main one: in its event loop, at work, and asleep in JavaScript. Each says which thread is its own.
+  isolates() {
+    const { Worker } = require('node:worker_threads');
+    const source = `
+      const { parentPort, workerData: { name, word } } = require('node:worker_threads');
+      globalThis.planted = new (eval('(class Planted' + name + ' {})'))();
+      parentPort.postMessage(Number(require('node:fs').readlinkSync('/proc/thread-self').split('/').at(-1)));
+      if (name === 'Idle') setInterval(() => parentPort.postMessage(0), 20);
+      if (name === 'Busy') for (let all = []; ; ) for (let i = 0; i < 1000; i++) all[i] = { i };
+      if (name === 'Asleep') for (;;) Atomics.wait(new Int32Array(word), 0, 0);`;
+    for (const name of ['Idle', 'Busy', 'Asleep']) {
+      new Worker(source, { eval: true, workerData: { name, word: new SharedArrayBuffer(4) } })
+        .on('message', (thread) => (thread > 0 ? console.log(`thread ${thread} ${name}`) : done++))
+        .on('error', (error) => fail(error.message))
+        .on('exit', () => fail('a worker ended'));
+    }
+  },
+  // Its threads call themselves as the kernel calls its own.
+  named() {
+    const fs = require('node:fs');
+    for (const thread of fs.readdirSync('/proc/self/task')) fs.writeFileSync(`/proc/self/task/${thread}/comm`, 'iou-wrk-1');
+    WAYS.idle();
+  },
+  // Native code that does not come back.
+  spin() {
+    setTimeout(() => require('node:crypto').pbkdf2Sync('a', 'b', 2 ** 31 - 1, 64, 'sha512'), 500);
+  },
   signals() {
     // libuv's handler works while a lock is held: left half-way, it is held for ever.
     for (const name of ['SIGUSR2', 'SIGTRAP']) process.on(name, () => done++);

@@ -78,7 +78,7 @@ function ending(restorer, { status, signal }, named, isCore = false) {
   }
   const what = isCore ? 'core' : 'image';
   const versions = [image.node && `Node.js ${image.node}`, image.writer].filter(Boolean).join(', ');
-  const [why, help] = broken(status, signal, hung, image, `The ${what} is kept; report this, please.`);
+  const [why, help] = broken(restorer, status, signal, `The ${what} is kept; report this, please.`);
   const said = lastWords(restorer.said);
   return ['ERR_HEAPDUMP_IMAGE_FAILED', `${why}. ${help} The ${what} is of ${versions || 'an unknown version'}${said}`];
 }
@@ -109,7 +109,11 @@ const NO_ANSWER =
   'name another with --map OLD=NEW';
 
 /** What became of a process that ran already. */
-function broken(status, signal, hung, image, report) {
+function broken({ hung, spun, isTaking, image }, status, signal, report) {
+  if (spun && !isTaking) {
+    return ['the restored process did not come to a place where V8 takes a snapshot, and was ended', 'A call of native code may last for long in it (crypto, zlib).'];
+  }
+  if (spun) return ['the restored process used the processor without an end, and was ended', report];
   if (hung) return ['the restored process waited for a thread that does not exist, and was ended', report];
   if (signal === 'SIGILL') return ['the restored process met an instruction that this CPU does not have', 'Use a machine like the one that it ran on.'];
   if (signal === 'SIGKILL') {

@@ -31,6 +31,8 @@ Options:
                      first of the first two that is open
   --dry-run          Says which way is open, and how long it would stop the process, and does nothing
   --max-stop TIME    From outside only if that would stop it for no longer: 200ms, 1s
+  --thread NUMBER    From outside: the heap of that thread, a worker's, by the number that \`top -H\` shows for it
+  --all-threads      From outside: the main thread's and each worker's, one after the other; {thread} in FILE is the number
   --trust-filter     You know that its seccomp filter lets it fork, where that cannot be seen
   --json             Answer in JSON, with what was done to the process
   --all PID          That process and all Node.js processes that it has started, one after the other; {pid} in FILE is
@@ -73,6 +75,8 @@ const options = {
   via: { type: 'string' },
   'dry-run': { type: 'boolean' },
   'max-stop': { type: 'string' },
+  thread: { type: 'string' },
+  'all-threads': { type: 'boolean' },
   'trust-filter': { type: 'boolean' },
   json: { type: 'boolean' },
   all: { type: 'string' },
@@ -102,6 +106,8 @@ async function main(values) {
   for (const name of ['via', 'max-stop', 'trust-filter']) {
     if (values[name] !== undefined && pid === undefined && all === undefined) throw new Problem(`--${name} belongs to --pid`);
   }
+  if ((values.thread !== undefined || values['all-threads']) && pid === undefined) throw new Problem('--thread and --all-threads belong to --pid');
+  if (values['all-threads'] && (values.thread !== undefined || values.json)) throw new Problem('--all-threads takes all of them, one after the other: without --thread and --json');
   if (values['dry-run'] && pid === undefined) throw new Problem('--dry-run belongs to --pid');
   if (values.json && pid === undefined) throw new Problem('--json belongs to --pid');
   if (!file && !values.check && !values['dry-run']) throw new Problem('--output is needed: the file to write');
@@ -114,17 +120,20 @@ async function main(values) {
   const redaction = redactionOf(values);
   if (redaction !== undefined && IMAGE_NAME.test(file)) throw new Problem("an image is all of a process' memory, which cannot be redacted");
   const progress = new Progress();
-  const fromProcess = (target, name) => {
+  const fromProcess = (target, name, thread = ways.thread) => {
     const signal = signalOf();
     const into = { force, redaction, json: ways.json };
-    return write(name, into, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, ways)));
+    return write(name, into, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, { ...ways, thread })));
   };
   if (all !== undefined) return require('./all.js').takeAll(new Target(wholeNumber('all', all)), file, fromProcess);
   if (pid !== undefined) {
     const target = new Target(wholeNumber('pid', pid));
     const say = (text) => progress.say(text);
     const one = exactly ? target : await whileItRuns(target, () => require('./which.js').meant(target, say));
-    return values['dry-run'] ? whileItRuns(one, () => require('./dry-run.js').dryRun(one, ways)) : fromProcess(one, file);
+    if (values['dry-run']) return whileItRuns(one, () => require('./dry-run.js').dryRun(one, ways));
+    if (values['all-threads']) return require('./all.js').takeThreads(one, file, (name, thread) => fromProcess(one, name, thread));
+    await fromProcess(one, file);
+    return;
   }
   if (image !== undefined) {
     const signal = signalOf();
@@ -150,7 +159,7 @@ function redactionOf({ redact, 'key-file': keyFile, paths }) {
   }
 }
 
-/** Has `fetch` fill the file, and says what came, and what was done for it. */
+/** Has `fetch` fill the file, and says what came, and what was done for it; gives that, too. */
 async function write(file, { force, redaction, json = false }, progress, fetch) {
   const output = new Output(file, force, redaction);
   try {
@@ -159,11 +168,12 @@ async function write(file, { force, redaction, json = false }, progress, fetch) 
     if (json) {
       const found = { schemaVersion: 1, command: 'node-snapshot', file: output.path, kind, bytes, nodes: nodes ?? null, ...report };
       console.log(JSON.stringify(found, null, 2));
-      return;
+      return report;
     }
     if (report?.via === 'outside') progress.say(require('./outside.js').reported(report));
     if (kind === 'image') console.log(`${output.path}: a heap image, complete, ${size(bytes)}; ${advice(output.path)}`);
     else console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
+    return report;
   } finally {
     progress.clear();
     output.close();
@@ -178,8 +188,9 @@ async function take(target, output, progress, signal, ways) {
   if (target.pid === process.pid) throw new Problem('this is the process that asks');
   // It was found a while ago, and its number may be another's by now.
   if (!target.isRunning()) throw new Problem(`process ${target.pid} has ended`);
-  const { via } = ways;
-  const name = target.dumpSignal();
+  const { via, thread } = ways;
+  if (thread !== undefined && via !== 'auto' && via !== 'outside') throw new Problem(`--thread is taken from outside, and not by --via ${via}`);
+  const name = thread === undefined ? target.dumpSignal() : undefined;
   if (name !== undefined && output.redacts && (via === 'auto' || via === 'signal')) {
     throw new Problem(
       `process ${target.pid} writes its snapshot by itself, and would write its texts: start it with NODE_HEAPDUMP_OPTIONS=redact, ` +
@@ -209,12 +220,13 @@ async function take(target, output, progress, signal, ways) {
 const WAYS = ['auto', 'signal', 'outside', 'inspector'];
 
 /** How the process may be asked. */
-function readWays({ via = 'auto', 'max-stop': maxStop, 'trust-filter': trustsFilter = false, json = false, ...more }) {
+function readWays({ via = 'auto', thread, 'max-stop': maxStop, 'trust-filter': trustsFilter = false, json = false, ...more }) {
   if (!WAYS.includes(via)) throw new Problem(`--via must be one of ${WAYS.join(', ')}, not ${printable(via)}`);
   const [, number, unit] = /^(\d{1,6})(ms|s)$/.exec(maxStop ?? '0ms') ?? [];
   if (number === undefined) throw new Problem(`--max-stop must be a time as 200ms or 1s, not ${printable(maxStop)}`);
   return {
     via,
+    thread: thread === undefined ? undefined : wholeNumber('thread', thread),
     maxStop: maxStop === undefined ? undefined : Number(number) * (unit === 's' ? 1000 : 1),
     trustsFilter,
     json,

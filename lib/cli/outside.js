@@ -17,8 +17,9 @@ const { about, stopOutside } = require('./ways.js');
 
 /** A restored process may hang once in a long while, at a lock of a thread that stopped in an odd place: then once more. A busy machine may keep threads from stopping. */
 const MOST_TRIES = 3;
-/** As long as its threads may take to stop, in ms. */
-const STOP_LIMIT = 2000;
+/** As long as it may be stopped where --max-stop says nothing, in ms: a busy machine takes several times what is expected. */
+const LEAST_STOP_LIMIT = 2000;
+const STOP_LIMIT_TIMES = 3;
 
 /** Why a process was not captured. It goes on. */
 class OutsideProblem extends Problem {
@@ -32,7 +33,7 @@ class OutsideProblem extends Problem {
  * Has `output` filled.
  * @param {import('./processes.js').Target} target that nothing keeps from being captured (ways.js)
  * @param {import('./output.js').Output} output
- * @param {{maxStop?: number, trustsFilter?: boolean, 'ignore-cpu'?: boolean}} options
+ * @param {{maxStop?: number, thread?: number, trustsFilter?: boolean, 'ignore-cpu'?: boolean}} options
  */
 async function fromOutside(target, output, progress, signal, options) {
   progress.say(
@@ -99,7 +100,7 @@ function begin(target, signal, options) {
       const isBroken = restorer.hung || restorer.hasBegun || restorer.stop?.[0] === 'collision';
       return !signal?.aborted && (tracer.stop === undefined ? tries === 1 && restorer.lacks.length === 0 && isBroken : isPassing(tracer));
     },
-    why: () => tracer.stop?.[1] ?? (restorer.hung ? 'it hung' : (restorer.stop?.[1] ?? 'it ended')),
+    why: () => tracer.stop?.[1] ?? (restorer.spun ? 'it came to no end' : restorer.hung ? 'it hung' : (restorer.stop?.[1] ?? 'it ended')),
     async *snapshot() {
       try {
         yield* written(restorer, name, {});
@@ -116,8 +117,11 @@ function begin(target, signal, options) {
   };
 }
 
-const start = (target, signal, { maxStop = STOP_LIMIT, trustsFilter = false }) =>
-  new Tracer([`${target.pid}`, '--limit', `${Math.min(maxStop, STOP_LIMIT)}`, ...(trustsFilter ? ['--trust-filter'] : [])], signal);
+function start(target, signal, { maxStop, thread, trustsFilter = false }) {
+  const limit = maxStop ?? Math.max(LEAST_STOP_LIMIT, STOP_LIMIT_TIMES * stopOutside(target));
+  const which = thread === undefined ? [] : ['--thread', `${thread}`];
+  return new Tracer([`${target.pid}`, '--limit', `${limit}`, ...which, ...(trustsFilter ? ['--trust-filter'] : [])], signal);
+}
 
 /** Files are those that the process has, in its own file system; root becomes its user. */
 function restorerArguments(target, options) {
@@ -172,6 +176,7 @@ function failed(target, { stop: [word, text] = ['ended', 'the tracer was killed'
     filter: ': run this as root on the machine itself, or in its container, or say that the filter lets it (--trust-filter)',
     fork: ': it may have too many processes (pids.max, ulimit -u), or memory may not be promised (vm.overcommit_memory)',
     slow: ': one of them may be stuck in the kernel; try again',
+    late: ': try again when the machine is less busy, or let it be stopped for longer (--max-stop)',
     awkward: ': try again',
   }[word];
   return new OutsideProblem(target, `${withNames(text)}${help ?? ''}`);
@@ -190,6 +195,7 @@ async function report(tracer) {
     secondStopMs: ms('second-stop-us'),
     bytesRead: Number(facts.pages ?? 0) * 4096,
     threads: Number(facts.threads ?? 0),
+    isolates: facts.isolates ? facts.isolates.split(' ').map(Number) : null,
     calls: Number(facts.calls ?? 0),
     node: facts.node || null,
     deadCopyLeft: facts.left !== undefined,

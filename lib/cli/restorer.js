@@ -12,10 +12,24 @@ const { Program } = require('./native-program.js');
 const INTERVAL = 250;
 const HUNG_AFTER = 3000;
 
+/**
+ * The processor time that it may use for nothing, in s: to come to a place where a snapshot can be taken, where a long call of the
+ * application's may have to end first; and for the snapshot, until the first bytes or the next, by the memory that it has. V8 takes
+ * 10 to 40 s for a gigabyte.
+ */
+const SPUN_BEFORE = 30;
+const SPUN_AFTER = 60;
+const SPUN_PER_GB = 600;
+/** Clock ticks in a second, and bytes in a page (sysconf(3)), on x64. */
+const TICKS = 100;
+const PAGE = 4096;
+
 /** What it says on standard error is kept up to so many characters. */
 const MOST_TEXT = 1 << 20;
 
 const PROGRAM = new Program('heapimage-restore', 'heap images are restored on linux-x64', 'copy the image to such a machine');
+
+const TAKES = /^takes\n/m;
 
 /** One run of it, of the image that is open as `image`: a descriptor, or a stream of another process' output. */
 class Restorer {
@@ -28,6 +42,10 @@ class Restorer {
   /** What the restored process said. */
   said = '';
   hung = false;
+  /** It used the processor without coming to an end; `hung` is so then, too. */
+  spun = false;
+  /** Whether V8 has begun with the snapshot. */
+  isTaking = false;
   #process;
   #end;
   /** Whether the image's own code runs. */
@@ -96,6 +114,12 @@ class Restorer {
     }
     this.said = (this.said + this.line).slice(0, MOST_TEXT);
     this.line = '';
+    // The addon's own child was at that place already.
+    if (this.image.origin !== 'core') this.isTaking = true;
+    else if (!this.isTaking && TAKES.test(this.said)) {
+      this.isTaking = true;
+      this.said = this.said.replace(TAKES, '');
+    }
   }
 
   #tell(line) {
@@ -112,30 +136,41 @@ class Restorer {
     else if (kind === 'is') this.image[word] = text;
   }
 
-  /** A process asleep without CPU, of which all output has been read, waits for a thread that does not exist. */
+  /** A process asleep without CPU, of which all output has been read, waits for a thread that does not exist. One that only uses the CPU may wait so, too. */
   #watcher() {
     let last = '';
     let since = Date.now();
+    let stage = '';
+    let spentBefore = 0;
     return () => {
-      const seen = this.#vitals();
+      const { state, spent, memory } = this.#vitals() ?? {};
+      const seen = `${state} ${spent} ${this.output.bytesRead}`;
       const waitsForUs = this.output.readableLength > 0;
       const waitsForImage = this.#isStream && !this.hasBegun;
-      if (seen === undefined || waitsForUs || waitsForImage || seen !== last || !seen.startsWith('S')) {
+      if (state === undefined || waitsForUs || waitsForImage || seen !== last || state !== 'S') {
         last = seen;
         since = Date.now();
       } else if (Date.now() - since > HUNG_AFTER) {
         this.hung = true;
         this.kill();
       }
+      const now = `${this.hasBegun} ${this.isTaking} ${this.output.bytesRead}`;
+      if (now !== stage || spent === undefined) [stage, spentBefore] = [now, spent ?? 0];
+      const most = this.isTaking ? SPUN_AFTER + (SPUN_PER_GB * memory) / 1e9 : SPUN_BEFORE;
+      if (this.hasBegun && !waitsForUs && spent - spentBefore > most) {
+        this.hung = true;
+        this.spun = true;
+        this.kill();
+      }
     };
   }
 
-  /** State and processor time (proc(5), stat). */
+  /** State, processor time of all threads in s, and resident memory in bytes (proc(5), stat). */
   #vitals() {
     try {
       const text = fs.readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
       const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      return [fields[0], fields[11], fields[12], this.output.bytesRead].join(' ');
+      return { state: fields[0], spent: (Number(fields[11]) + Number(fields[12])) / TICKS, memory: Number(fields[21]) * PAGE };
     } catch {
       return undefined;
     }

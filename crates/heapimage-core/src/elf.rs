@@ -1,10 +1,11 @@
 use crate::bytes::Bytes;
 
-/// PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE (elf.h).
+/// PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_TLS (elf.h).
 pub(crate) const LOAD: u32 = 1;
 pub(crate) const DYNAMIC: u32 = 2;
 pub(crate) const INTERPRETER: u32 = 3;
 pub(crate) const NOTE: u32 = 4;
+pub(crate) const THREAD_LOCAL: u32 = 7;
 
 /// ET_EXEC, ET_CORE.
 pub(crate) const FIXED: u16 = 2;
@@ -34,6 +35,7 @@ pub(crate) struct ProgramHeader {
     pub(crate) address: u64,
     pub(crate) file_bytes: u64,
     pub(crate) memory_bytes: u64,
+    pub(crate) alignment: u64,
 }
 
 const PROGRAM_HEADER_BYTES: u64 = 56;
@@ -83,6 +85,7 @@ impl<'a> Elf<'a> {
                 address: header.u64_at(16)?,
                 file_bytes: header.u64_at(32)?,
                 memory_bytes: header.u64_at(40)?,
+                alignment: header.u64_at(48)?,
             })
         })
     }

@@ -31,5 +31,5 @@ pub use layout::{Image, Opened, Options};
 pub use notes::Thread;
 pub use object::{Object, version_in};
 pub use threads::Threads;
-pub use v8::{CURRENT_BREAK, NAMES, functions};
+pub use v8::{CURRENT_BREAK, NAMES, THREADS_ISOLATE, functions};
 pub use write::ImageWriter;

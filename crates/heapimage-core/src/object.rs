@@ -8,12 +8,22 @@ pub struct Object<'a>(Elf<'a>);
 
 /// NT_GNU_BUILD_ID.
 const BUILD_ID: u32 = 3;
-/// SHT_DYNSYM.
+/// SHT_SYMTAB, which a stripped file does not have, and SHT_DYNSYM.
+const ALL_SYMBOLS: u32 = 2;
 const DYNAMIC_SYMBOLS: u32 = 11;
+/// STT_TLS.
+const THREAD_LOCAL_SYMBOL: u8 = 6;
 const SYMBOL_BYTES: usize = 24;
 /// DT_NEEDED, DT_STRTAB.
 const NEEDED: u64 = 1;
 const STRINGS: u64 = 5;
+
+struct Symbol<'a> {
+    name: &'a [u8],
+    /// With what it is bound by (st_info).
+    kind: u8,
+    value: u64,
+}
 
 impl<'a> Object<'a> {
     /// `None` where the bytes are something else. The first page is enough for [`Object::build_id`].
@@ -63,31 +73,42 @@ impl<'a> Object<'a> {
         let wanted: HashMap<&[u8], &str> =
             names.iter().map(|name| (name.as_bytes(), *name)).collect();
         let mut found = HashMap::new();
-        let Some((_, at, length, link)) =
-            self.0.sections().find(|&(kind, ..)| kind == DYNAMIC_SYMBOLS)
-        else {
-            return found;
-        };
-        let strings = self.0.sections().nth(link as usize);
-        let strings = strings.and_then(|(_, at, length, _)| self.0.bytes.part(at, length));
-        let (Some(symbols), Some(strings)) = (self.0.bytes.part(at, length), strings) else {
-            return found;
-        };
-        for symbol in symbols.chunks_exact(SYMBOL_BYTES) {
-            let (Some(name), Some(section), Some(value)) =
-                (symbol.u32_at(0), symbol.u16_at(6), symbol.u64_at(8))
-            else {
-                continue;
-            };
-            // SHN_UNDEF: another object defines it.
-            if section != 0
-                && let Some(name) = strings.text_at(u64::from(name))
-                && let Some(name) = wanted.get(name)
-            {
-                found.entry(*name).or_insert(value);
+        for symbol in self.table(DYNAMIC_SYMBOLS) {
+            if let Some(name) = wanted.get(symbol.name) {
+                found.entry(*name).or_insert(symbol.value);
             }
         }
         found
+    }
+
+    /// Where a variable that each thread has of its own lies in a program, from the thread pointer, which is above (Drepper, "ELF
+    /// Handling For Thread-Local Storage", 3.4.6: the program's variables are the first below it). `None` where the name is not there.
+    #[must_use]
+    pub fn thread_local(&self, name: &str) -> Option<u64> {
+        let mut headers = self.0.program_headers();
+        let segment = headers.find(|header| header.kind == elf::THREAD_LOCAL)?;
+        let bytes = segment.memory_bytes.checked_next_multiple_of(segment.alignment.max(1))?;
+        let mut symbols =
+            [DYNAMIC_SYMBOLS, ALL_SYMBOLS].into_iter().flat_map(|kind| self.table(kind));
+        let is_it = |symbol: &Symbol<'_>| {
+            symbol.name == name.as_bytes() && symbol.kind & 0xf == THREAD_LOCAL_SYMBOL
+        };
+        Some(symbols.find(is_it)?.value.wrapping_sub(bytes))
+    }
+
+    /// The symbols that it defines, of one table.
+    fn table(&self, kind: u32) -> impl Iterator<Item = Symbol<'a>> + use<'a> {
+        let table = self.0.sections().find(|&(found, ..)| found == kind);
+        let part = |(_, at, length, _): (u32, u64, u64, u32)| self.0.bytes.part(at, length);
+        let symbols = table.and_then(part).unwrap_or_default();
+        let strings = table.and_then(|(.., link)| self.0.sections().nth(link as usize));
+        let strings = strings.and_then(part).unwrap_or_default();
+        symbols.chunks_exact(SYMBOL_BYTES).filter_map(move |symbol| {
+            // SHN_UNDEF: another object defines it.
+            let is_defined = symbol.u16_at(6)? != 0;
+            let name = strings.text_at(u64::from(symbol.u32_at(0)?)).filter(|_| is_defined)?;
+            Some(Symbol { name, kind: *symbol.get(4)?, value: symbol.u64_at(8)? })
+        })
     }
 
     /// The names of the libraries that it cannot do without, and of its loader.

@@ -23,6 +23,8 @@ pub(crate) const PLATFORM_TABLE: &str = "_ZTVN4node12NodePlatformE";
 const POST_TASK: &str = "_ZN4node12NodePlatform26PostTaskOnWorkerThreadImplEN2v812TaskPriorityESt10unique_ptrINS1_4TaskESt14default_deleteIS4_EERKNS1_14SourceLocationE";
 const POST_TASK_PLAIN: &str =
     "_ZN4node12NodePlatform18CallOnWorkerThreadESt10unique_ptrIN2v84TaskESt14default_deleteIS3_EE";
+/// Which isolate a thread has entered: a variable of each thread's (V8, src/execution/isolate.cc).
+pub const THREADS_ISOLATE: &str = "_ZN2v88internal18g_current_isolate_E";
 /// Of glibc.
 pub const CURRENT_BREAK: &str = "__curbrk";
 

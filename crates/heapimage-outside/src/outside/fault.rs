@@ -27,12 +27,16 @@ pub(crate) enum Fault {
     Filter,
     #[error("it was not Node.js: neither its program nor a libnode in it has {0}")]
     NotNode(&'static str),
+    #[error("its thread {thread} runs no JavaScript; these do: {others}")]
+    NoIsolate { thread: i32, others: String },
     #[error("{0}")]
     Image(#[from] heapimage_core::CoreFault),
     #[error("no instruction of its C library was found by which a system call can be made")]
     NoGadgets,
     #[error("its threads did not stop within {0} ms")]
     Slow(u128),
+    #[error("it could not be copied within {0} ms, as long as it may be stopped")]
+    Late(u128),
     #[error("its main thread was at a place where nothing can be injected, {0} times")]
     Awkward(u32),
     #[error("a system call in it did not come back")]
@@ -62,8 +66,10 @@ impl Fault {
             Fault::Architecture | Fault::ShadowStacks => "architecture",
             Fault::Filter => "filter",
             Fault::NotNode(_) => "not-node",
+            Fault::NoIsolate { .. } => "thread",
             Fault::Image(_) | Fault::NoGadgets => "image",
             Fault::Slow(_) => "slow",
+            Fault::Late(_) => "late",
             Fault::Awkward(_) => "awkward",
             Fault::Lost | Fault::Injection(_) => "injection",
             Fault::Fork(_) => "fork",

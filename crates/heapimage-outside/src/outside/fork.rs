@@ -6,6 +6,7 @@ use super::inject::{Call, Injector};
 use super::maps::{Row, copied_ranges, kept_ranges, mark_special, read};
 use super::process::{CLONE_FLAGS, Process, dead_copies, own_number};
 use super::ptrace::{self, Report, option};
+use super::run::join;
 use super::stop::{Stopped, Thread};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,7 +17,11 @@ pub(crate) struct Before<'a> {
     /// Its `smaps`.
     pub(crate) rows: Vec<Row>,
     pub(crate) gadgets: Gadgets,
-    /// How long its threads may take to stop.
+    /// Whose isolate the snapshot is to be of.
+    pub(crate) thread: i32,
+    /// Where a thread notes its isolate, from its thread pointer.
+    pub(crate) isolate: Option<u64>,
+    /// How long it may be stopped.
     pub(crate) limit: Duration,
     /// Calls are made although its filter is not known.
     pub(crate) trusts_filter: bool,
@@ -27,6 +32,8 @@ pub(crate) struct Forked<'a> {
     pub(crate) copy: Copy<'a>,
     /// Where all threads stood: the main one first.
     pub(crate) threads: Vec<Thread>,
+    /// Those of them that have an isolate, as far as that can be seen.
+    pub(crate) isolates: Vec<i32>,
     pub(crate) stopped: Duration,
     pub(crate) fork: Duration,
     pub(crate) calls: u32,
@@ -55,23 +62,27 @@ pub(crate) fn fork<'a>(before: &Before<'a>) -> Result<Forked<'a>, Fault> {
 
 fn try_to_fork<'a>(before: &Before<'a>, filter_is_mild: bool) -> Result<Option<Forked<'a>>, Fault> {
     let process = before.process;
-    let stopped = Stopped::all(process, before.limit)?;
+    let mut stopped = Stopped::all(process, before.limit)?;
     let main = stopped.main().ok_or(Fault::MainEnded)?;
     if !process.still_has(before.gadgets) {
         return Err(Fault::Ended);
     }
+    let isolates = isolates(before, &stopped)?;
     let mut now = read(process.pid, "maps").map_err(|_| Fault::Ended)?;
     mark_special(&before.rows, &mut now);
-    let Some(mut injector) = Injector::prepare(process, main, &now, before.gadgets, 0)? else {
-        return Ok(None);
-    };
+    let injector = Injector::prepare(process, main, &now, before.gadgets, 0, stopped.deadline)?;
+    let Some(mut injector) = injector else { return Ok(None) };
     if process.has_filter && !injector.suspend_filter() && !filter_is_mild {
         return Err(Fault::Filter);
     }
     let mut made = Made::default();
     let done = make(&mut injector, before, &now, &mut made);
-    let (born, calls) = (injector.copy, injector.calls());
+    if injector.is_away() {
+        // The kernel is at work for the main thread; nobody waits for that.
+        stopped.release_others();
+    }
     let ended = injector.end();
+    let (born, calls) = (injector.copy, injector.calls());
     let since = stopped.since;
     let threads = stopped.release();
     let stopped = since.elapsed();
@@ -81,6 +92,7 @@ fn try_to_fork<'a>(before: &Before<'a>, filter_is_mild: bool) -> Result<Option<F
         pid,
         own: own_number(pid).unwrap_or(i64::from(pid)),
         gadgets: before.gadgets,
+        limit: before.limit,
         is_taken: false,
         has_ended: false,
     });
@@ -89,7 +101,27 @@ fn try_to_fork<'a>(before: &Before<'a>, filter_is_mild: bool) -> Result<Option<F
         return Err(Fault::Fork(i32::try_from(-made.answer).unwrap_or(0)));
     };
     copy.hold()?;
-    Ok(Some(Forked { copy, threads, stopped, fork: made.took, calls }))
+    Ok(Some(Forked { copy, threads, isolates, stopped, fork: made.took, calls }))
+}
+
+/// Which threads have an isolate. The wanted one must be among them.
+fn isolates(before: &Before<'_>, stopped: &Stopped<'_>) -> Result<Vec<i32>, Fault> {
+    let numbers = |has: &dyn Fn(&&Thread) -> bool| {
+        stopped.threads.iter().filter(has).map(|thread| thread.number).collect::<Vec<_>>()
+    };
+    let found = before.isolate.map_or_else(Vec::new, |place| {
+        numbers(&|thread| {
+            let isolate =
+                before.process.word(thread.registers.thread_pointer().wrapping_add(place));
+            isolate.is_some_and(|isolate| isolate != 0)
+        })
+    });
+    let among = if found.is_empty() { numbers(&|_| true) } else { found.clone() };
+    if before.thread == before.process.pid || among.contains(&before.thread) {
+        Ok(found)
+    } else {
+        Err(Fault::NoIsolate { thread: before.thread, others: join(&among) })
+    }
 }
 
 /// What clone(2) answered, and how long it took.
@@ -99,8 +131,23 @@ struct Made {
     took: Duration,
 }
 
-/// The calls of the first stop.
+/// The calls of the first stop. What is let into children for the copy is kept from them again, whatever comes of it.
 fn make(
+    injector: &mut Injector,
+    before: &Before<'_>,
+    now: &[Row],
+    made: &mut Made,
+) -> Result<(), Fault> {
+    let copied = copy(injector, before, now, made);
+    for (start, end) in kept_ranges(&before.rows, now) {
+        if injector.can_put_back() {
+            injector.call(Call::KeepFromChildren { start, end })?;
+        }
+    }
+    copied
+}
+
+fn copy(
     injector: &mut Injector,
     before: &Before<'_>,
     now: &[Row],
@@ -115,9 +162,6 @@ fn make(
     let begin = Instant::now();
     made.answer = injector.call(Call::Copy { flags: CLONE_FLAGS })?;
     made.took = begin.elapsed();
-    for (start, end) in kept_ranges(&before.rows, now) {
-        injector.call(Call::KeepFromChildren { start, end })?;
-    }
     Ok(())
 }
 
@@ -138,6 +182,8 @@ pub(crate) struct Copy<'a> {
     /// And in the namespace of the process.
     own: i64,
     gadgets: Gadgets,
+    /// How long the process may be stopped for it.
+    limit: Duration,
     is_taken: bool,
     has_ended: bool,
 }
@@ -207,17 +253,15 @@ impl Copy<'_> {
     fn wait_for_it(&self) -> Result<Option<Duration>, Fault> {
         let mut others = dead_copies(self.process.pid);
         others.retain(|child| *child != self.own);
-        let stopped = Stopped::main_alone(self.process, SECOND_LIMIT)?;
+        let stopped = Stopped::main_alone(self.process, SECOND_LIMIT, self.limit)?;
         if !self.process.still_has(self.gadgets) {
             return Err(Fault::Ended);
         }
         let now = read(self.process.pid, "maps").map_err(|_| Fault::Ended)?;
         let main = stopped.main().ok_or(Fault::Ended)?;
-        let Some(mut injector) =
-            Injector::prepare(self.process, main, &now, self.gadgets, SECOND_STOP)?
-        else {
-            return Ok(None);
-        };
+        let (gadgets, deadline) = (self.gadgets, stopped.deadline);
+        let injector = Injector::prepare(self.process, main, &now, gadgets, SECOND_STOP, deadline)?;
+        let Some(mut injector) = injector else { return Ok(None) };
         if self.process.has_filter {
             injector.suspend_filter();
         }

@@ -20,9 +20,10 @@ use zerocopy::FromZeros;
 /// The restorer is given the output as this descriptor.
 const OUTPUT: u32 = 1;
 
-/// Writes the image of the copy to `to`. Gives how many pages it has.
+/// Writes the image of the copy to `to`, of which a snapshot of `thread`'s isolate will be taken. Gives how many pages it has.
 pub(crate) fn write(
     pid: i32,
+    thread: i32,
     forked: &Forked<'_>,
     program: &Program,
     to: impl Write,
@@ -41,8 +42,7 @@ pub(crate) fn write(
             xsave: &thread.xsave,
         })
         .collect();
-    let main = pid.cast_unsigned();
-    let chosen = Threads::of_stopped(&threads, main).ok_or(Fault::MainEnded)?;
+    let chosen = Threads::of_stopped(&threads, thread.cast_unsigned()).ok_or(Fault::MainEnded)?;
     let records = chosen.record(&mut header, &image.mappings)?;
     if let Some((mapping, _)) = &records {
         image.insert(*mapping);

@@ -14,6 +14,8 @@ pub(crate) struct Row {
     pub(crate) is_shared: bool,
     /// Where in its file, in bytes.
     pub(crate) offset: u64,
+    /// Of its file: major and minor number.
+    pub(crate) device: (u32, u32),
     pub(crate) inode: u64,
     /// A path, `[heap]`, or nothing.
     pub(crate) name: String,
@@ -85,7 +87,9 @@ fn row(line: &str) -> Option<Row> {
     let mut words = rest.splitn(5, ' ');
     let permissions = words.next()?.as_bytes();
     let offset = u64::from_str_radix(words.next()?, 16).ok()?;
-    let inode = words.nth(1)?.trim().parse().ok()?;
+    let (major, minor) = words.next()?.split_once(':')?;
+    let [major, minor] = [major, minor].map(|text| u32::from_str_radix(text, 16).ok());
+    let inode = words.next()?.trim().parse().ok()?;
     let name = words.next().unwrap_or_default().trim_start().to_owned();
     let bit = |at: usize, letter: u8| u32::from(permissions.get(at) == Some(&letter));
     Some(Row {
@@ -94,6 +98,7 @@ fn row(line: &str) -> Option<Row> {
         protection: bit(0, b'r') | bit(1, b'w') << 1 | bit(2, b'x') << 2,
         is_shared: permissions.get(3) == Some(&b's'),
         offset,
+        device: (major?, minor?),
         inode,
         name,
         is_kept_from_children: false,
@@ -195,6 +200,7 @@ VmFlags: rd mr pf io de dd
         let node = &rows[0];
         assert_eq!((node.start, node.end, node.protection), (0x40_0000, 0x50_0000, 5));
         assert_eq!((node.offset, node.inode, &*node.name), (0x1000, 42, "/usr/bin/node one"));
+        assert_eq!(node.device, (8, 1));
         assert_eq!(node.file(), Some("/usr/bin/node one"));
         assert!(rows[1].is_kept_from_children && !rows[3].is_kept_from_children);
         assert!(rows[4].is_shared && rows[4].file().is_none());

@@ -14,5 +14,6 @@ mod pages;
 mod process;
 mod program;
 mod ptrace;
+mod rooted;
 pub(crate) mod run;
 mod stop;

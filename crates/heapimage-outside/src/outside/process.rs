@@ -44,18 +44,27 @@ impl Process {
         Ok(Process { pid, memory, has_filter: line("Seccomp") == "2" })
     }
 
-    /// Whether no filter can end it for what is injected: this process has the same filter (it was started in the same
-    /// container), and a child of its own survives the same calls.
+    /// Whether no filter can end it for what is injected: it has the filters of the container, this process was started in the
+    /// same one, and a child of its own survives the same calls. As many filters are not the same ones, but filters
+    /// are only ever added: who has no more than the first process of the container has no others than the container gave it.
     pub(crate) fn filter_is_mild(&self) -> bool {
-        let filters = |pid| {
-            let status = status(pid).ok()?;
+        let filters = |pid: &str| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
             Some((
                 value(&status, "Seccomp")?.to_owned(),
                 value(&status, "Seccomp_filters")?.to_owned(),
             ))
         };
-        let own = filters(i32::try_from(std::process::id()).unwrap_or(0));
-        own.is_some() && own == filters(self.pid) && ptrace::survives_calls(CLONE_FLAGS)
+        let is_same = |namespace: &str| {
+            let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/{namespace}")).ok();
+            of("self").is_some_and(|own| of(&self.pid.to_string()) == Some(own))
+        };
+        let own = filters("self");
+        own.is_some()
+            && own == filters(&self.pid.to_string())
+            && own == filters("1")
+            && ["mnt", "pid"].into_iter().all(is_same)
+            && ptrace::survives_calls(CLONE_FLAGS)
     }
 
     /// Bytes of its memory.
@@ -102,7 +111,7 @@ impl Process {
     }
 
     /// Numbers of its threads, without the tasks of io_uring, which the kernel lists and which never leave it
-    /// (`create_io_thread`, kernel/fork.c).
+    /// (`create_io_thread`, kernel/fork.c). A thread may call itself as they are called.
     pub(crate) fn threads(&self) -> Result<Vec<i32>, Fault> {
         let directory = format!("/proc/{}/task", self.pid);
         let entries = fs::read_dir(directory).map_err(|_| Fault::Ended)?;
@@ -112,8 +121,14 @@ impl Process {
     }
 
     fn is_kernels(&self, thread: i32) -> bool {
-        let name = fs::read(format!("/proc/{}/task/{thread}/comm", self.pid));
-        name.is_ok_and(|name| name.starts_with(b"iou-"))
+        /// PF_IO_WORKER, PF_KTHREAD (linux/sched.h), of the flags that `stat` tells (proc(5)): the ninth field.
+        const KERNELS: u64 = 0x10 | 0x20_0000;
+        const FLAGS: usize = 9 - 3;
+        let stat = fs::read(format!("/proc/{}/task/{thread}/stat", self.pid)).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
+        let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
+        let flags = fields.split(' ').nth(FLAGS).and_then(|flags| flags.parse().ok());
+        flags.is_some_and(|flags: u64| flags & KERNELS != 0)
     }
 
     /// A line of a thread's status; nothing where it is gone.

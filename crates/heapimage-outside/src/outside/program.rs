@@ -5,11 +5,12 @@ use super::mapped::Mapped;
 use super::maps::{Row, base_name, version_of};
 use super::pages::{Entry, Pages};
 use super::process::Process;
+use super::rooted::Root;
 use heapimage::{FILE_PATH_BYTES, FileRecord, MOST_FILES, V8Functions};
-use heapimage_core::{CURRENT_BREAK, NAMES, Object, functions};
+use heapimage_core::{CURRENT_BREAK, NAMES, Object, THREADS_ISOLATE, functions};
 use std::collections::HashMap;
-use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use zerocopy::FromZeros;
 
 /// The program and its libraries.
@@ -17,15 +18,12 @@ pub(crate) struct Program {
     pub(crate) v8: V8Functions,
     /// Of glibc's malloc(3); 0 with another C library.
     pub(crate) current_break: u64,
+    /// Where a thread notes its isolate, from its thread pointer; nothing where the program does not tell.
+    pub(crate) isolate: Option<u64>,
     /// As `24.19.0`; nothing where the program does not say.
     pub(crate) version: String,
     /// Files that an image can name, by their path.
     pub(crate) files: HashMap<String, FileRecord>,
-}
-
-/// Files are found as the process finds them: it may be in a container.
-pub(crate) fn root(pid: i32) -> String {
-    format!("/proc/{pid}/root")
 }
 
 impl Program {
@@ -34,29 +32,49 @@ impl Program {
         let mut program = Program {
             v8: V8Functions::new_zeroed(),
             current_break: 0,
+            isolate: None,
             version: String::new(),
             files: HashMap::new(),
         };
         let mut addresses = HashMap::new();
         let mut is_x64 = true;
+        // Files are found as the process finds them: it may be in a container.
+        let root = Root::of(process.pid).ok();
         for (path, first) in beginnings(rows) {
-            let Some((bytes, file)) = open(process, path) else { continue };
+            let is_program = is_program(process.pid, path);
+            // The program itself is there even if it was replaced.
+            let file = if is_program {
+                File::open(format!("/proc/{}/exe", process.pid)).ok()
+            } else {
+                root.as_ref().and_then(|root| root.open(path).ok())
+            };
+            let Some(file) = file else { continue };
+            let Some(bytes) = Mapped::of(&file).ok() else { continue };
             let Some(object) = Object::parse(&bytes) else { continue };
-            if may_have_symbols(path) || is_program(process.pid, path) {
+            let in_memory = process.read(first.start, 4096).unwrap_or_default();
+            let in_memory = Object::parse(&in_memory).and_then(|object| object.build_id());
+            let is_same_build = object.build_id().is_some() && in_memory == object.build_id();
+            // The file of that name may be another by now. Of some file systems the kernel tells another device or number in `maps`
+            // than stat(2) does (btrfs; overlayfs before Linux 6.8).
+            if !is_program && !is_same_build && !is_of(first, &file) {
+                continue;
+            }
+            if may_have_symbols(path) || is_program {
                 is_x64 &= object.is_x64();
                 let bias = object.bias(first.start);
                 for (name, value) in object.symbols(&NAMES) {
                     addresses.entry(name).or_insert(value.wrapping_add(bias));
                 }
+                // A library's variables are elsewhere. The loader may be the program, as the kernel sees it.
+                if is_program || base_name(path).starts_with("node") {
+                    program.isolate = program.isolate.or(object.thread_local(THREADS_ISOLATE));
+                }
                 if program.version.is_empty() {
                     program.version = version_of(&bytes).unwrap_or_default();
                 }
             }
-            // The file of that name may be another by now.
-            let in_memory = process.read(first.start, 4096).unwrap_or_default();
-            let in_memory = Object::parse(&in_memory).and_then(|object| object.build_id());
             if let Some(id) = object.build_id()
-                && in_memory == Some(id)
+                && is_same_build
                 && let Some(record) = record(path, id, &file)
                 && program.files.len() < MOST_FILES as usize
             {
@@ -84,18 +102,12 @@ fn beginnings(rows: &[Row]) -> HashMap<&str, &Row> {
     found
 }
 
-/// What `path` is for the process, and all of it. The program itself is there even if it was replaced.
-fn open(process: &Process, path: &str) -> Option<(Mapped, File)> {
-    let path = if is_program(process.pid, path) {
-        format!("/proc/{}/exe", process.pid)
-    } else {
-        root(process.pid) + path
-    };
-    // The name may be a pipe's by now, whose other end is not waited for.
-    let how = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(how).open(path).ok()?;
-    file.metadata().ok().filter(Metadata::is_file)?;
-    Some((Mapped::of(&file).ok()?, file))
+/// Whether it is that file which is mapped.
+fn is_of(row: &Row, file: &File) -> bool {
+    file.metadata().is_ok_and(|file| {
+        let device = (libc::major(file.dev()), libc::minor(file.dev()));
+        (device, file.ino()) == (row.device, row.inode)
+    })
 }
 
 fn is_program(pid: i32, path: &str) -> bool {

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 /// What the program was told.
 struct Arguments {
     pid: i32,
-    /// How long its threads may take to stop.
+    /// Whose isolate the snapshot is to be of.
+    thread: i32,
+    /// How long it may be stopped.
     limit: Duration,
     trusts_filter: bool,
 }
@@ -32,13 +34,18 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-/// `PID [--limit MS] [--trust-filter]`.
+/// `PID [--thread NUMBER] [--limit MS] [--trust-filter]`.
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Fault> {
-    const USAGE: Fault = Fault::Usage("PID [--limit MS] [--trust-filter]");
-    let pid = words.next().and_then(|word| word.parse().ok()).filter(|pid| *pid > 0);
-    let mut read = Arguments { pid: pid.ok_or(USAGE)?, limit: LIMIT, trusts_filter: false };
+    const USAGE: Fault = Fault::Usage("PID [--thread NUMBER] [--limit MS] [--trust-filter]");
+    let number = |word: Option<String>| {
+        let number = word.and_then(|word| word.parse().ok()).filter(|number| *number > 0);
+        number.ok_or(USAGE)
+    };
+    let pid = number(words.next())?;
+    let mut read = Arguments { pid, thread: pid, limit: LIMIT, trusts_filter: false };
     while let Some(word) = words.next() {
         match &*word {
+            "--thread" => read.thread = number(words.next())?,
             "--trust-filter" => read.trusts_filter = true,
             "--limit" => {
                 let limit = words.next().and_then(|word| word.parse().ok()).ok_or(USAGE)?;
@@ -63,6 +70,8 @@ fn capture(arguments: &Arguments) -> Result<(), Fault> {
         process: &process,
         rows,
         gadgets,
+        thread: arguments.thread,
+        isolate: program.isolate,
         limit: arguments.limit,
         trusts_filter: arguments.trusts_filter,
     };
@@ -71,13 +80,14 @@ fn capture(arguments: &Arguments) -> Result<(), Fault> {
     let forked = fork::fork(&before)?;
     tell("node", &program.version);
     tell("threads", forked.threads.len());
+    tell("isolates", join(&forked.isolates));
     tell("calls", forked.calls);
     tell("stopped-us", forked.stopped.as_micros());
     tell("fork-us", forked.fork.as_micros());
     let begin = Instant::now();
     let written = output::begin(process.pid)
         .map_err(Fault::Output)
-        .and_then(|output| image::write(process.pid, &forked, &program, output));
+        .and_then(|output| image::write(process.pid, arguments.thread, &forked, &program, output));
     tell("copy-us", begin.elapsed().as_micros());
     if let Ok(pages) = written {
         tell("pages", pages);
@@ -92,6 +102,11 @@ fn capture(arguments: &Arguments) -> Result<(), Fault> {
 
 fn tell(name: &str, value: impl Display) {
     say(format_args!("is {name}: {value}"));
+}
+
+/// `1 2 3`.
+pub(crate) fn join(numbers: &[i32]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Nobody may listen any more: that changes nothing.

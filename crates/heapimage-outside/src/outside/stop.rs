@@ -12,6 +12,35 @@ pub(crate) struct Stopped<'a> {
     pub(crate) threads: Vec<Thread>,
     /// When the first thread was told to stop.
     pub(crate) since: Instant,
+    /// When they are to go on.
+    pub(crate) deadline: Deadline,
+}
+
+/// When a stop is to be over.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    fn of(since: Instant, limit: Duration) -> Deadline {
+        Deadline { at: since + limit, limit }
+    }
+
+    /// So much later.
+    pub(crate) fn and(self, more: Duration) -> Deadline {
+        Deadline { at: self.at + more, ..self }
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        Instant::now() >= self.at
+    }
+
+    /// What is said of a stop that came to it.
+    pub(crate) fn fault(self) -> Fault {
+        Fault::Late(self.limit.as_millis())
+    }
 }
 
 /// One thread.
@@ -35,10 +64,11 @@ impl<'a> Stopped<'a> {
     /// Stops them; those that the process makes meanwhile, too. One that does not stop in time (it may be in the kernel, asleep
     /// for what no signal interrupts) ends it: all go on, and nothing was done.
     pub(crate) fn all(process: &'a Process, limit: Duration) -> Result<Stopped<'a>, Fault> {
-        let mut stopped = Stopped { process, threads: Vec::new(), since: Instant::now() };
+        let mut stopped = Stopped::none(process, limit);
         while stopped.seize_new()? {}
         stopped.since = Instant::now();
-        let deadline = stopped.since + limit;
+        stopped.deadline = Deadline::of(stopped.since, limit);
+        let deadline = stopped.deadline.at;
         let slow = || Fault::Slow(limit.as_millis());
         let mut told = 0;
         loop {
@@ -67,22 +97,32 @@ impl<'a> Stopped<'a> {
         Ok(stopped)
     }
 
+    fn none(process: &'a Process, limit: Duration) -> Stopped<'a> {
+        let since = Instant::now();
+        Stopped { process, threads: Vec::new(), since, deadline: Deadline::of(since, limit) }
+    }
+
     /// The main thread.
     pub(crate) fn main(&self) -> Option<&Thread> {
         self.threads.iter().find(|thread| thread.number == self.process.pid)
     }
 
-    /// The main thread alone, for the time of one call.
-    pub(crate) fn main_alone(process: &'a Process, limit: Duration) -> Result<Stopped<'a>, Fault> {
-        let mut stopped = Stopped { process, threads: Vec::new(), since: Instant::now() };
+    /// The main thread alone, for the time of one call: no longer than `limit`. Until it stops it is waited for so long.
+    pub(crate) fn main_alone(
+        process: &'a Process,
+        patience: Duration,
+        limit: Duration,
+    ) -> Result<Stopped<'a>, Fault> {
+        let mut stopped = Stopped::none(process, limit);
         stopped.seize(process.pid)?;
-        let deadline = stopped.since + limit;
+        let deadline = stopped.since + patience;
         ptrace::interrupt(process.pid).map_err(|_| Fault::Ended)?;
         while stopped.threads.iter().any(|thread| thread.state == State::Running) {
             let (number, report) =
-                ptrace::wait(process.pid, deadline).ok_or(Fault::Slow(limit.as_millis()))?;
+                ptrace::wait(process.pid, deadline).ok_or(Fault::Slow(patience.as_millis()))?;
             stopped.note(number, report);
         }
+        stopped.deadline = Deadline::of(Instant::now(), limit);
         for thread in stopped.threads.iter_mut().filter(|thread| thread.state == State::Stopped) {
             thread.registers = ptrace::registers(thread.number).map_err(|_| Fault::Ended)?;
             thread.xsave = xsave(thread.number)?;
@@ -97,12 +137,14 @@ impl<'a> Stopped<'a> {
         std::mem::take(&mut self.threads)
     }
 
-    /// One that has not stopped is let go by the kernel, when this program ends.
+    /// All but the main one go on.
+    pub(crate) fn release_others(&mut self) {
+        let main = self.process.pid;
+        self.threads.iter_mut().filter(|thread| thread.number != main).for_each(Thread::let_go);
+    }
+
     fn let_go(&mut self) {
-        for thread in self.threads.iter_mut().filter(|thread| thread.state == State::Stopped) {
-            thread.state = State::Gone;
-            let _ = ptrace::detach(thread.number, thread.signal);
-        }
+        self.threads.iter_mut().for_each(Thread::let_go);
     }
 
     fn note(&mut self, number: i32, report: Report) {
@@ -158,6 +200,16 @@ impl<'a> Stopped<'a> {
             xsave: Vec::new(),
         });
         Ok(true)
+    }
+}
+
+impl Thread {
+    /// One that has not stopped is let go by the kernel, when this program ends.
+    fn let_go(&mut self) {
+        if self.state == State::Stopped {
+            self.state = State::Gone;
+            let _ = ptrace::detach(self.number, self.signal);
+        }
     }
 }
 

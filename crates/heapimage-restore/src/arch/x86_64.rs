@@ -29,6 +29,7 @@ pub mod number {
     pub const EXIT: u32 = 60;
     pub const GETTIMEOFDAY: u32 = 96;
     pub const GETUID: u32 = 102;
+    pub const GETGROUPS: u32 = 115;
     pub const SETGROUPS: u32 = 116;
     pub const SETRESUID: u32 = 117;
     pub const SETRESGID: u32 = 119;
@@ -48,6 +49,7 @@ pub mod number {
     pub const GETRANDOM: u32 = 318;
     pub const RSEQ: u32 = 334;
     pub const CLOSE_RANGE: u32 = 436;
+    pub const OPENAT2: u32 = 437;
 }
 
 /// Makes a system call. A result from -4095 to -1 is an error's number.

@@ -4,36 +4,12 @@ use super::threads::CLONE_FLAGS;
 use super::trap::{ALLOWED, more};
 use crate::arch::{AUDIT_ARCHITECTURE, number};
 use crate::stop::Stop;
-use crate::system::filter::MAP_ANONYMOUS;
-use crate::system::{MESSAGES, call};
+use crate::system::MESSAGES;
+use crate::system::bpf::{
+    ALLOW, ARCHITECTURE, AT_LEAST, EQUAL, FIRST_ARGUMENT, FOURTH_ARGUMENT, HAS, INSTRUCTION,
+    Instruction, KILL, MAP_ANONYMOUS, NUMBER, Of, TRAP, end, jump, load, set, test,
+};
 use heapimage::FLOOR;
-
-/// linux/filter.h: `struct sock_filter`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Instruction {
-    code: u16,
-    when_true: u8,
-    otherwise: u8,
-    value: u32,
-}
-
-/// `BPF_LD | BPF_W | BPF_ABS`, and with `BPF_K` `BPF_JMP | BPF_JEQ`, `BPF_JMP | BPF_JSET`, `BPF_JMP | BPF_JGE`, `BPF_RET`.
-const LOAD: u16 = 0x20;
-const EQUAL: u16 = 0x15;
-const HAS: u16 = 0x45;
-const AT_LEAST: u16 = 0x35;
-const RETURN: u16 = 0x06;
-/// Offsets in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const INSTRUCTION: u32 = 8;
-const FIRST_ARGUMENT: u32 = 16;
-const FOURTH_ARGUMENT: u32 = 40;
-/// What the kernel does (linux/seccomp.h).
-const ALLOW: u32 = 0x7fff_0000;
-const KILL: u32 = 0x8000_0000;
-const TRAP: u32 = 0x0003_0000;
 
 const HEAD: usize = 4;
 /// Tests for mmap(2) and for this program's own calls, and two ends.
@@ -52,7 +28,7 @@ const LENGTH: usize = HEAD + ALLOWED.len() + TAIL;
 /// The handler of SIGSYS is set.
 pub(super) unsafe fn shut_in(output: u32) -> Result<(), Stop> {
     // SAFETY: as the caller says.
-    unsafe { set(&program(output)) }
+    unsafe { set(&program(output), Of::AllThreads) }
 }
 
 /// From here on nobody makes threads or filters: a second filter beside the first, on all threads.
@@ -66,28 +42,14 @@ pub(super) unsafe fn shut_in(output: u32) -> Result<(), Stop> {
 /// The handler of SIGSYS is set.
 pub(super) unsafe fn end_threads() -> Result<(), Stop> {
     // SAFETY: as the caller says.
-    unsafe { set(&SECOND) }
+    unsafe { set(&SECOND, Of::AllThreads) }
 }
 
-unsafe fn set(instructions: &[Instruction]) -> Result<(), Stop> {
-    const SET_MODE_FILTER: usize = 1;
-    const ALL_THREADS: usize = 1;
-    /// `struct sock_fprog`.
-    #[repr(C)]
-    struct Program {
-        length: u16,
-        instructions: *const Instruction,
-    }
-    let length = u16::try_from(instructions.len()).unwrap_or(0);
-    let program = Program { length, instructions: instructions.as_ptr() };
-    let place = (&raw const program) as usize;
-    // SAFETY: a program of that length, which is only read.
-    match unsafe { call(number::SECCOMP, [SET_MODE_FILTER, ALL_THREADS, place, 0, 0, 0]) } {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(Stop::Refused { what: "a thread cannot be filtered", error: 0 }),
-        Err(error) => Err(Stop::Refused { what: "this kernel sets no seccomp filter", error }),
-    }
-}
+#[expect(clippy::cast_possible_truncation, reason = "it is in the low word")]
+const FLOOR_WORD: u32 = {
+    assert!(FLOOR <= u32::MAX as u64);
+    FLOOR as u32
+};
 
 /// What the first filter lets through for the beginning alone.
 const SECOND: [Instruction; 5] = [
@@ -98,23 +60,10 @@ const SECOND: [Instruction; 5] = [
     end(TRAP),
 ];
 
-const fn load(value: u32) -> Instruction {
-    test(LOAD, value, 0, 0)
-}
-
-const fn end(value: u32) -> Instruction {
-    test(RETURN, value, 0, 0)
-}
-
-const fn test(code: u16, value: u32, when_true: u8, otherwise: u8) -> Instruction {
-    Instruction { code, when_true, otherwise, value }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the program has fewer than 256 instructions")]
 fn program(output: u32) -> [Instruction; LENGTH] {
     let mut program = [end(TRAP); LENGTH];
     let (trap, allow) = (LENGTH - 2, LENGTH - 1);
-    let to = |from: usize, target: usize| (target - from - 1) as u8;
+    let to = jump;
     program[0] = load(ARCHITECTURE);
     program[1] = test(EQUAL, AUDIT_ARCHITECTURE, 1, 0);
     program[2] = end(KILL);
@@ -132,7 +81,7 @@ fn program(output: u32) -> [Instruction; LENGTH] {
     program[own] = load(INSTRUCTION + 4);
     program[own + 1] = test(EQUAL, 0, 0, to(own + 1, trap));
     program[own + 2] = load(INSTRUCTION);
-    program[own + 3] = test(AT_LEAST, FLOOR as u32, to(own + 3, trap), 0);
+    program[own + 3] = test(AT_LEAST, FLOOR_WORD, to(own + 3, trap), 0);
     program[own + 4] = load(NUMBER);
     program[own + 5] = test(EQUAL, number::EXIT_GROUP, to(own + 5, allow), 0);
     program[own + 6] = test(EQUAL, more::RT_SIGRETURN, to(own + 6, allow), 0);
@@ -152,6 +101,7 @@ fn program(output: u32) -> [Instruction; LENGTH] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::bpf::{LOAD, RETURN};
 
     const OUTPUT: u32 = 1;
     const OWN: u64 = 0x10_1234;

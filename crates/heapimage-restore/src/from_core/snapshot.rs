@@ -1,7 +1,8 @@
 //! V8's profiler, called from outside of its process' code. Shapes as in src/v8/abi.rs of the addon: `v8-profiler.h`.
 
 use super::{fail, function, header};
-use crate::system::{Descriptor, exit};
+use crate::system::say::say;
+use crate::system::{Descriptor, MESSAGES, exit};
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +55,7 @@ unsafe extern "C" fn stopped(_isolate: *mut c_void, _data: *mut c_void) {
 /// Takes the snapshot of the isolate, writes it and ends the process. On the thread that has entered the isolate.
 pub(super) fn take(isolate: u64) -> ! {
     IS_TAKING.store(true, Ordering::Release);
+    say(MESSAGES, format_args!("takes"));
     let header = header();
     let v8 = &header.v8;
     // `v8::HeapProfiler::HeapSnapshotOptions`: zeros are the defaults of each version.
@@ -80,10 +82,8 @@ pub(super) fn take(isolate: u64) -> ! {
         function::<Serialize>(v8.serialize)(snapshot, (&raw mut stream).cast(), JSON);
     }
     if stream.error != 0 {
-        crate::system::say::say(
-            crate::system::MESSAGES,
-            format_args!("output: the snapshot cannot be written (error {})", stream.error),
-        );
+        let error = stream.error;
+        say(MESSAGES, format_args!("output: the snapshot cannot be written (error {error})"));
         exit(OUTPUT_FAILED)
     }
     if !stream.is_complete {

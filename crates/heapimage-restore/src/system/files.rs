@@ -115,7 +115,10 @@ fn open_here(
             return Ok(place);
         }
         let below = with_end(below, &mut room).ok_or(Other::Path)?;
-        return place.open_below(below).map_err(Other::Closed);
+        // A process that is copied may be anybody's, and this program root.
+        let opened =
+            if arguments.stream { place.open_inside(below) } else { place.open_below(below) };
+        return opened.map_err(Other::Closed);
     }
     let path = arguments.path_here(record.path(), &mut room).ok_or(Other::Path)?;
     Descriptor::open(path).map_err(Other::Closed)

@@ -1,7 +1,11 @@
 //! The filter that the restored process runs in (seccomp(2)). Restoring an image is running a stranger's program: it may
 //! work on its memory, read the clock, wait, write to the output and to standard error, and end.
 
-use super::{call, errno};
+use super::bpf::{
+    ALLOW, ARCHITECTURE, EQUAL, ERROR, FIRST_ARGUMENT, FOURTH_ARGUMENT, HAS, Instruction, KILL,
+    MAP_ANONYMOUS, NUMBER, Of, end, jump, load, set, test,
+};
+use super::errno;
 use crate::arch::{AUDIT_ARCHITECTURE, number};
 use crate::stop::Stop;
 
@@ -25,43 +29,9 @@ pub const ALLOWED: [u32; 16] = [
     number::RSEQ,
 ];
 
-/// Without this flag mmap(2) maps a descriptor, and what is mapped shared and written to is written to the file.
-pub const MAP_ANONYMOUS: u32 = 0x20;
-
-/// linux/filter.h: `struct sock_filter`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Instruction {
-    code: u16,
-    when_true: u8,
-    otherwise: u8,
-    value: u32,
-}
-
-/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_JMP | BPF_JSET | BPF_K`, `BPF_RET | BPF_K`.
-const LOAD: u16 = 0x20;
-const EQUAL: u16 = 0x15;
-const HAS: u16 = 0x45;
-const RETURN: u16 = 0x06;
-/// Offsets in `struct seccomp_data`: the number, the architecture, the low words of the first and the fourth argument.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const FIRST_ARGUMENT: u32 = 16;
-const FOURTH_ARGUMENT: u32 = 40;
-/// What the kernel does (linux/seccomp.h).
-const ALLOW: u32 = 0x7fff_0000;
-const KILL: u32 = 0x8000_0000;
-const ERROR: u32 = 0x0005_0000;
-
 const HEAD: usize = 4;
 /// The tests for mmap(2) and write(2), and the nine instructions after the tests.
 const LENGTH: usize = HEAD + ALLOWED.len() + 2 + 9;
-
-#[expect(clippy::cast_possible_truncation, reason = "it is below 256")]
-const LENGTH_16: u16 = {
-    assert!(LENGTH < 256);
-    LENGTH as u16
-};
 
 /// Sets it, for good. `output` is the descriptor that may be written to.
 ///
@@ -73,48 +43,30 @@ const LENGTH_16: u16 = {
 ///
 /// [`Stop::Refused`] where the kernel has no filters.
 pub fn shut_in(output: u32) -> Result<(), Stop> {
-    const SET_MODE_FILTER: usize = 1;
-    let program = program(output);
-    /// `struct sock_fprog`.
-    #[repr(C)]
-    struct Program {
-        length: u16,
-        instructions: *const Instruction,
-    }
-    let program = Program { length: LENGTH_16, instructions: program.as_ptr() };
-    let place = (&raw const program) as usize;
-    // SAFETY: a program of that length, which is only read.
-    match unsafe { call(number::SECCOMP, [SET_MODE_FILTER, 0, place, 0, 0, 0]) } {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Stop::Refused { what: "this kernel sets no seccomp filter", error }),
-    }
+    // SAFETY: it does not trap.
+    unsafe { set(&program(output), Of::ThisThread) }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the program has fewer than 256 instructions")]
 fn program(output: u32) -> [Instruction; LENGTH] {
-    let load = |value| Instruction { code: LOAD, when_true: 0, otherwise: 0, value };
-    let end = |value| Instruction { code: RETURN, when_true: 0, otherwise: 0, value };
-    let equal = |value, when_true| Instruction { code: EQUAL, when_true, otherwise: 0, value };
     let mut program = [end(ERROR | errno::EPERM.unsigned_abs()); LENGTH];
     let refused = HEAD + ALLOWED.len() + 2;
     let (allow, maps, writes) = (LENGTH - 1, refused + 1, refused + 4);
-    let to = |from: usize, target: usize| (target - from - 1) as u8;
     program[0] = load(ARCHITECTURE);
-    program[1] = equal(AUDIT_ARCHITECTURE, 1);
+    program[1] = test(EQUAL, AUDIT_ARCHITECTURE, 1, 0);
     program[2] = end(KILL);
     program[3] = load(NUMBER);
     for (index, &number) in ALLOWED.iter().enumerate() {
-        program[HEAD + index] = equal(number, to(HEAD + index, allow));
+        program[HEAD + index] = test(EQUAL, number, jump(HEAD + index, allow), 0);
     }
-    program[refused - 2] = equal(number::MMAP, to(refused - 2, maps));
-    program[refused - 1] = equal(number::WRITE, to(refused - 1, writes));
+    program[refused - 2] = test(EQUAL, number::MMAP, jump(refused - 2, maps), 0);
+    program[refused - 1] = test(EQUAL, number::WRITE, jump(refused - 1, writes), 0);
     // Behind it EPERM again.
     program[maps] = load(FOURTH_ARGUMENT);
-    program[maps + 1] = Instruction { code: HAS, ..equal(MAP_ANONYMOUS, to(maps + 1, allow)) };
+    program[maps + 1] = test(HAS, MAP_ANONYMOUS, jump(maps + 1, allow), 0);
     program[writes] = load(FIRST_ARGUMENT);
     // The kernel looks at the low word of a descriptor alone, too.
-    program[writes + 1] = equal(output, to(writes + 1, allow));
-    program[writes + 2] = equal(super::MESSAGES.0, to(writes + 2, allow));
+    program[writes + 1] = test(EQUAL, output, jump(writes + 1, allow), 0);
+    program[writes + 2] = test(EQUAL, super::MESSAGES.0, jump(writes + 2, allow), 0);
     program[writes + 3] = end(ERROR | errno::EAGAIN.unsigned_abs());
     program[allow] = end(ALLOW);
     program

@@ -1,6 +1,7 @@
 //! Linux: the system calls of the restorer, and what it does with them. Without a C library.
 #![allow(unsafe_code)]
 
+pub(crate) mod bpf;
 pub mod files;
 pub mod filter;
 pub mod limits;
@@ -26,6 +27,7 @@ pub mod errno {
     pub const EACCES: i32 = 13;
     pub const EEXIST: i32 = 17;
     pub const ESPIPE: i32 = 29;
+    pub const ENOSYS: i32 = 38;
 }
 
 const O_RDONLY: usize = 0;
@@ -74,6 +76,25 @@ impl Descriptor {
         let arguments = [self.0 as usize, path.as_ptr() as usize, O_RDONLY | HOW, 0, 0, 0];
         // SAFETY: a text with a zero at its end, which is only read.
         unsafe { call(number::OPENAT, arguments) }.map(opened)
+    }
+
+    /// The same where the directory is another process' root: no name and no link leads out of it (openat2(2)).
+    ///
+    /// # Errors
+    ///
+    /// The number of the system's error.
+    pub fn open_inside(self, path: &CStr) -> Result<Descriptor, i32> {
+        /// RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT (linux/openat2.h).
+        const INSIDE: u64 = 0x02 | 0x10;
+        // `struct open_how`: flags, mode, how names are resolved.
+        let how = [(O_RDONLY | HOW) as u64, 0, INSIDE];
+        let arguments = [self.0 as usize, path.as_ptr() as usize, how.as_ptr() as usize, 24, 0, 0];
+        // SAFETY: a text with a zero at its end, and 24 bytes, which are only read.
+        match unsafe { call(number::OPENAT2, arguments) } {
+            // Linux before 5.6.
+            Err(errno::ENOSYS) => self.open_below(path),
+            opened => opened.map(self::opened),
+        }
     }
 
     /// Opens a file to write.

@@ -16,8 +16,8 @@ pub fn end_with_parent() {
     let _ = unsafe { call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0]) };
 }
 
-/// root becomes `user` and its group, or nobody, where they are there (not in a user namespace of one user). Nobody keeps capabilities.
-/// Whether it became nobody.
+/// root becomes `user` and its group, or nobody, where they are there (not in a user namespace of one user), and has no other
+/// groups then. Nobody keeps capabilities. Whether it became nobody.
 ///
 /// # Errors
 ///
@@ -28,10 +28,14 @@ pub fn drop_privileges(user: Option<[u32; 2]>) -> Result<bool, Stop> {
     // SAFETY: none of these touches memory.
     unsafe {
         if call(number::GETUID, [0; 6]) == Ok(0) {
-            let _ = call(number::SETGROUPS, [0; 6]);
+            let has_groups = call(number::SETGROUPS, [0; 6]).is_err()
+                && call(number::GETGROUPS, [0; 6]) != Ok(0);
             let group = call(number::SETRESGID, [to_group, to_group, to_group, 0, 0, 0]);
             let changed = call(number::SETRESUID, [to_user, to_user, to_user, 0, 0, 0]);
             let became = group.and(changed).is_ok();
+            if became && has_groups {
+                return Err(Stop::Refused { what: "root cannot give up its groups", error: 0 });
+            }
             is_nobody = became && to_user == NOBODY;
         }
         // Those that a user without root has been given (ambient ones), too.

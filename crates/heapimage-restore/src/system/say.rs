@@ -1,6 +1,6 @@
 //! Lines for whoever started the program, on standard error: `is NAME: VALUE` what the image is, `lacks WORD: TEXT` what this
 //! machine does not have, `stop WORD: TEXT` why there is no restored process, `begins` before its first instruction. What
-//! follows that is the restored process' own.
+//! follows that is the restored process' own, but `takes`: V8 begins with the snapshot (of a core).
 
 use super::{Descriptor, MESSAGES};
 use core::fmt::{Arguments, Write};

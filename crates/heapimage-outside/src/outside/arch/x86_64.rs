@@ -8,7 +8,6 @@ pub(crate) mod number {
     pub(crate) const MADVISE: u64 = 28;
     pub(crate) const CLONE: u64 = 56;
     pub(crate) const WAIT4: u64 = 61;
-    pub(super) const RESTART_SYSCALL: u64 = 219;
     pub(super) const EXIT_GROUP: u64 = 231;
 }
 
@@ -29,6 +28,8 @@ const SS: usize = 20;
 const STEPS_AND_DIRECTION: u64 = 0x500;
 /// "In no system call": nothing is begun again.
 const NO_CALL: u64 = u64::MAX;
+/// EINTR, as a call answers it.
+const INTERRUPTED: u64 = (-4_i64).cast_unsigned();
 
 /// Registers of a stopped thread (`user_regs_struct`).
 #[derive(Clone, Copy)]
@@ -43,6 +44,10 @@ impl Registers {
         self.0[register::RIP]
     }
 
+    pub(crate) fn thread_pointer(&self) -> u64 {
+        self.0[register::FS_BASE]
+    }
+
     /// Whether the thread is behind the call (two bytes) at `gadget`.
     pub(crate) fn is_behind(&self, gadget: u64) -> bool {
         self.0[register::RIP] == gadget + 2
@@ -53,27 +58,29 @@ impl Registers {
         self.0[register::RAX].cast_signed()
     }
 
-    /// Those to go on with: a system call that the stop interrupted begins again, as it does after a signal without a handler
-    /// (`arch_do_signal_or_restart`, arch/x86/kernel/signal.c).
-    pub(crate) fn going_back(mut self) -> Registers {
+    /// Those to go on with from a frame: a system call that the stop interrupted begins again, or ends as one that a signal has
+    /// interrupted. Whether there was a signal is not known there; to wait once more for one that has been is worse than to look once too often.
+    fn going_back(mut self) -> Registers {
         let words = &mut self.0;
         if words[register::ORIG_RAX].cast_signed() >= 0 {
             match words[register::RAX].cast_signed() {
-                // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND.
-                -514..=-512 => {
+                // ERESTARTSYS, ERESTARTNOINTR (linux/errno.h).
+                -513 | -512 => {
                     words[register::RAX] = words[register::ORIG_RAX];
                     words[register::RIP] = words[register::RIP].wrapping_sub(2);
                 }
-                // ERESTART_RESTARTBLOCK: for what is left of its time.
-                -516 => {
-                    words[register::RAX] = number::RESTART_SYSCALL;
-                    words[register::RIP] = words[register::RIP].wrapping_sub(2);
-                }
+                // ERESTARTNOHAND; ERESTART_RESTARTBLOCK, of which rt_sigreturn(2) forgets the time that is left.
+                -514 | -516 => words[register::RAX] = INTERRUPTED,
                 _ => {}
             }
         }
         words[register::ORIG_RAX] = NO_CALL;
         self
+    }
+
+    /// The call that the thread is about to make is not made.
+    pub(crate) fn leave_out_call(&mut self) {
+        self.0[register::ORIG_RAX] = NO_CALL;
     }
 
     /// Those of a system call at `instruction`, on `stack`.
@@ -245,13 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_call_begins_again_and_nothing_else_does() {
+    fn from_a_frame_an_interrupted_call_begins_again_or_has_been_interrupted() {
         let back = |call, answer| {
             let Registers(words) = registers(call, answer).going_back();
             (words[register::RAX].cast_signed(), words[register::RIP])
         };
         assert_eq!(back(202, -512), (202, 0x1000));
-        assert_eq!(back(230, -516), (219, 0x1000));
+        assert_eq!(back(34, -514), (-4, 0x1002));
+        assert_eq!(back(230, -516), (-4, 0x1002));
         assert_eq!(back(1, 8), (8, 0x1002));
         assert_eq!(back(232, -4), (-4, 0x1002));
         assert_eq!(back(-1, -512), (-512, 0x1002));
