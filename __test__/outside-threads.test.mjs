@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { validateSnapshot } from '../harness/validate.mjs';
 import { checkSubject, copiesOf, startSubject } from './outside/subject.mjs';
 import { runCommand } from './support/command.mjs';
@@ -29,7 +30,8 @@ async function ownerOf(file) {
   return Object.keys(PLANTED).filter((name) => stringTable.includes(PLANTED[name]));
 }
 
-const take = (t, ...args) => runCommand(t, ['node-snapshot', '--pid', ...args]);
+/** A busy machine may take long for a stop. */
+const take = (t, ...args) => runCommand(t, ['node-snapshot', '--max-stop', `${limits.WAIT / 1000}s`, '--pid', ...args]);
 
 test('the heap of one worker, in its event loop, at work or asleep; it works on', async (t) => {
   if (!restoresImages(t)) return;

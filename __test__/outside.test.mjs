@@ -20,7 +20,10 @@ import { assertWholeImageFile } from './support/images.mjs';
 import { childrenOf, isRunning, processInfo, waitFor } from './support/processes.mjs';
 import { restoresImages, tracer } from './support/restored.mjs';
 
-const capture = (t, pid, file, ...more) => runCommand(t, ['node-snapshot', '--pid', pid, '--output', file, '--force', ...more]);
+/** A busy machine may take long for a stop. */
+const PATIENT = ['--max-stop', `${limits.WAIT / 1000}s`];
+
+const capture = (t, pid, file, ...more) => runCommand(t, ['node-snapshot', '--pid', pid, ...PATIENT, '--output', file, '--force', ...more]);
 
 /** The tracer by itself; its image goes nowhere. */
 function startTracer(t, pid) {
@@ -239,7 +242,7 @@ test('whoever may not trace it is told what would help; who may needs no more', 
   const canRun = (program) => spawnSync(WITHOUT_RIGHTS[0], [...WITHOUT_RIGHTS.slice(1), program, '--version']).status !== 127;
   if (!canRun(process.execPath) || !canRun(tracer())) return t.diagnostic('not run: others cannot run Node.js, or what is built here');
   const theirs = await startSubject(t, 'idle', { via: WITHOUT_RIGHTS });
-  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', theirs.pid, '--output', directory.at('a.heapsnapshot')], { via: WITHOUT_RIGHTS });
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', theirs.pid, ...PATIENT, '--output', directory.at('a.heapsnapshot')], { via: WITHOUT_RIGHTS });
   assert.equal(code, 0, stderr);
   await checkSnapshot(directory.at('a.heapsnapshot'));
   const asRoot = await capture(t, theirs.pid, directory.at('b.heapsnapshot'));

@@ -32,6 +32,9 @@ const WAYS = {
   files: { env: { UV_USE_IO_URING: '1' }, rare: true },
 };
 
+/** A busy machine may take long for a stop. */
+const PATIENT = ['--max-stop', `${LIMITS.WAIT / 1000}s`];
+
 /** As much of a TestContext as the helpers need. */
 class Scope {
   #undo = [];
@@ -65,7 +68,7 @@ async function captures(node) {
       const stops = [];
       let whole = 0;
       for (let i = 0; i < count; i++) {
-        const args = ['node-snapshot', '--pid', app.pid, '--via', 'outside', '--json', '--force', '--output', directory.at('a.heapsnapshot')];
+        const args = ['node-snapshot', '--pid', app.pid, '--via', 'outside', ...PATIENT, '--json', '--force', '--output', directory.at('a.heapsnapshot')];
         const { code, stdout, stderr } = await runCommand(t, args);
         if (code !== 0) fault(`${way}: ${stderr.trim()}`);
         else {
@@ -162,7 +165,7 @@ async function isolates(node) {
     const count = Math.ceil(times / 5);
     let whole = 0;
     for (let i = 0; i < count; i++) {
-      const args = ['node-snapshot', '--pid', app.pid, '--all-threads', '--force', '--output', directory.at('{thread}.heapsnapshot')];
+      const args = ['node-snapshot', '--pid', app.pid, '--all-threads', ...PATIENT, '--force', '--output', directory.at('{thread}.heapsnapshot')];
       const { code, stderr } = await runCommand(t, args);
       if (code !== 0) fault(`isolates: ${stderr.trim()}`);
       const threads = [...app.stdout.matchAll(/^thread (\d+) (\w+)$/gm)].map(([, thread, name]) => [thread, `Planted${name}`]);
