@@ -1,13 +1,19 @@
 // heapdump-rs view: a server on this machine that answers the page it opened, and nobody else.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import http from 'node:http';
+import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
+import limits from '../harness/limits.cjs';
 import { runCommand, startCommand } from './support/command.mjs';
+import { WITHOUT_RIGHTS, needsRoot } from './support/faults.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { leakingServer } from './support/heaps.mjs';
 
+const { serve } = createRequire(import.meta.url)('../lib/viewer/server.js');
 const directory = makeTemporaryDirectory();
 let snapshots;
 before(() => void (snapshots = leakingServer(directory, 2)));
@@ -73,6 +79,36 @@ test('nobody else is answered', async (t) => {
   assert.equal(await status('/status', { headers: { Origin: `http://127.0.0.1:${server.port}` } }), 200);
   assert.equal(await status('/status', { headers: { 'Sec-Fetch-Site': 'cross-site' } }), 403);
   assert.equal(await status('/status', { headers: { 'Content-Type': 'text/plain' } }), 415);
+});
+
+test('another user of the machine is not answered, whatever it knows', async (t) => {
+  if (!needsRoot(t)) return;
+  const server = await view(t, snapshots[0]);
+  const ask = (...via) => {
+    const script = `const http = require('node:http');
+      const headers = { Authorization: 'Bearer ${server.token}', 'Content-Type': 'application/json' };
+      http.request({ host: '127.0.0.1', port: ${server.port}, path: '/status', method: 'POST', headers }, ({ statusCode }) => console.log(statusCode))
+        .on('error', ({ code }) => console.log(code)).end('{}');`;
+    const [file, ...args] = [...via, process.execPath, '-e', script];
+    return execFileSync(file, args, { encoding: 'utf8', timeout: limits.WAIT, cwd: '/' }).trim();
+  };
+  assert.equal(ask(), '200');
+  assert.match(ask(...WITHOUT_RIGHTS), /^ECONN|EPIPE/);
+});
+
+test('what is refused is not read on, and a question that does not come is not waited for', async (t) => {
+  const server = await view(t, snapshots[0]);
+  const { headers } = await request(server, '/nothing');
+  assert.equal(headers.connection, 'close');
+  const upgrade = await request(server, '/', { method: 'GET', headers: { Connection: 'Upgrade', Upgrade: 'websocket' } });
+  assert.deepEqual([upgrade.status, upgrade.headers.upgrade], [200, undefined]);
+  assert.equal((await request(server, '/status', { method: 'OPTIONS', headers: { Origin: 'http://evil.example', 'Access-Control-Request-Method': 'POST' } })).status, 403);
+});
+
+test('a server that is forgotten ends', async () => {
+  const { server, address } = await serve({ status: () => ({}) }, 0, 200);
+  assert.match(address, /^http:\/\/127\.0\.0\.1:/);
+  await once(server, 'close');
 });
 
 test('no other method, place, question or size', async (t) => {
