@@ -25,6 +25,9 @@ test('a leak is an error that says what grew, where it is held and what to do', 
   // Those of the second look.
   assert.equal(error.snapshots.length, 4);
   for (const file of error.snapshots) assert.ok(file.startsWith(directory.path) && file.endsWith('.heapsnapshot.zst') && fs.existsSync(file));
+  // And a page of what grew over them.
+  assert.ok(error.message.endsWith(`Report: ${error.report}`));
+  assert.match(fs.readFileSync(error.report, 'utf8'), /<title>[^<]*It grew by [^<]* over 4 snapshots/);
 });
 
 test('what leaves nothing passes, and leaves no file', async (t) => {

@@ -218,7 +218,7 @@ test('what an exporter of the application’s own throws is a warning, whatever 
       const refusing = { prepare: () => Promise.reject(thrown), export: () => Promise.reject(thrown) };
       for (const start of [
         () => require('../../lib/monitor.js').monitor({ dir: args.dir, exporter: refusing }),
-        () => new (require('../../lib/oom-exports.js').OomExports)(refusing).takeWhatWasLeft(`${args.dir}/a`, false),
+        () => new (require('../../lib/oom-files.js').OomFiles)({ exporter: refusing }).takeWhatWasLeft(`${args.dir}/a`, false),
       ]) {
         const warned = once(process, 'warning');
         start();

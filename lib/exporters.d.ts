@@ -81,6 +81,8 @@ export interface FileExporterOptions {
   maxAge?: number | undefined;
   /** Permission bits. Default `0o600`. */
   fileMode?: number | undefined;
+  /** Another process leaves a page about each snapshot beside it, a while after the export is done. Default `false`. */
+  report?: boolean | undefined;
 }
 
 export interface S3ExporterOptions {

@@ -12,7 +12,7 @@ export interface LeakTestOptions {
   allow?: AllowedLeak | AllowedLeak[];
   /** How many bytes may stay of a run, of all suspects together. Default 0. */
   max?: number;
-  /** Where the snapshots of a leak are kept, compressed, in a directory of their own. Default: nowhere. */
+  /** Where the snapshots of a leak are kept, compressed, in a directory of their own, with a page about them. Default: nowhere. */
   directory?: string;
 }
 
@@ -34,5 +34,7 @@ export class LeakError extends Error {
   readonly suspects: LeakSuspect[];
   /** The files that are kept, the earliest first; empty without `directory`. */
   readonly snapshots: string[];
+  /** A page about them; absent without `directory`, or where it could not be made. */
+  readonly report?: string | undefined;
   private constructor();
 }

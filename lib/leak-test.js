@@ -46,7 +46,7 @@ async function look(work, settings) {
     const leaks = again.filter((suspect) => found.some(isSame(suspect)));
     const runs = later.reduce((sum, round) => sum + round, done);
     if (leaks.reduce((sum, { growth }) => sum + growth, 0) / runs <= settings.max) return;
-    const error = new LeakError(leaks, { runs, rounds: [done, ...later], files: files.keep() });
+    const error = new LeakError(leaks, { runs, rounds: [done, ...later], files: await files.keep() });
     annotate(error);
     throw error;
   } finally {

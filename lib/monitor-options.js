@@ -23,7 +23,7 @@ const AT_LIMIT = ['wait', 'continue', 'exit'];
 const NAMES = [
   'threshold', 'external', 'rss', 'cgroup', 'growth', 'every', 'oom', 'dir', 'name', 'max', 'keep', 'free', 'cooldown',
   'hysteresis', 'interval', 'output', 'lowMemory', 'embed', 'compress', 'redact', 'fileMode', 'fallback', 'exposeInternals', 'exposeNumericValues', 'metrics',
-  'metricsInterval', 'exporter',
+  'metricsInterval', 'exporter', 'report',
 ];
 
 /** What the monitor's own options say; those of the snapshot are lib/options.js's. */
@@ -59,6 +59,7 @@ function checkMonitorOptions(options) {
   atLimitOf(options.oom);
   metricsOf(options);
   exporterOf(options);
+  leavesReports(options);
 }
 
 /** What to do at V8's limit; undefined for nothing. */
@@ -81,6 +82,12 @@ function metricsOf({ metrics, metricsInterval = 30_000 }) {
 function exporterOf({ exporter }) {
   if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
   return exporter;
+}
+
+/** Whether a report lies beside each snapshot. */
+function leavesReports({ report = false }) {
+  if (typeof report !== 'boolean') throw invalidType('report', 'a boolean', report);
+  return report;
 }
 
 function limitsOf({ threshold, external, rss, cgroup }) {
@@ -141,4 +148,4 @@ function above(least, name, value, parse, expected) {
 
 const quoted = (values) => values.map((value) => `'${value}'`).join(', ');
 
-module.exports = { normalizeMonitor, checkMonitorOptions, atLimitOf, exporterOf, metricsOf };
+module.exports = { normalizeMonitor, checkMonitorOptions, atLimitOf, exporterOf, leavesReports, metricsOf };

@@ -84,6 +84,11 @@ export interface MonitorOptions extends ImageOptions {
    * directory, for which there was no time at V8's limit. One of heapdump-rs/exporters, or any other.
    */
   exporter?: { export: Exporter['export']; prepare?: Exporter['prepare'] } | undefined;
+  /**
+   * Another process leaves a page about each snapshot beside it: `….report.html`, which goes to the exporter too. Where there is no
+   * room for it, the next process does it, some time after its start. Default `false`.
+   */
+  report?: boolean | undefined;
 }
 
 /** What made a snapshot due; a part of its default name: `heap-<reason>-<ms>.heapsnapshot`. */
@@ -112,6 +117,16 @@ export interface ExportedEvent extends Exported {
   sidecar?: string | undefined;
 }
 
+export interface ReportedEvent {
+  reason: Reason;
+  /** What it is about. */
+  snapshot: string;
+  /** The page, which goes with the snapshot. */
+  file: string;
+  /** The JSON beside them. */
+  sidecar?: string | undefined;
+}
+
 export interface SkippedEvent {
   reason: Reason;
   why: 'cooldown' | 'busy';
@@ -132,9 +147,11 @@ export interface MonitorEvents {
   snapshot: [event: SnapshotEvent];
   /** It has gone to the exporter. */
   exported: [event: ExportedEvent];
+  /** A report lies beside it. */
+  reported: [event: ReportedEvent];
   /** A snapshot that was due was not begun. */
   skipped: [event: SkippedEvent];
-  /** A snapshot, or its export, failed, once each. Without a listener it is a process warning, never a throw. */
+  /** A snapshot, its export or its report failed, once each. Without a listener it is a process warning, never a throw. */
   error: [error: MonitorError];
 }
 
@@ -143,6 +160,7 @@ export type MonitorMessage =
   | ({ type: 'threshold' } & ThresholdEvent)
   | ({ type: 'snapshot' } & SnapshotEvent)
   | ({ type: 'exported' } & ExportedEvent)
+  | ({ type: 'reported' } & ReportedEvent)
   | ({ type: 'skipped' } & SkippedEvent)
   | { type: 'error'; error: MonitorError; reason?: Reason | undefined };
 

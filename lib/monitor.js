@@ -13,7 +13,7 @@ const { normalize } = require('./options.js');
 const { toError, warn } = require('./errors.js');
 const { toReport, publish } = require('./report.js');
 const { checkPermission } = require('./snapshot.js');
-const { normalizeMonitor, atLimitOf, exporterOf, metricsOf } = require('./monitor-options.js');
+const { normalizeMonitor, atLimitOf, exporterOf, leavesReports, metricsOf } = require('./monitor-options.js');
 const { readMetrics, addToPrometheus, addToOpenTelemetry } = require('./monitor-metrics.js');
 
 const events = channel('heapdump-rs:monitor');
@@ -32,6 +32,7 @@ class Monitor extends EventEmitter {
   #atLimit;
   #cooldown;
   #exports;
+  #reports;
   #counts = { taken: 0, failed: 0, skipped: 0 };
   #stopped = false;
 
@@ -52,6 +53,7 @@ class Monitor extends EventEmitter {
     for (const reason of this.#native.missing()) this.#unsupported(reason);
     if (this.#atLimit !== undefined) this.#armAtLimit();
     if (exporter !== undefined) this.#exportTo(exporter, settings.name);
+    if (leavesReports(options)) this.#leaveReports(settings.name);
     if (metrics !== undefined) this.#report(metrics, period);
   }
 
@@ -59,6 +61,7 @@ class Monitor extends EventEmitter {
   stop() {
     this.#stopped = true;
     this.#native.stop();
+    this.#reports?.stop();
     for (const timer of this.#timers) clearTimeout(timer);
   }
 
@@ -90,6 +93,7 @@ class Monitor extends EventEmitter {
       this.#rearmAfter(reason);
       this.#tell('snapshot', { reason, report: taken, sidecar });
       this.#exports?.take({ reason, report: taken, sidecar });
+      this.#reports?.take({ reason, report: taken, sidecar });
     } else {
       this.#counts.failed += 1;
       const failure = Object.assign(toError(error), { reason, sidecar });
@@ -118,6 +122,16 @@ class Monitor extends EventEmitter {
     const exported = (event) => this.#tell('exported', event);
     this.#exports = new Exports(exporter, { directory: this.dir, name }, { exported, failed: (error) => this.#fail(error, 'a heap snapshot was not exported') });
     this.#exports.takeWhatWasLeft();
+  }
+
+  #leaveReports(name) {
+    const { Reports } = require('./monitor-reports.js');
+    const reported = (event) => {
+      this.#tell('reported', event);
+      this.#exports?.takeReport(event);
+    };
+    this.#reports = new Reports({ reported, failed: (error) => this.#fail(error, 'a snapshot without its report') });
+    this.#reports.takeWhatWasLeft({ directory: this.dir, name });
   }
 
   /** Told later: nobody listens yet. */

@@ -50,6 +50,11 @@ declare namespace oomHeapdump {
      * ends at the limit has no time for it: what it left is exported when the program starts again.
      */
     exporter?: { export: Exporter['export']; prepare?: Exporter['prepare'] };
+    /**
+     * Ours: another process leaves a page about each snapshot beside it, `….report.html`. Of what a process left that ended at the
+     * limit the next one does so, some time after its start. Default: false.
+     */
+    report?: boolean;
     /** Accepted; there is one implementation. */
     OOMImplementation?: 'NATIVE_HOOK';
     /** Accepted and not used: no inspector is needed. */

@@ -43,18 +43,19 @@ class OomHeapdump {
   #cpuProfiles = new Set();
 
   constructor(options) {
-    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always', exporter } = options;
+    const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always', exporter, report = false } = options;
     const { output, lowMemory, embed, redact } = options;
     const native = normalize({ mode: 'auto', fallback: 'error', output, lowMemory, embed, redact });
     this.#redact = redact;
     if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
     if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
     if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
+    if (typeof report !== 'boolean') throw invalidType('report', 'a boolean', report);
     if (port !== undefined) debug('port %d is not used: no inspector is needed', port);
-    const taken = exporter ? exportTo(exporter, options) : () => {};
+    const taken = exporter || report ? handOver(exporter, options) : () => {};
     const target = snapshotTarget(options);
-    // By its JSON the next process knows what was left under a pattern (oom-exports.js).
-    const keepRecord = record === 'always' || (exporter !== undefined && target.pattern !== undefined);
+    // By its JSON the next process knows what was left under a pattern (oom-files.js).
+    const keepRecord = record === 'always' || ((exporter !== undefined || report) && target.pattern !== undefined);
     if (heapdumpOnOOM) armAtLimit(target, native, { atLimit, keepRecord }, taken);
     if (threshold !== undefined) {
       const take = (file, over) => takeWithSidecar(file, over, { output, lowMemory, embed, redact }).then(taken);
@@ -167,10 +168,10 @@ function armAtLimit({ file, pattern }, native, { atLimit, keepRecord }, then) {
 }
 
 /** What to do with each file from here on; those that earlier processes left are on their way. */
-function exportTo(exporter, { name, path: given }) {
-  const exports = new (require('./oom-exports.js').OomExports)(exporter);
-  exports.takeWhatWasLeft(snapshotTarget({ name, path: given }), (given ?? name) === undefined);
-  return (file) => exports.take(file);
+function handOver(exporter, { name, path: given, report }) {
+  const files = new (require('./oom-files.js').OomFiles)({ exporter, report });
+  files.takeWhatWasLeft(snapshotTarget({ name, path: given }), (given ?? name) === undefined);
+  return (file) => files.take(file);
 }
 
 /** `name` of the first version, `path` of the later ones; the name of the file as a pattern where it is one. */

@@ -73,7 +73,7 @@ function readSettings(automatic) {
 }
 
 function toOption(name, value) {
-  if (value === '' && (name === 'oom' || name === 'growth')) return true;
+  if (value === '' && ['oom', 'growth', 'report'].includes(name)) return true;
   return name === 'max' && /^\d+$/.test(value) ? Number(value) : value;
 }
 

@@ -67,11 +67,22 @@ async function sidecarFor(file) {
   return undefined;
 }
 
-/** Adds where its snapshot has gone to what it says. Its time stays: the cooldown goes by it. */
+/** Adds where its snapshot has gone to what it says. */
 async function noteExport(file, said, { location, bytes, sha256 }) {
   const exported = { time: new Date().toISOString(), location, bytes, sha256 };
-  const { mode, mtimeMs } = await fs.stat(file);
-  await writeWhole(file, `${JSON.stringify({ ...said, exported }, undefined, 2)}\n`, { mode: mode & 0o777, modified: mtimeMs });
+  await rewrite(file, { ...said, ...(await readSidecar(file)), exported });
 }
 
-module.exports = { noteExport, readSidecar, sidecarFor, takeWithSidecar };
+/** Adds to what it says by now. */
+async function noteInSidecar(file, more) {
+  const said = await readSidecar(file);
+  if (said) await rewrite(file, { ...said, ...more });
+}
+
+/** Its time stays: the cooldown goes by it. */
+async function rewrite(file, said) {
+  const { mode, mtimeMs } = await fs.stat(file);
+  await writeWhole(file, `${JSON.stringify(said, undefined, 2)}\n`, { mode: mode & 0o777, modified: mtimeMs });
+}
+
+module.exports = { noteExport, noteInSidecar, readSidecar, sidecarFor, takeWithSidecar };

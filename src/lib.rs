@@ -4,6 +4,7 @@
 // Elsewhere there is no fork mode, and much of what serves it here and there is of no use.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
+mod beside;
 #[cfg(target_os = "linux")]
 mod core_file;
 mod environment;
@@ -21,8 +22,8 @@ mod v8;
 
 use js::{
     Ask, BytesRead, Event, EventListener, JsEnvironmentOptions, JsError, JsFigures, JsMonitor,
-    JsMonitorEvent, JsNearLimit, JsNewFile, JsOptions, JsPermission, JsRedaction, Loaded, Open,
-    Question, Started, Status, Unpack,
+    JsMonitorEvent, JsNearLimit, JsNewFile, JsOptions, JsOutcome, JsPermission, JsProgram,
+    JsRedaction, Loaded, Open, Question, Started, Status, Unpack,
 };
 use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, Either, FnArgs, Function};
 use napi_derive::napi;
@@ -337,6 +338,22 @@ impl NewFile {
     pub fn close(&mut self) {
         self.0.close();
     }
+}
+
+/// Runs a program of ours beside the application, when and as long as there is memory for it, for `lib/leave-report.js`; `listener`
+/// hears how it ended.
+#[napi(catch_unwind)]
+pub fn run_beside(
+    program: JsProgram,
+    listener: Function<FnArgs<(JsOutcome,)>, ()>,
+) -> napi::Result<()> {
+    js::run_beside(program, listener)
+}
+
+/// In such a program: lets the application go first, and limits what may be allocated, in bytes. Whether it could be limited.
+#[napi(catch_unwind)]
+pub fn stand_aside(budget: f64) -> bool {
+    process::stand_aside(budget as u64)
 }
 
 /// Opens a file that is to be `path`; `named`: under a temporary name in any case.

@@ -87,7 +87,7 @@ impl DirectorySource {
 }
 
 /// What `heapdump-rs/register` understands besides (`lib/register.js`).
-const AUTOMATIC: [&str; 11] = [
+const AUTOMATIC: [&str; 12] = [
     "oom",
     "threshold",
     "rss",
@@ -99,6 +99,7 @@ const AUTOMATIC: [&str; 11] = [
     "interval",
     "max",
     "keep",
+    "report",
 ];
 
 impl SignalChoice {

@@ -1,6 +1,7 @@
 // npm run test:viewer: the report and the viewer in a real browser. Every page is opened, its numbers are those of the commands, the keyboard
-// reaches all, nothing is said on the console and no request leaves the page. `--quick`: one Node.js, the sizes that matter most.
-// `--shots DIR` keeps pictures, in light and dark, wide and narrow. Needs chromium (Debian: apt-get install chromium).
+// reaches all, nothing is said on the console and no request leaves the page. In Firefox too, where Debian's is installed (firefox-esr).
+// `--quick`: Chromium alone, the looks that matter most. `--shots DIR` keeps pictures, in light and dark, wide and narrow. `--large FILE`
+// opens every page of a file of its own. Needs chromium (Debian: apt-get install chromium).
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -14,10 +15,16 @@ import limits from '../../harness/limits.cjs';
 import { dim, green, main, red, root } from '../../harness/run.mjs';
 import { makeTemporaryDirectory } from '../support/files.mjs';
 import { hostileHeap, leakingServer } from '../support/heaps.mjs';
+import { FIREFOX } from './firefox.mjs';
+import { findDetached, followDetached, snapshotOfPage } from './in-chrome.mjs';
+import { testFirefox } from './in-firefox.mjs';
+import { keyboard } from './keyboard.mjs';
 
 const BIN = join(root, 'bin/heapdump-rs.js');
 const QUICK = process.argv.includes('--quick');
-const SHOTS = process.argv.includes('--shots') ? process.argv[process.argv.indexOf('--shots') + 1] : undefined;
+const valueOf = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
+const SHOTS = valueOf('--shots');
+const LARGE = valueOf('--large');
 const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file));
 const LOOKS = [['light', 1280], ['dark', 1280], ['light', 390], ['dark', 390]];
 const PAGES = ['overview', 'tree', 'tree?shape=icicle', 'growth', 'suspects', 'objects', 'classes', 'strings', 'packages'];
@@ -34,11 +41,17 @@ async function open(browser, address, { scheme = 'light', width = 1280, height =
   const faults = [];
   page.on('console', (message) => faults.push(`console: ${message.text()}`));
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
-  page.on('request', (request) => {
-    if (new URL(request.url()).origin !== new URL(address).origin) faults.push(`request: ${request.url()}`);
+  // Of the page, its frames and workers. From disk there is but the file; the viewer asks its server alone.
+  const own = new URL(address);
+  const isOwn = ({ origin, href, pathname }) =>
+    own.protocol === 'file:' ? href.split('#')[0] === own.href.split('#')[0] : origin === own.origin && ['/', '/status', '/report', '/ask'].includes(pathname);
+  context.on('request', (request) => {
+    if (!isOwn(new URL(request.url()))) faults.push(`request: ${request.url()}`);
   });
+  page.on('websocket', (socket) => faults.push(`request: ${socket.url()}`));
+  context.on('page', (other) => faults.push(`another page: ${other.url()}`));
   await page.goto(address);
-  await page.waitForSelector('nav[aria-label="Pages"]');
+  await page.waitForSelector('nav[aria-label="Pages"]', { timeout: limits.FILE });
   const go = async (route) => {
     await page.evaluate((to) => void (location.hash = `#/${to === 'overview' ? '' : to}`), route);
     await page.waitForFunction(() => document.querySelector('main h1') && !document.querySelector('main p[role="status"].quiet'));
@@ -74,43 +87,6 @@ async function numbers({ page, go }, last) {
   }
 }
 
-/** Without a mouse: to each link and button by Tab, and through the drawing by arrows. */
-async function keyboard({ page, go }) {
-  await go('tree');
-  const canvas = page.locator('canvas');
-  await canvas.focus();
-  await page.keyboard.press('ArrowDown');
-  assert.notEqual(await page.locator('#drawing-said').innerText(), '');
-  await page.keyboard.press('Enter');
-  await page.waitForFunction(() => location.hash.includes('within='));
-  await canvas.focus();
-  await page.keyboard.press('Escape');
-  await page.waitForFunction(() => !location.hash.includes('within=%40') && !location.hash.includes('within=c'));
-  await go('classes');
-  await page.getByRole('button', { name: 'Objects', exact: true }).focus();
-  await page.keyboard.press('Enter');
-  assert.equal(await page.locator('th[aria-sort="descending"]').innerText(), 'Objects');
-  await page.keyboard.press('Enter');
-  assert.equal(await page.locator('th[aria-sort="ascending"]').innerText(), 'Objects');
-  await go('overview');
-  const wanted = await page.evaluate(() => {
-    const all = [...document.querySelectorAll('a[href], button, input, select, canvas, summary')].filter((element) => element.checkVisibility());
-    for (const [index, element] of all.entries()) element.dataset.wanted = String(index);
-    document.activeElement?.blur();
-    return all.length;
-  });
-  const reached = new Set();
-  for (let presses = 0; presses < 2 * wanted + 40 && reached.size < wanted; presses++) {
-    await page.keyboard.press('Tab');
-    const at = await page.evaluate(() => document.activeElement?.dataset.wanted);
-    if (at !== undefined) reached.add(at);
-  }
-  assert.equal(reached.size, wanted, `Tab reaches ${reached.size} of ${wanted}`);
-  const nameless = await page.evaluate(() =>
-    [...document.querySelectorAll('a[href], button, input, select')].filter((element) => !(element.innerText || element.textContent || element.ariaLabel || element.labels?.length)).length);
-  assert.equal(nameless, 0);
-}
-
 async function live({ page, go }, last) {
   await page.keyboard.press('/');
   await page.keyboard.type('Session');
@@ -142,6 +118,38 @@ async function view(files) {
   const server = spawn(process.execPath, [BIN, 'view', ...files, '--no-open'], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, SSH_CONNECTION: '' } });
   for await (const piece of server.stdout.setEncoding('utf8')) return { server, address: piece.trim() };
   throw new Error('the viewer ended');
+}
+
+async function detached(browser, directory) {
+  const file = await snapshotOfPage(browser, directory.at('page.heapsnapshot'));
+  const report = directory.at('page.html');
+  command('report', file, '-o', report);
+  const onDisk = await open(browser, pathToFileURL(report).href);
+  await everyPage(onDisk, PAGES.filter((page) => page !== 'growth'), 'page');
+  await findDetached(onDisk);
+  await onDisk.close();
+  const { server, address } = await view([file]);
+  try {
+    const at = await open(browser, address);
+    await findDetached(at);
+    await followDetached(at);
+    assert.deepEqual(at.faults, []);
+    await at.close();
+  } finally {
+    server.kill();
+  }
+}
+
+async function large(browser, file) {
+  const { server, address } = await view([file]);
+  try {
+    const at = await open(browser, address);
+    await everyPage(at, [...PAGES, ...LIVE].filter((page) => page !== 'growth' && page !== 'compare'), 'large');
+    await numbers(at, file);
+    await at.close();
+  } finally {
+    server.kill();
+  }
 }
 
 await main(async () => {
@@ -179,7 +187,7 @@ await main(async () => {
     await step("the report's numbers, and the keyboard", async () => {
       const at = await open(browser, disk);
       await numbers(at, last);
-      await keyboard(at);
+      await keyboard(at, ['overview', 'tree', 'suspects', 'growth', 'strings']);
       assert.deepEqual(at.faults, []);
       await at.close();
     });
@@ -205,12 +213,20 @@ await main(async () => {
         const at = await open(browser, address);
         await numbers(at, last);
         await live(at, last);
+        const [{ id }] = json('objects', last, '--class', 'Session', '--limit', '1').objects;
+        await keyboard(at, [`object/${id}`, 'class/Session', 'compare']);
         assert.deepEqual(at.faults, []);
         await at.close();
       });
+      if (FIREFOX !== undefined && !QUICK) {
+        const { classes } = json('summary', last, '--limit', '12');
+        await testFirefox({ disk, live: address, pages: PAGES, livePages: LIVE, classes }, step);
+      } else if (!QUICK) console.log('Firefox: skipped, there is none here: apt-get install firefox-esr');
     } finally {
       server.kill();
     }
+    await step('the heap of a page of Chromium: its detached elements are found', () => detached(browser, other));
+    if (LARGE) await step(`every page of ${LARGE}`, () => large(browser, LARGE));
   } finally {
     await browser.close();
     directory.remove();

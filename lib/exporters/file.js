@@ -6,10 +6,12 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
-const { invalidType, invalidValue } = require('../errors.js');
+const { invalidType, invalidValue, warn } = require('../errors.js');
 const { NewFile } = require('../new-file.js');
 const { Exporter } = require('./exporter.js');
 
+/** What a report may lie beside; it goes with it. */
+const SNAPSHOT = /\.heapsnapshot(?:\.gz|\.zst)?$/;
 /** What retention removes: nothing else in the directory is touched. */
 const OURS = /\.(?:heapsnapshot|heapimage|heapprofile|cpuprofile)(?:\.gz|\.zst)?$/;
 
@@ -18,8 +20,9 @@ class FileExporter extends Exporter {
   #keep;
   #maxAge;
   #fileMode;
+  #report;
 
-  constructor({ directory, path: alias, keep, maxAge, fileMode = 0o600 } = {}) {
+  constructor({ directory, path: alias, keep, maxAge, fileMode = 0o600, report = false } = {}) {
     super();
     const given = directory ?? alias ?? os.tmpdir();
     if (typeof given !== 'string') throw invalidType('directory', 'a string', given);
@@ -35,6 +38,8 @@ class FileExporter extends Exporter {
     this.#keep = keep ?? Infinity;
     this.#maxAge = maxAge ?? Infinity;
     this.#fileMode = fileMode;
+    if (typeof report !== 'boolean') throw invalidType('report', 'a boolean', report);
+    this.#report = report;
   }
 
   async store(input, { name }) {
@@ -50,7 +55,18 @@ class FileExporter extends Exporter {
     }
     await syncDirectory(this.#directory);
     await this.#makeRoom(name);
+    if (this.#report) await this.#leaveReport(target);
     return target;
+  }
+
+  /** Nobody waits for it: an export is done when its file is there. */
+  async #leaveReport(target) {
+    const { leaveReport, reportName } = require('../leave-report.js');
+    const report = reportName(target);
+    if (report === undefined) return;
+    // Of an older file of that name.
+    await fs.rm(report, { force: true }).catch(() => {});
+    leaveReport([target], report).catch((error) => warn(`a heap snapshot without its report: ${error.message}`, error));
   }
 
   /** The file just written stays in any case. What cannot be removed now is tried again next time. */
@@ -67,7 +83,9 @@ class FileExporter extends Exporter {
     found.sort((a, b) => b.time - a.time || (a.file < b.file ? 1 : -1));
     for (const [index, { file, time }] of found.entries()) {
       const stays = index < this.#keep - 1 && now - time <= this.#maxAge;
-      if (!stays) await fs.rm(file, { force: true }).catch(() => {});
+      if (stays) continue;
+      await fs.rm(file, { force: true }).catch(() => {});
+      if (SNAPSHOT.test(file)) await fs.rm(file.replace(SNAPSHOT, '.report.html'), { force: true }).catch(() => {});
     }
   }
 }

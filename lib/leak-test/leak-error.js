@@ -8,12 +8,13 @@ class LeakError extends Error {
 
   /**
    * @param {object[]} suspects as in the answer of `findLeaks`
-   * @param {{ runs: number, rounds: number[], files?: { directory: string, snapshots: string[] } }} about
+   * @param {{ runs: number, rounds: number[], files?: { directory: string, snapshots: string[], report?: string } }} about
    */
   constructor(suspects, { runs, rounds, files }) {
     super(words(suspects, runs, rounds, files));
     this.suspects = suspects;
     this.snapshots = files?.snapshots ?? [];
+    this.report = files?.report;
   }
 
   get name() {
@@ -27,11 +28,13 @@ function words(suspects, runs, rounds, files) {
   const where = files === undefined
     ? 'The option `directory` keeps the snapshots.'
     : `Snapshots: npx heapdump-rs find-leaks --snapshot-dir ${files.directory}`;
+  const page = files?.report === undefined ? [] : [`Report: ${files.report}`];
   return [
     `Each run leaves about ${bytes} bytes behind. That grew in every one of two sets of rounds, the last of` +
       ` ${rounds.join(', ')} runs, in proportion to them.`,
     ...list,
     where,
+    ...page,
   ].join('\n');
 }
 

@@ -5,6 +5,8 @@
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+// Before anybody replaces them by false ones.
+const { clearInterval, setInterval } = require('node:timers');
 
 const { writeSnapshot } = require('../promises.js');
 
@@ -33,10 +35,17 @@ class SnapshotFiles {
     for (const name of this.names.splice(1)) fs.rmSync(name);
   }
 
-  /** Returns where they stay, if they were asked for. */
-  keep() {
+  /** Returns where they stay, if they were asked for, with a report of them all where one could be made. */
+  async keep() {
     this.#isKept = this.#isWanted;
-    return this.#isKept ? { directory: this.#directory, snapshots: this.names } : undefined;
+    if (!this.#isKept) return undefined;
+    const { leaveReport } = require('../leave-report.js');
+    // Nothing else may keep the process from ending meanwhile.
+    const alive = setInterval(() => {}, 2 ** 30);
+    // The test fails of its leak, whatever becomes of the page about it.
+    const report = await leaveReport(this.names, path.join(this.#directory, 'report.html')).catch(() => undefined);
+    clearInterval(alive);
+    return { directory: this.#directory, snapshots: this.names, report };
   }
 
   remove() {

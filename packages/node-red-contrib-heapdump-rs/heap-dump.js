@@ -6,6 +6,9 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
+/** The last report of each node, by its id. */
+const reports = new Map();
+
 module.exports = function (RED) {
   function HeapDumpNode(config) {
     RED.nodes.createNode(this, config);
@@ -19,6 +22,7 @@ module.exports = function (RED) {
         const directory = await prepare(config.directory || msg.directory, config.createDir === true);
         show('blue', 'Creating dump');
         const file = await dump(directory, { signal: closing.signal, redact: msg.redact });
+        if (config.report === true) msg.report = await this.report(file, show);
         show('blue', file);
         this.log(`Heap dump has been written to ${file}`);
         msg.payload = file;
@@ -31,10 +35,36 @@ module.exports = function (RED) {
       }
     });
 
-    this.on('close', () => closing.abort());
+    this.on('close', (removed, done) => {
+      closing.abort();
+      if (removed) reports.delete(this.id);
+      done();
+    });
+
+    /** Its path; undefined where none could be made, of which the log tells: the dump is there all the same. */
+    this.report = async (file, show) => {
+      show('blue', 'Creating report');
+      try {
+        const report = await require('heapdump-rs/promises').leaveReport(file);
+        reports.set(this.id, report);
+        return report;
+      } catch (error) {
+        this.warn(error.message);
+        return undefined;
+      }
+    };
   }
 
   RED.nodes.registerType('heap-dump', HeapDumpNode);
+
+  // For the link in the node's dialog.
+  RED.httpAdmin?.get('/heap-dump/:id/report', RED.auth.needsPermission('heap-dump.read'), (request, response) => {
+    const report = reports.get(request.params.id);
+    if (report === undefined || !fs.existsSync(report)) return response.sendStatus(404);
+    response.set({ 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Content-Security-Policy': 'sandbox allow-scripts' });
+    // Not `sendFile`: a directory whose name begins with a dot is as good as another.
+    fs.createReadStream(report).on('error', () => response.destroy()).pipe(response);
+  });
 };
 
 /** The directory as an absolute path, once it is there. */

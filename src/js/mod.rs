@@ -1,6 +1,7 @@
 //! Between JavaScript and the rest. Nothing below this knows of Node-API.
 
 mod analyze;
+mod beside;
 mod calls;
 #[cfg(target_os = "linux")]
 mod core_file;
@@ -13,6 +14,7 @@ mod unpack;
 mod values;
 
 pub(crate) use analyze::{Ask, BytesRead, Loaded, Open, Question};
+pub(crate) use beside::{JsOutcome, JsProgram, run_beside};
 pub(crate) use calls::{
     arm_near_heap_limit, flush, import_file, install_signal, open, resume, started, stream,
     write_sync,

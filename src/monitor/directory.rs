@@ -1,5 +1,5 @@
-//! The directory of automatic snapshots: `heap-<reason>-<ms>.heapsnapshot`, or `.heapimage`, and `.json` beside each. What is in
-//! it is what outlives a restart. Other files are not ours and are left alone. Where a pattern names them, see [`named`].
+//! The directory of automatic snapshots: `heap-<reason>-<ms>.heapsnapshot`, or `.heapimage`, with `.json` and perhaps
+//! `.report.html` beside each. What is in it is what outlives a restart. Other files are not ours and are left alone. Where a pattern names them, see [`named`].
 
 mod named;
 
@@ -146,6 +146,10 @@ fn read(directory: &Path, name: Option<&NamePattern>) -> Vec<Record> {
         }
         record.has_snapshot |= kind == Kind::Snapshot;
         record.bytes = record.bytes.saturating_add(metadata.len());
+        if kind == Kind::Page {
+            // Made later, perhaps by another process: no cooldown goes by it.
+            continue;
+        }
         record.modified = record.modified.max(modified.map_or(0, millis));
     }
     records.into_values().collect()
@@ -170,7 +174,12 @@ enum Kind {
     /// Or an image: retention makes no difference.
     Snapshot,
     Sidecar,
+    /// The report that may be left beside it.
+    Page,
 }
+
+/// What a report's name ends in.
+const REPORT: &str = "report.html";
 
 /// Only what this module names, to the letter.
 fn parse(name: &str) -> Option<(Reason, u64, Kind)> {
@@ -180,6 +189,7 @@ fn parse(name: &str) -> Option<(Reason, u64, Kind)> {
         "heapimage" | "heapimage.zst" => Kind::Snapshot,
         // The second is the record of a heap at its limit.
         "json" | "heapsnapshot.json" => Kind::Sidecar,
+        REPORT => Kind::Page,
         _ => return None,
     };
     let (reason, time) = stem.strip_prefix("heap-")?.split_once('-')?;
@@ -235,7 +245,9 @@ mod tests {
             assert_eq!(parse(image), Some((Reason::Rss, 17, Kind::Snapshot)));
         }
         assert_eq!(parse("heap-used-17.json"), Some((Reason::Used, 17, Kind::Sidecar)));
+        assert_eq!(parse("heap-used-17.report.html"), Some((Reason::Used, 17, Kind::Page)));
         for other in [
+            "heap-used-17.html",
             "heap-auto-17.heapsnapshot",
             "heap-rss-017.heapsnapshot",
             "heap-rss-17.heapsnapshot.bak",
@@ -275,6 +287,22 @@ mod tests {
         prune(&directory.0, None, Keep { files: 2, bytes: 5 });
         assert!(directory.names().contains(&"heap-rss-4.heapimage".to_owned()));
         assert!(!directory.names().contains(&"heap-rss-3.json".to_owned()));
+    }
+
+    #[test]
+    fn a_report_goes_with_its_snapshot_and_no_cooldown_goes_by_it() {
+        let directory = Scratch::new("reports");
+        for time in 1..=2 {
+            directory.file(&format!("heap-rss-{time}.heapsnapshot.gz"), 10);
+            directory.file(&format!("heap-rss-{time}.report.html"), 10);
+        }
+        directory.file("heap-oom-3.report.html", 1);
+        assert_eq!(newest_for_a_threshold(&directory.0, None, None), Some(3));
+        prune(&directory.0, None, Keep { files: 2, bytes: 30 });
+        assert_eq!(
+            directory.names(),
+            ["heap-oom-3.report.html", "heap-rss-2.heapsnapshot.gz", "heap-rss-2.report.html"]
+        );
     }
 
     #[test]

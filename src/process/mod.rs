@@ -101,6 +101,12 @@ pub(crate) fn resident() -> Option<u64> {
     None
 }
 
+/// Only Linux limits it.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stand_aside(_budget: u64) -> bool {
+    true
+}
+
 /// Only Linux has control groups.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn group_use() -> Option<GroupUse> {
@@ -113,6 +119,8 @@ pub(crate) struct MemoryLeft {
     pub(crate) available: u64,
     /// The limit that is nearest, as it stands in an error message.
     pub(crate) below: &'static str,
+    /// Lack of memory there ends all that runs in it (`memory.oom.group`).
+    pub(crate) dies_as_one: bool,
     /// Anonymous memory that it has.
     pub(crate) anonymous: u64,
 }

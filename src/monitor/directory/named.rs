@@ -1,7 +1,7 @@
 //! Snapshots that a pattern names (`name=`). Their names need tell nothing, so their JSON does: reason, time, and the
 //! pattern by which they are ours. Only what the JSON's own name says is removed with it, whatever stands in it.
 
-use super::{Record, millis};
+use super::{REPORT, Record, millis};
 use crate::filename::{EXTENSION, IMAGE_EXTENSION, NamePattern, image_name};
 use crate::monitor::rules::Reason;
 use serde::Deserialize;
@@ -63,6 +63,14 @@ fn record(directory: &Path, stem: &str, pattern: &NamePattern) -> Option<Record>
             record.bytes = record.bytes.saturating_add(metadata.len());
             record.files.push(snapshot);
         }
+    }
+    let report = directory.join(format!("{stem}.{REPORT}"));
+    if let Ok(metadata) = fs::symlink_metadata(&report)
+        && metadata.is_file()
+        && is_own(&metadata)
+    {
+        record.bytes = record.bytes.saturating_add(metadata.len());
+        record.files.push(report);
     }
     Some(record)
 }

@@ -1,6 +1,7 @@
 //! The forked child's first steps. Everything here runs in a process that is a copy of a server: it gives up what is
 //! the parent's (descriptors, signals, priority) before it does anything else, and it ends by `_exit` alone.
 
+use super::aside::{DataLimit, limit_data, step_back};
 use super::procfs::kilobytes;
 use crate::process::{Failure, Progress};
 use crate::v8;
@@ -29,9 +30,6 @@ pub(crate) struct ChildSetup<'a> {
 const EXIT_NO_MEMORY: c_int = 86;
 const EXIT_STUCK: c_int = 87;
 const EXIT_PANIC: c_int = 88;
-
-/// Four hours; a heap of 3 GB takes minutes.
-const MOST_CPU_SECONDS: libc::rlim_t = 4 * 3600;
 
 /// An orphan that neither computes nor writes for so long ends itself, in timer ticks of a second.
 const ORPHAN_PATIENCE: i32 = 30;
@@ -195,39 +193,22 @@ pub(super) fn directory_numbers(mut records: &[u8]) -> impl Iterator<Item = RawF
 
 /// Behind the application in every queue: CPU, memory killer, terminal.
 fn stand_back() {
+    step_back(10);
     // SAFETY: system calls that change this process only.
     unsafe {
         libc::setsid();
-        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
         libc::prctl(libc::PR_SET_NAME, c"heapdump".as_ptr());
-        let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
     }
-    // Raising it needs no privilege.
-    let _ = fs::write("/proc/self/oom_score_adj", "1000");
 }
 
-/// RLIMIT_DATA = what the child has now + its budget. An absolute RLIMIT_AS would be wrong: an idle Node 24 has
-/// 1.28 GB of address space.
 fn limit_memory(budget: u64) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let Some(data) = kilobytes(&status, "VmData") else {
+    let Some(DataLimit { data, limit }) = limit_data(budget) else {
         // Without a limit the child might take the application with it.
         end_for(Failure::Internal, EXIT_PANIC);
         return;
     };
     state::DATA_AT_START.store(data, Relaxed);
-    // SAFETY: each limit is a valid place; the calls change this process only.
-    unsafe {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit);
-        limit.rlim_cur = limit.rlim_cur.min(data.saturating_add(budget));
-        state::DATA_LIMIT.store(limit.rlim_cur, Relaxed);
-        libc::setrlimit(libc::RLIMIT_DATA, &raw const limit);
-        // One that computes for ever ends some day.
-        let hours = libc::rlimit { rlim_cur: MOST_CPU_SECONDS, rlim_max: MOST_CPU_SECONDS };
-        libc::setrlimit(libc::RLIMIT_CPU, &raw const hours);
-    }
+    state::DATA_LIMIT.store(limit, Relaxed);
 }
 
 /// C++'s new-handler: an allocation of V8's failed.

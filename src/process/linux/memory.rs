@@ -27,6 +27,7 @@ pub(crate) fn memory_left() -> Option<MemoryLeft> {
     Some(MemoryLeft {
         available: headroom.available,
         below: headroom.bound.describe(),
+        dies_as_one: headroom.oom_group,
         anonymous: headroom.anonymous,
     })
 }

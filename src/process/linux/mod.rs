@@ -1,5 +1,6 @@
 //! Linux: the forked child, from the pages it needs to its end.
 
+mod aside;
 mod bell;
 mod child;
 mod fork;
@@ -18,6 +19,7 @@ mod shared;
 mod thread_number;
 mod watch;
 
+pub(crate) use aside::stand_aside;
 pub(crate) use bell::{Bell, Woken};
 pub(crate) use child::{ChildSetup, private_memory};
 pub(crate) use fork::{Child, fork_child};

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::graph::BitSet;
 use crate::{EdgeKind, NodeKind, NodeOrdinal, Snapshot};
 
 /// How the memory divides. `native` and `v8_heap` add up to `total`.
@@ -78,16 +79,21 @@ impl Snapshot {
             })
             .collect();
         stores.sort_unstable();
-        let mut degree = vec![0u8; self.node_count()];
-        for &to in &self.edges.to {
-            if let Some(count) = degree.get_mut(to as usize) {
-                *count = count.saturating_add(1);
+        // Of all nodes a bit each: few edges lead to one of these, and a look at more would miss the cache.
+        let bits = || BitSet::new(self.node_count());
+        let (mut is_store, mut once, mut again) = (bits(), bits(), bits());
+        for store in &stores {
+            is_store.insert(store.index());
+        }
+        for to in self.edges.to.iter().map(|&to| to as usize) {
+            if is_store.get(to) && !once.insert(to) {
+                again.insert(to);
             }
         }
         // A store that only one edge leads to is in the list once.
         stores
             .iter()
-            .filter(|store| degree.get(store.index()) == Some(&1))
+            .filter(|store| !again.get(store.index()))
             .fold(0, |sum: u64, &store| sum.saturating_add(self.shallow_size(store)))
     }
 }
