@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
 import { monitor } from 'heapdump-rs/monitor';
@@ -15,7 +16,10 @@ const MIB = 2 ** 20;
 const SECRET = 'hunter2-of-somebody@example.com';
 const documentIn = (file) => JSON.parse(/<script type="application\/json" id="report">(.*?)<\/script>/s.exec(fs.readFileSync(file, 'utf8'))[1]);
 
-/** Takes `args.count` snapshots by schedule, and waits for what becomes of the report of each. */
+/** One snapshot, at once. */
+const ONE = { rss: '1MB', interval: 20 };
+
+/** Watches until it knows of `args.count` reports what became of them. */
 const watch = async ({ args, stayAlive }) => {
   const alive = stayAlive();
   class Customer { constructor(text) { this.text = text; } }
@@ -34,9 +38,9 @@ test('a monitor leaves one beside its snapshot, for its owner alone, without con
   const directory = makeTemporaryDirectory(t);
   // What another Node.js would be told by the environment is not meant for the one that makes the report.
   const env = { NODE_OPTIONS: '--no-warnings', NODE_HEAPDUMP_OPTIONS: 'dir=/nowhere' };
-  const app = startApp(t, watch, { env, args: { dir: directory.path, secret: SECRET, count: 1, options: { every: 50, compress: 'gzip' } } });
+  const app = startApp(t, watch, { env, args: { dir: directory.path, secret: SECRET, count: 1, options: { ...ONE, compress: 'gzip' } } });
   const [{ reason, snapshot, file }] = await app.result();
-  assert.equal(reason, 'schedule');
+  assert.equal(reason, 'rss');
   assert.equal(file, snapshot.replace('.heapsnapshot.gz', '.report.html'));
   assert.equal(fs.statSync(file).mode & 0o777, 0o600);
   const page = fs.readFileSync(file, 'utf8');
@@ -48,7 +52,7 @@ test('a monitor leaves one beside its snapshot, for its owner alone, without con
 
 test('of a redacted snapshot it knows pseudonyms alone', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const args = { dir: directory.path, secret: SECRET, count: 1, options: { every: 50, redact: true } };
+  const args = { dir: directory.path, secret: SECRET, count: 1, options: { ...ONE, redact: true } };
   const [{ file }] = await startApp(t, watch, { args }).result();
   assert.ok(!fs.readFileSync(file, 'utf8').includes(SECRET));
   assert.ok(documentIn(file).heap.objects.length > 0);
@@ -56,15 +60,12 @@ test('of a redacted snapshot it knows pseudonyms alone', async (t) => {
 
 test('it goes with its snapshot', async (t) => {
   const directory = makeTemporaryDirectory(t);
-  const args = { dir: directory.path, secret: '', count: 2, options: { every: 50, max: 1 } };
-  const told = await startApp(t, watch, { args }).result();
-  assert.ok(told.every(({ file }) => file), JSON.stringify(told));
-  // Others were on their way when the monitor was stopped.
-  await waitFor('at most one, which has its snapshot', () => {
-    const reports = directory.names().filter((name) => name.endsWith('.report.html'));
-    return reports.length <= 1 && reports.every((name) => directory.names().includes(name.replace('.report.html', '.heapsnapshot')));
-  });
-  assert.ok(!fs.existsSync(told[0].file));
+  const args = { dir: directory.path, secret: '', count: 1, options: { ...ONE, cooldown: 0, max: 1 } };
+  const [first] = await startApp(t, watch, { args }).result();
+  assert.ok(fs.existsSync(first.file));
+  const [second] = await startApp(t, watch, { args }).result();
+  assert.deepEqual(directory.names().filter((name) => name.endsWith('.report.html')), [path.basename(second.file)]);
+  assert.ok(!fs.existsSync(first.snapshot));
 });
 
 test('what a process left at its limit is reported by the next', async (t) => {
@@ -89,9 +90,9 @@ test('where there is no room for it, it waits for a later process, and the appli
   const group = makeControlGroup(t, 'memory', { 'memory.limit_in_bytes': 180 * MIB });
   if (group === undefined) return;
   const directory = makeTemporaryDirectory(t);
-  const args = { dir: directory.path, secret: '', count: 1, options: { every: 50 } };
+  const args = { dir: directory.path, secret: '', count: 1, options: ONE };
   const [{ code, message, reason }] = await startApp(t, watch, { args, via: group.via }).result();
-  assert.deepEqual([code, reason], ['ERR_HEAPDUMP_NO_REPORT', 'schedule']);
+  assert.deepEqual([code, reason], ['ERR_HEAPDUMP_NO_REPORT', 'rss']);
   assert.match(message, /\d+ MB are left below the memory control group, and \d+ MB are needed/);
   const sidecars = directory.names().filter((name) => name.endsWith('.json')).map((name) => JSON.parse(fs.readFileSync(directory.at(name), 'utf8')));
   assert.ok(sidecars.every(({ noReport }) => noReport === undefined));
