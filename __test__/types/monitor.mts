@@ -40,6 +40,7 @@ const every: Required<MonitorOptions> = {
   redact: true,
   metrics: { gauge: (name: string, value: number) => name.length + value },
   metricsInterval: '30s',
+  report: true,
   exporter: new S3Exporter({ bucket: 'heap-dumps' }),
 };
 const watching: Monitor = monitor(every);
