@@ -85,6 +85,8 @@ async function openPage(session, address, { width = 1280, height = 900 } = {}) {
   session.listeners.add(({ method, params }) => {
     if (method === 'log.entryAdded' && params.source.context === context) faults.push(`${params.level}: ${params.text}`);
     if (method !== 'network.beforeRequestSent' || params.context !== context) return;
+    // The icon, which is none.
+    if (params.request.url === 'data:,') return;
     if (new URL(params.request.url).origin !== new URL(address).origin) faults.push(`request: ${params.request.url}`);
   });
   await session.ask('session.subscribe', { events: ['log.entryAdded', 'network.beforeRequestSent'], contexts: [context] });

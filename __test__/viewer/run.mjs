@@ -46,7 +46,8 @@ async function open(browser, address, { scheme = 'light', width = 1280, height =
   const isOwn = ({ origin, href, pathname }) =>
     own.protocol === 'file:' ? href.split('#')[0] === own.href.split('#')[0] : origin === own.origin && ['/', '/status', '/report', '/ask'].includes(pathname);
   context.on('request', (request) => {
-    if (!isOwn(new URL(request.url()))) faults.push(`request: ${request.url()}`);
+    // The icon, which is none.
+    if (request.url() !== 'data:,' && !isOwn(new URL(request.url()))) faults.push(`request: ${request.url()}`);
   });
   page.on('websocket', (socket) => faults.push(`request: ${socket.url()}`));
   context.on('page', (other) => faults.push(`another page: ${other.url()}`));

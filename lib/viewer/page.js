@@ -40,6 +40,7 @@ ${meta}<meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
 <meta name="generator" content="heapdump-rs">
+<link rel="icon" href="data:,">
 <title>${escape(title)}</title>
 <style>${app.style}</style>
 </head>
@@ -58,6 +59,8 @@ function policy({ script, style }, connect) {
     "default-src 'none'",
     `script-src ${only(script)}`,
     `style-src ${only(style)}`,
+    // For an icon that is none: browsers ask the server for one otherwise.
+    'img-src data:',
     `connect-src ${connect}`,
     "base-uri 'none'",
     "form-action 'none'",
