@@ -72,6 +72,7 @@ export function start(): void {
   addEventListener('hashchange', () => {
     change({ route: parseRoute(location.hash) });
     scrollTo(0, 0);
-    document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true });
+    // Once it is drawn: the title of the page before is still there.
+    setTimeout(() => document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true }));
   });
 }
