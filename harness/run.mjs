@@ -54,6 +54,17 @@ export async function main(body) {
   }
 }
 
+/** One thing that a tool tests: says whether it holds, and goes on. */
+export async function step(title, body) {
+  try {
+    await body();
+    console.log(`${green('✓')} ${title}`);
+  } catch (error) {
+    process.exitCode = 1;
+    console.log(`${red('✗')} ${title}\n${error.stack}`);
+  }
+}
+
 /** "1.2 s", "3 min 4 s". */
 export function seconds(ms) {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;

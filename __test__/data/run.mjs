@@ -9,7 +9,7 @@ import { join } from 'node:path';
 
 import { build } from '../../harness/build.mjs';
 import limits from '../../harness/limits.cjs';
-import { green, main, must, red, root } from '../../harness/run.mjs';
+import { main, must, root, step } from '../../harness/run.mjs';
 
 const BIN = join(root, 'bin/heapdump-rs.js');
 const DUCKDB = '@duckdb/node-api@1.5.6-r.1';
@@ -37,19 +37,19 @@ async function all(directory) {
     const wanted = ['nodes', 'edges', 'strings', 'classes', 'suspects'].flatMap((table) => ['--table', table]);
     heapdump('export', file, '--format', 'parquet', '-o', tables, ...wanted, '--label', 'service=api', '--label', 'pod=a-1');
   }
-  step('the sums are those of summary', () => sums(tables, after));
-  step('types: sizes and ids are whole numbers, absent is null', () => types(tables));
-  step('metadata has the JSON beside the snapshot', () => metadata(directory, after));
-  step('labels as directories, as Hive partitions', () => partitions(directory, after));
-  step('an older file stays, unless --force', () => older(tables, after));
-  step('sql reads snapshots, too', () => {
+  await step('the sums are those of summary', () => sums(tables, after));
+  await step('types: sizes and ids are whole numbers, absent is null', () => types(tables));
+  await step('metadata has the JSON beside the snapshot', () => metadata(directory, after));
+  await step('labels as directories, as Hive partitions', () => partitions(directory, after));
+  await step('an older file stays, unless --force', () => older(tables, after));
+  await step('sql reads snapshots, too', () => {
     const [[objects]] = sql(after, 'select count(*) from nodes');
     assert.equal(objects, String(JSON.parse(heapdump('summary', after, '--json')).nodes));
   });
   for (const [title, query] of questions()) {
-    step(`docs/sql.md: ${title}`, () => assert.ok(sql(tables, query).length > 0, 'no rows'));
+    await step(`docs/sql.md: ${title}`, () => assert.ok(sql(tables, query).length > 0, 'no rows'));
   }
-  if (!quick) step('pyarrow reads the same', () => pyarrow(tables));
+  if (!quick) await step('pyarrow reads the same', () => pyarrow(tables));
 }
 
 function questions() {
@@ -144,14 +144,4 @@ async function install() {
   if (quick || existsSync(join(home, 'venv/bin/python'))) return;
   await must('python3', ['-m', 'venv', join(home, 'venv')]);
   await must(join(home, 'venv/bin/pip'), ['install', '--quiet', PYARROW]);
-}
-
-function step(title, body) {
-  try {
-    body();
-    console.log(`${green('✓')} ${title}`);
-  } catch (error) {
-    process.exitCode = 1;
-    console.log(`${red('✗')} ${title}\n${error.stack}`);
-  }
 }

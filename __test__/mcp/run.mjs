@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 
 import { build } from '../../harness/build.mjs';
 import limits from '../../harness/limits.cjs';
-import { green, main, red, root } from '../../harness/run.mjs';
+import { main, root, step } from '../../harness/run.mjs';
 import { LEAKS, hunt, leak } from './hunt.mjs';
 import { install } from './install.mjs';
 
@@ -200,14 +200,4 @@ async function connect(home, args, mode = 'auto') {
     return structuredContent;
   };
   return { client, call, ask };
-}
-
-async function step(title, body) {
-  try {
-    await body();
-    console.log(`${green('✓')} ${title}`);
-  } catch (error) {
-    process.exitCode = 1;
-    console.log(`${red('✗')} ${title}\n${error.stack}`);
-  }
 }

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { fetchNode } from '../../harness/nodes.mjs';
-import { bold, green, main, red, root } from '../../harness/run.mjs';
+import { bold, green, main, root, step } from '../../harness/run.mjs';
 import { findChromium, testEditor } from './editor.mjs';
 import { testFlows } from './flows.mjs';
 import { prepare } from './install.mjs';
@@ -35,16 +35,6 @@ await main(async () => {
     }
   }
 });
-
-async function step(title, body) {
-  try {
-    await body();
-    console.log(`${green('✓')} ${title}`);
-  } catch (error) {
-    process.exitCode = 1;
-    console.log(`${red('✗')} ${title}\n${error.stack}`);
-  }
-}
 
 async function testAdmin(server, major) {
   const module = await server.get(`/nodes/node-red-contrib-heapdump-rs`);

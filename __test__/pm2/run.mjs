@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { join } from 'node:path';
 
-import { Problem, bold, green, main, red, root, run } from '../../harness/run.mjs';
+import { Problem, bold, main, root, run, step } from '../../harness/run.mjs';
 import { validateSnapshot } from '../../harness/validate.mjs';
 import { childrenOf, isRunning, processInfo, waitFor } from '../support/processes.mjs';
 
@@ -73,16 +73,6 @@ async function install() {
     { capture: true },
   );
   if (code !== 0) throw new Problem(`npm install ${TOOLS.join(' ')} failed:\n${output}`);
-}
-
-async function step(title, body) {
-  try {
-    await body();
-    console.log(`${green('✓')} ${title}`);
-  } catch (error) {
-    process.exitCode = 1;
-    console.log(`${red('✗')} ${title}\n${error.stack}`);
-  }
 }
 
 async function withApp(source, body) {
