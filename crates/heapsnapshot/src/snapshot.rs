@@ -297,6 +297,12 @@ impl Snapshot {
         (!edge.kind.is_indexed()).then_some(StringIndex(index))
     }
 
+    /// An edge's name as the file has it: an element's number, or where a property's name is in the string table.
+    #[must_use]
+    pub fn edge_name_number(&self, edge: Edge) -> u64 {
+        self.edges.name(edge.index.index())
+    }
+
     /// The node that holds an edge.
     #[must_use]
     pub fn edge_owner(&self, edge: EdgeIndex) -> NodeOrdinal {

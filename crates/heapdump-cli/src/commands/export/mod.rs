@@ -1,9 +1,13 @@
 //! `export`: the heap for other programs, by the line or as tables of Parquet.
 
+mod chunk;
+mod dictionary;
+mod encode;
 mod lines;
 mod parquet;
 mod place;
 mod tables;
+mod texts;
 
 use crate::args::{Export, Format, Table};
 use crate::error::{Error, Result};

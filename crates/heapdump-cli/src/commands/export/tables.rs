@@ -8,11 +8,15 @@ use std::path::Path;
 use std::rc::Rc;
 
 use heapsnapshot::packages::{Origin, Owners};
-use heapsnapshot::{ClassIndex, Detachedness, EdgeIndex, Location, NodeOrdinal, Snapshot};
-use parquet::data_type::ByteArray;
+use heapsnapshot::{
+    ClassIndex, Detachedness, Edge, EdgeIndex, Location, NodeOrdinal, Snapshot, StringIndex,
+};
 
-use super::parquet::{Column, Optional, Rows, Values, in_one_piece};
+use super::chunk::MISSING;
+use super::dictionary::{NONE, Texts};
+use super::parquet::{Column, Of, Rows, Values};
 use super::place;
+use super::texts::{Distinct, Kinds, at};
 use crate::args::{Label, Table};
 use crate::report;
 use crate::times;
@@ -41,18 +45,14 @@ impl About {
     }
 
     fn columns(&self) -> Vec<Column<'_>> {
-        let labels = self.labels.iter().map(|label| (label.key.clone(), label.value.as_str()));
-        let snapshot = ("snapshot".to_owned(), self.snapshot.as_str());
-        let texts = std::iter::once(snapshot).chain(labels);
+        let labels = self.labels.iter().map(|label| (label.key.as_str(), label.value.as_str()));
+        let texts = std::iter::once(("snapshot", self.snapshot.as_str())).chain(labels);
         let mut columns: Vec<Column<'_>> = texts
-            .map(|(name, value)| {
-                let value = ByteArray::from(value);
-                let values = Values::Text(Box::new(move |rows| vec![value.clone(); rows.len()]));
-                Column { name, values, repeats: true }
-            })
+            .map(|(name, value)| text(name, 1, |_| 0, move |_| Cow::Borrowed(value)))
             .collect();
-        let values = Values::Time(self.taken_at);
-        columns.insert(1, Column { name: "taken_at".to_owned(), values, repeats: true });
+        let time = self.taken_at.unwrap_or(MISSING);
+        let values = Values::Time(Box::new(move |rows| vec![time; rows.len()]));
+        columns.insert(1, column("taken_at", true, values));
         columns
     }
 }
@@ -77,39 +77,56 @@ pub(super) fn rows<'a>(snapshot: &'a Snapshot, table: Table, about: &'a About) -
 fn nodes(snapshot: &Snapshot) -> Vec<Column<'_>> {
     let owners = Owners::of_nodes(snapshot);
     let origins = owners.scripts().iter().map(|script| Origin::of_script(script).to_string());
-    let packages = shared(origins);
+    let packages = Rc::new(Distinct::new(origins));
+    let package = packages.clone();
     let classes = snapshot.classes();
-    let names = shared((0..).map_while(|index| Some(&classes.get(ClassIndex(index))?.key.name)));
-    let kinds = Known::new(|node| snapshot.kind_name(node));
-    let script = Values::MaybeText(Box::new(|rows| {
-        let names = RefCell::new(HashMap::new());
-        let name = |&node: &NodeOrdinal, place: &Location| {
-            let mut names = names.borrow_mut();
-            let known = names.entry(place.script_id).or_insert_with(|| {
-                let script = snapshot.source_place(node)?.script?;
-                Some(ByteArray::from(script.as_str()))
-            });
-            known.clone()
-        };
-        places(snapshot, rows, name)
-    }));
+    let names = (0..).map_while(|index| Some(classes.get(ClassIndex(index))?.key.name.clone()));
+    let names = Rc::new(Distinct::new(names));
+    let name = names.clone();
+    let kinds = Rc::new(Kinds::default());
+    let kind = kinds.clone();
     vec![
-        int("ordinal", number),
+        int("ordinal", count),
         long("id", |row| signed(snapshot.id(node(row)).0)),
-        text("type", true, move |rows| rows.map(|row| kinds.of(node(row))).collect()),
-        text("class", true, move |rows| {
-            rows.map(|row| at(&names, classes.of(node(row)).0 as usize)).collect()
-        }),
-        text("name", true, |rows| in_one_piece(rows.map(|row| snapshot.name(node(row))))),
+        text(
+            "type",
+            FEW,
+            move |row| kinds.key(snapshot.kind_name(node(row))),
+            move |key| kind.text(key),
+        ),
+        text(
+            "class",
+            classes.len(),
+            move |row| names.key(classes.of(node(row)).0 as usize),
+            move |key| name.text(key),
+        ),
+        text(
+            "name",
+            snapshot.strings().len(),
+            |row| u64::from(snapshot.name_index(node(row)).0),
+            |key| string(snapshot, key),
+        ),
         long("shallow_size", |row| signed(snapshot.shallow_size(node(row)))),
         long("retained_size", |row| signed(snapshot.retained_size(node(row)))),
-        int("dominator", |row| number(snapshot.dominator(node(row)).index())),
-        maybe_int("distance", true, |row| snapshot.distance(node(row)).map(fit)),
-        maybe_text("package", move |row| packages.get(owners.script_of(node(row))?).cloned()),
-        Column { name: "script".to_owned(), values: script, repeats: true },
+        int("dominator", |row| count(snapshot.dominator(node(row)).index())),
+        column(
+            "distance",
+            true,
+            int_values(|row| snapshot.distance(node(row)).map_or(MISSING, i64::from)),
+        ),
+        maybe_text(
+            "package",
+            FEW,
+            Box::new(move |rows| {
+                let key = |row| owners.script_of(node(row)).map_or(NONE, |at| packages.key(at));
+                rows.map(key).collect()
+            }),
+            move |key| package.text(key),
+        ),
+        script(snapshot),
         place(snapshot, "line", |place| place.line),
         place(snapshot, "column", |place| place.column),
-        int("edge_count", |row| number(snapshot.reference_count(node(row)))),
+        int("edge_count", |row| count(snapshot.reference_count(node(row)))),
         detached(snapshot),
     ]
 }
@@ -118,35 +135,56 @@ fn node(row: usize) -> NodeOrdinal {
     NodeOrdinal(u32::try_from(row).unwrap_or(u32::MAX))
 }
 
+fn string(snapshot: &Snapshot, key: u64) -> Cow<'_, str> {
+    snapshot.strings().get(StringIndex(u32::try_from(key).unwrap_or(u32::MAX)))
+}
+
 fn detached(snapshot: &Snapshot) -> Column<'_> {
     let is_detached = |row| snapshot.detachedness(node(row)) == Detachedness::Detached;
     let values = Values::Bool(Box::new(move |rows| rows.map(is_detached).collect()));
-    Column { name: "detached".to_owned(), values, repeats: false }
+    column("detached", false, values)
 }
 
 fn place<'a>(snapshot: &'a Snapshot, name: &str, of: fn(&Location) -> u32) -> Column<'a> {
-    let number = move |_: &NodeOrdinal, place: &Location| Some(fit(of(place)));
-    let values = Values::MaybeInt(Box::new(move |rows| places(snapshot, rows, number)));
-    Column { name: name.to_owned(), values, repeats: false }
+    let number = move |_, place: &Location| i64::from(of(place));
+    let values = Values::Int(Box::new(move |rows| places(snapshot, rows, MISSING, number)));
+    column(name, true, values)
+}
+
+/// The name of the script that a node has a place in.
+fn script(snapshot: &Snapshot) -> Column<'_> {
+    let known = Rc::new(RefCell::new((HashMap::new(), Vec::new())));
+    let names = known.clone();
+    let key = move |node, place: &Location| {
+        let (keys, names) = &mut *known.borrow_mut();
+        *keys.entry(place.script_id).or_insert_with(|| {
+            let script = snapshot.source_place(node).and_then(|place| place.script);
+            let Some(script) = script else { return NONE };
+            names.push(script.as_str().to_owned());
+            names.len() as u64 - 1
+        })
+    };
+    let keys: Of<'_, u64> = Box::new(move |rows| places(snapshot, rows, NONE, &key));
+    let text = move |key| at(&names.borrow().1, key).to_owned().into();
+    maybe_text("script", FEW, keys, text)
 }
 
 /// Few nodes have a place: their list is walked beside the rows.
-fn places<T>(
+fn places<T: Copy>(
     snapshot: &Snapshot,
     rows: Range<usize>,
-    of: impl Fn(&NodeOrdinal, &Location) -> Option<T>,
-) -> Optional<T> {
+    missing: T,
+    of: impl Fn(NodeOrdinal, &Location) -> T,
+) -> Vec<T> {
+    let from = rows.start;
+    let mut values = vec![missing; rows.len()];
     let places = snapshot.locations();
-    let mut next = places.partition_point(|(node, _)| node.index() < rows.start);
-    let value = |row| {
-        let (node, place) = places.get(next)?;
-        if node.index() != row {
-            return None;
-        }
-        next += 1;
-        of(node, place)
-    };
-    rows.map(value).collect()
+    let first = places.partition_point(|(node, _)| node.index() < from);
+    for (node, place) in &places[first..] {
+        let Some(value) = values.get_mut(node.index() - from) else { break };
+        *value = of(*node, place);
+    }
+    values
 }
 
 fn edges(snapshot: &Snapshot) -> Vec<Column<'_>> {
@@ -161,19 +199,53 @@ fn edges(snapshot: &Snapshot) -> Vec<Column<'_>> {
                 left = snapshot.reference_count(node);
             }
             left -= 1;
-            fit(node.0)
+            i64::from(node.0)
         };
         rows.map(owner).collect()
     }));
-    let kind = move |row| edge(row).map_or("", |edge| snapshot.edge_kind_name(edge));
-    let name = move |row| edge(row).map_or(Cow::Borrowed(""), |edge| snapshot.edge_name(edge));
+    let kinds = Rc::new(Kinds::default());
+    let kind = kinds.clone();
     vec![
         long("edge", |row| i64::try_from(row).unwrap_or(i64::MAX)),
-        Column { name: "from".to_owned(), values: owners, repeats: true },
-        int("to", move |row| edge(row).map_or(0, |edge| number(edge.to.index()))),
-        text("type", true, move |rows| in_one_piece(rows.map(kind))),
-        text("name", true, move |rows| in_one_piece(rows.map(name))),
+        column("from", false, owners),
+        int("to", move |row| edge(row).map_or(0, |edge| count(edge.to.index()))),
+        text(
+            "type",
+            FEW,
+            move |row| kinds.key(edge(row).map_or("", |edge| snapshot.edge_kind_name(edge))),
+            move |key| kind.text(key),
+        ),
+        text(
+            "name",
+            SMALL + snapshot.strings().len(),
+            move |row| edge(row).map_or(0, |edge| name_key(snapshot, edge)),
+            |key| name_of(snapshot, key),
+        ),
     ]
+}
+
+/// Elements before this one are named by most that have a number.
+const SMALL: usize = 1 << 16;
+const LARGE: u64 = 1 << 40;
+
+/// Small numbers of elements, then the string table, then large numbers.
+fn name_key(snapshot: &Snapshot, edge: Edge) -> u64 {
+    let number = snapshot.edge_name_number(edge);
+    match snapshot.edge_name_index(edge) {
+        Some(index) => SMALL as u64 + u64::from(index.0),
+        None if number < SMALL as u64 => number,
+        None => number.saturating_add(LARGE),
+    }
+}
+
+fn name_of(snapshot: &Snapshot, key: u64) -> Cow<'_, str> {
+    match key {
+        LARGE.. => (key - LARGE).to_string().into(),
+        _ => match key.checked_sub(SMALL as u64) {
+            Some(index) => string(snapshot, index),
+            None => key.to_string().into(),
+        },
+    }
 }
 
 /// The texts of the heap, each once.
@@ -243,7 +315,11 @@ impl<T> List<T> {
         T: 'a,
     {
         let list = self.0.clone();
-        text(name, false, move |rows| in_one_piece(list[rows].iter().map(&of)))
+        let of = move |key| {
+            let row = list.get(usize::try_from(key).unwrap_or(usize::MAX));
+            row.map_or_else(String::new, |row| of(row).to_owned()).into()
+        };
+        text(name, self.len(), |row| row as u64, of)
     }
 
     fn long<'a>(&self, name: &str, of: impl Fn(&T) -> i64 + 'a) -> Column<'a>
@@ -252,7 +328,7 @@ impl<T> List<T> {
     {
         let list = self.0.clone();
         let values = Values::Long(Box::new(move |rows| list[rows].iter().map(&of).collect()));
-        Column { name: name.to_owned(), values, repeats: false }
+        column(name, false, values)
     }
 
     fn maybe_long<'a>(&self, name: &str, of: impl Fn(&T) -> Option<i64> + 'a) -> Column<'a>
@@ -260,78 +336,54 @@ impl<T> List<T> {
         T: 'a,
     {
         let list = self.0.clone();
-        let values = Values::MaybeLong(Box::new(move |rows| list[rows].iter().map(&of).collect()));
-        Column { name: name.to_owned(), values, repeats: false }
+        let of = move |row: &T| of(row).unwrap_or(MISSING);
+        let values = Values::Long(Box::new(move |rows| list[rows].iter().map(&of).collect()));
+        column(name, true, values)
     }
 }
 
-/// A few texts, each made a value once.
-struct Known<'a, F> {
-    of: F,
-    values: RefCell<Vec<(&'a str, ByteArray)>>,
+/// So many texts fit into a small dictionary.
+const FEW: usize = 1 << 10;
+
+fn column<'a>(name: &str, optional: bool, values: Values<'a>) -> Column<'a> {
+    Column { name: name.to_owned(), values, optional }
 }
 
-impl<'a, F: Fn(NodeOrdinal) -> &'a str> Known<'a, F> {
-    fn new(of: F) -> Self {
-        Known { of, values: RefCell::new(Vec::new()) }
-    }
-
-    fn of(&self, node: NodeOrdinal) -> ByteArray {
-        let text = (self.of)(node);
-        let mut values = self.values.borrow_mut();
-        // The same text is at the same place.
-        let known = values.iter().find(|(other, _)| std::ptr::eq(*other, text));
-        if let Some((_, value)) = known {
-            return value.clone();
-        }
-        values.push((text, ByteArray::from(text)));
-        ByteArray::from(text)
-    }
+fn int<'a>(name: &str, of: impl Fn(usize) -> i64 + 'a) -> Column<'a> {
+    column(name, false, int_values(of))
 }
 
-fn shared<T: AsRef<str>>(texts: impl Iterator<Item = T>) -> Vec<ByteArray> {
-    texts.map(|text| ByteArray::from(text.as_ref())).collect()
-}
-
-fn at(values: &[ByteArray], index: usize) -> ByteArray {
-    values.get(index).cloned().unwrap_or_else(|| ByteArray::from(""))
-}
-
-fn int<'a>(name: &str, of: impl Fn(usize) -> i32 + 'a) -> Column<'a> {
-    let values = Values::Int(Box::new(move |rows| rows.map(&of).collect()));
-    Column { name: name.to_owned(), values, repeats: false }
-}
-
-fn maybe_int<'a>(name: &str, repeats: bool, of: impl Fn(usize) -> Option<i32> + 'a) -> Column<'a> {
-    let values = Values::MaybeInt(Box::new(move |rows| rows.map(&of).collect()));
-    Column { name: name.to_owned(), values, repeats }
+fn int_values<'a>(of: impl Fn(usize) -> i64 + 'a) -> Values<'a> {
+    Values::Int(Box::new(move |rows| rows.map(&of).collect()))
 }
 
 fn long<'a>(name: &str, of: impl Fn(usize) -> i64 + 'a) -> Column<'a> {
-    let values = Values::Long(Box::new(move |rows| rows.map(&of).collect()));
-    Column { name: name.to_owned(), values, repeats: false }
+    column(name, false, Values::Long(Box::new(move |rows| rows.map(&of).collect())))
 }
 
+/// A text by its key; most keys are below `dense`.
 fn text<'a>(
     name: &str,
-    repeats: bool,
-    of: impl Fn(Range<usize>) -> Vec<ByteArray> + 'a,
+    dense: usize,
+    key: impl Fn(usize) -> u64 + 'a,
+    text: impl Fn(u64) -> Cow<'a, str> + 'a,
 ) -> Column<'a> {
-    Column { name: name.to_owned(), values: Values::Text(Box::new(of)), repeats }
+    let keys: Of<'a, u64> = Box::new(move |rows| rows.map(&key).collect());
+    column(name, false, Values::Text(Texts { keys, text: Box::new(text), dense }))
 }
 
-fn maybe_text<'a>(name: &str, of: impl Fn(usize) -> Option<ByteArray> + 'a) -> Column<'a> {
-    let values = Values::MaybeText(Box::new(move |rows| rows.map(&of).collect()));
-    Column { name: name.to_owned(), values, repeats: true }
+fn maybe_text<'a>(
+    name: &str,
+    dense: usize,
+    keys: Of<'a, u64>,
+    text: impl Fn(u64) -> Cow<'a, str> + 'a,
+) -> Column<'a> {
+    column(name, true, Values::Text(Texts { keys, text: Box::new(text), dense }))
 }
 
 /// Nodes and their edges are fewer than 2³¹ in any file that fits into memory.
-fn number(count: usize) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-fn fit(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// V8's ids and sizes are below 2⁵³.
