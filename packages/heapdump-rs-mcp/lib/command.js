@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 
+import { heapText } from './heap-text.js';
 import { Problem } from './problem.js';
 
 const BIN = createRequire(import.meta.url).resolve('heapdump-rs/package.json').replace(/package\.json$/, 'bin/heapdump-rs.js');
@@ -21,7 +22,7 @@ export function runCommand(args, { signal, good = [0] } = {}) {
     child.once('error', reject);
     child.once('close', (code) => {
       if (good.includes(code)) resolve(output);
-      else reject(new Problem(said.trim() || `heapdump-rs ${args[0]} ended with ${code}`));
+      else reject(new Problem(`heapdump-rs ${args[0]} ended with ${code}: ${heapText(said.trim(), 1000)}`));
     });
   });
 }

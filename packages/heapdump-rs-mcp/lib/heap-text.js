@@ -5,6 +5,12 @@ const LONGEST = 100;
 const LONG = 400;
 /** What V8 takes the contents of a text, a number or a pattern from. */
 const VALUES = new Set(['string', 'concatenated string', 'sliced string', 'regexp', 'symbol', 'number', 'bigint', 'heap number']);
+// NodeKind::name and EdgeKind::name of crates/heapsnapshot.
+const KINDS = new Set([
+  ...VALUES,
+  ...['hidden', 'array', 'object', 'code', 'closure', 'native', 'synthetic', 'object shape', 'other'],
+  ...['context', 'element', 'property', 'internal', 'shortcut', 'weak', 'invisible'],
+]);
 const TEXTS = new Set(['string', 'concatenated string', 'sliced string']);
 const NAME = /^[#@]?[\p{ID_Start}$_][\p{ID_Continue}$]{0,39}$/u;
 /** Few names have so many digits; most tokens do. */
@@ -14,10 +20,16 @@ const ACTS = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}«»]/gu;
 
 /** Marked as data. */
 export function heapText(text, longest = LONGEST) {
-  const characters = [...text];
-  const kept = characters.length > longest ? `${characters.slice(0, longest).join('')}…` : text;
-  return `«${kept.replace(ACTS, (character) => `\\u{${character.codePointAt(0).toString(16)}}`)}»`;
+  return `«${harmless(clipped(text, longest))}»`;
 }
+
+/** What an error of the analyzer says. The lines of a query that it points into stay. */
+export function errorText(text) {
+  return clipped(text, 1000).split('\n').map(harmless).join('\n');
+}
+
+/** What kind an object or a reference is of: V8's word; a file that has other kinds is another program's. */
+export const kindText = (kind) => (KINDS.has(kind) ? kind : heapText(kind, 40));
 
 /** How a snapshot's texts are shown. */
 export class HeapTexts {
@@ -32,9 +44,14 @@ export class HeapTexts {
     if (this.#values) return heapText(name);
     if (TEXTS.has(type)) return this.contents(name);
     if (VALUES.has(type)) return `a ${type}`;
+    return this.className(name || '(anonymous)');
+  }
+
+  /** A class' name comes from code; but `{a, b}` of the properties that its objects have. */
+  className(name) {
     const properties = /^\{(.*)\}$/s.exec(name)?.[1];
-    const shown = properties === undefined || properties.split(', ').every((each) => isName(each.replace(/^(?:get|set) |^…$/, '') || 'x'));
-    return heapText(shown ? name || '(anonymous)' : '{…}');
+    const shown = this.#values || properties === undefined || properties.split(', ').every((each) => isName(each.replace(/^(?:get|set) |^…$/, '') || 'x'));
+    return heapText(shown ? name : '{…}');
   }
 
   contents(text) {
@@ -62,6 +79,14 @@ export class HeapTexts {
     return heapText(text.replace(/`([^`]*)`/g, (whole, name) => (isWord(name) || /^(?:module|globalThis)\./.test(name) ? whole : keyOf(name))), LONG);
   }
 }
+
+function clipped(text, longest) {
+  // A character is two units at most: no more of a long text is taken apart.
+  const characters = [...text.slice(0, 2 * longest + 2)];
+  return characters.length > longest ? `${characters.slice(0, longest).join('')}…` : text;
+}
+
+const harmless = (text) => text.replace(ACTS, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 
 const isName = (text) => NAME.test(text) && !DIGITS.test(text);
 

@@ -6,7 +6,7 @@ import { McpServer } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 
 import { Answers, LARGE, SMALL } from './answers.js';
-import { HeapTexts } from './heap-text.js';
+import { HeapTexts, errorText } from './heap-text.js';
 import { Problem } from './problem.js';
 import { Snapshots } from './snapshots.js';
 import { comparisons } from './tools/comparisons.js';
@@ -34,7 +34,7 @@ export function createServer(settings) {
   for (const [name, { title, description, input, run, annotations = { readOnlyHint: true } }] of Object.entries(tools)) {
     const config = { title, description, inputSchema: z.object({ ...input, maxBytes }), outputSchema: answer };
     server.registerTool(name, { ...config, annotations: { openWorldHint: false, ...annotations } }, (question, call) =>
-      answered(async () => answers.first(await run(question, call.mcpReq?.signal), question.maxBytes)),
+      inTurn(() => answered(async () => answers.first(await run(question, call.mcpReq?.signal), question.maxBytes)), call.mcpReq?.signal),
     );
   }
   const more = {
@@ -51,13 +51,24 @@ export function createServer(settings) {
   return server;
 }
 
+/** One question at a time: each may hold three snapshots in memory, and close those of the one before. */
+let turn = Promise.resolve();
+function inTurn(work, signal) {
+  const answer = turn.then(() => {
+    signal?.throwIfAborted();
+    return work();
+  });
+  turn = answer.catch(() => {});
+  return answer;
+}
+
 /** What a caller can mend is an answer, too. */
 async function answered(work) {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof Problem) && !/^ERR_HEAPDUMP/.test(error.code) && !(error instanceof TypeError)) throw error;
-    return { isError: true, content: [{ type: 'text', text: error.message }] };
+    return { isError: true, content: [{ type: 'text', text: error instanceof Problem ? error.message : errorText(error.message) }] };
   }
 }
 

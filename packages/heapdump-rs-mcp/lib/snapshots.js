@@ -2,6 +2,7 @@
 
 import { open } from 'heapdump-rs/analyze';
 
+import { heapText } from './heap-text.js';
 import { Problem } from './problem.js';
 import { allowedFile } from './roots.js';
 
@@ -30,10 +31,17 @@ export class Snapshots {
     return this.#files[handle.slice(1) - 1];
   }
 
+  /** The file, to be read now: where a link leads may have changed since it was named. */
+  path(named) {
+    const file = this.file(this.handle(named));
+    if (allowedFile(this.#roots, file) !== file) throw new Problem(`${file} is a link now; open the file that it leads to`);
+    return file;
+  }
+
   /** A snapshot, loaded. The one that was asked least recently makes room. */
   async get(named) {
     const handle = this.handle(named);
-    const loading = this.#loaded.get(handle) ?? open(this.file(handle));
+    const loading = this.#loaded.get(handle) ?? open(this.path(handle));
     this.#loaded.delete(handle);
     this.#loaded.set(handle, loading);
     while (this.#loaded.size > LOADED) this.close(this.#loaded.keys().next().value);
@@ -41,7 +49,8 @@ export class Snapshots {
       return await loading;
     } catch (error) {
       this.#loaded.delete(handle);
-      throw new Problem(error.message);
+      // Of what is no snapshot, it says the first line.
+      throw error instanceof Problem ? error : new Problem(heapText(error.message, 500));
     }
   }
 

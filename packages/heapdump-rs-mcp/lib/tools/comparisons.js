@@ -39,7 +39,7 @@ export const comparisons = ({ snapshots, texts }) => ({
       return {
         heading: `${size(report.baseSize)} → ${size(report.targetSize)}, ${counted(report.changedClasses, 'class', 'classes')} changed:`,
         facts: { baseSize: report.baseSize, targetSize: report.targetSize, matchedById: report.matchedById },
-        rows: report.classes.map(({ name, countDelta, sizeDelta, retainedDelta }) => ({ class: heapText(name), countDelta, sizeDelta, retainedDelta })),
+        rows: report.classes.map(({ name, countDelta, sizeDelta, retainedDelta }) => ({ class: texts.className(name), countDelta, sizeDelta, retainedDelta })),
         line: (row) => `${row.class}: ${signed(row.countDelta)} objects, ${signed(row.sizeDelta, size)}, ${signed(row.retainedDelta, size)} retained`,
       };
     },
@@ -50,11 +50,11 @@ export const comparisons = ({ snapshots, texts }) => ({
     description: 'Three or more snapshots of one process, the earliest first: what grew in every step, per step and per hour.',
     input: { snapshots: z.array(snapshot).min(3).max(50) },
     async run({ snapshots: named }, signal) {
-      const files = named.map((one) => snapshots.file(snapshots.handle(one)));
+      const files = named.map((one) => snapshots.path(one));
       const report = JSON.parse(await runCommand(['trend', '--json', '--', ...files], { signal }));
       const rows = report.groups.map((group) => ({
-        class: heapText(group.class),
-        heldBy: group.heldBy && heapText(group.heldBy),
+        class: texts.className(group.class),
+        heldBy: group.heldBy && texts.className(group.heldBy),
         everyStep: group.everyStep,
         counts: group.counts,
         growth: group.growth,
@@ -74,7 +74,7 @@ export const comparisons = ({ snapshots, texts }) => ({
 function suspectRow(suspect, texts) {
   const { class: name, counts, growth, retainedSizes, what, held, advice, example, path, location, functions } = suspect;
   return {
-    class: heapText(name),
+    class: texts.className(name),
     what: texts.sentence(what),
     held: held && texts.sentence(held),
     path: texts.path(path.text),

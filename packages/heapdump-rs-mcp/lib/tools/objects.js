@@ -13,10 +13,10 @@ export const objects = ({ snapshots, texts }) => ({
       "Objects of a class that fit a condition, such as `retained > 1MB and edges > 100`. `where` knows retained, shallow, edges, distance, name, class, id, type, detached and an object's properties.",
     input: {
       snapshot,
-      class: z.string().optional().describe('a name, or /a regular expression/'),
-      where: z.string().optional(),
+      class: z.string().max(1000).optional().describe('a name, or /a regular expression/'),
+      where: z.string().max(2000).optional(),
       filter,
-      properties: z.array(z.string()).max(5).default([]).describe('properties or variables that the objects have; their values are shown'),
+      properties: z.array(z.string().max(200)).max(5).default([]).describe('properties or variables that the objects have; their values are shown'),
       sort: z.enum(['retained', 'shallow', 'distance', 'edges', 'name', 'class', 'id']).default('retained'),
     },
     async run({ snapshot: handle, class: name, ...question }) {
@@ -104,14 +104,14 @@ export const objects = ({ snapshots, texts }) => ({
   what_if: {
     title: 'What would be freed',
     description: 'How much memory would be free without some objects, or without all of a class; exact, by looking anew at what the roots reach. Use it to check a cause before code is changed.',
-    input: { snapshot, without: z.array(z.string()).min(1).max(20).describe('@123, a class, or /a regular expression/') },
+    input: { snapshot, without: z.array(z.string().max(1000)).min(1).max(20).describe('@123, a class, or /a regular expression/') },
     async run({ snapshot: handle, without }) {
       const question = { without: without.map(classPattern), limit: MOST_ROWS };
       const { selection, classes, totalSize } = await (await snapshots.get(handle)).summary(question);
       return {
         heading: `Without ${counted(selection.without ?? 0, 'object')}, ${counted(selection.objects, 'object')} and ${size(selection.shallowSize)} of ${size(totalSize)} would be freed. By class:`,
         facts: { without: selection.without, freedObjects: selection.objects, freedSize: selection.shallowSize, totalSize },
-        rows: classes.map(({ name, count, shallowSize }) => ({ class: heapText(name), count, shallowSize })),
+        rows: classes.map(({ name, count, shallowSize }) => ({ class: texts.className(name), count, shallowSize })),
         line: (row) => `${row.class}: ${row.count}, ${size(row.shallowSize)}`,
       };
     },

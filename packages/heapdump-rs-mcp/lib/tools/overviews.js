@@ -11,7 +11,7 @@ export const overviews = ({ snapshots, texts }) => ({
   open_snapshot: {
     title: 'Open a snapshot',
     description: 'Loads a V8 heap snapshot and gives its handle, its size, and what its bytes are. Start here.',
-    input: { file: z.string().describe('a path below a --root of the server') },
+    input: { file: z.string().max(4096).describe('a path below a --root of the server') },
     async run({ file }) {
       const handle = snapshots.handle(file);
       const opened = await snapshots.get(handle);
@@ -44,7 +44,7 @@ export const overviews = ({ snapshots, texts }) => ({
       return {
         heading: `${counted(classCount, 'class', 'classes')} in ${size(totalSize)}:`,
         facts: { classCount, totalSize },
-        rows: classes.map(({ name, count, shallowSize, retainedSize, distance }) => ({ class: heapText(name), count, shallowSize, retainedSize, distance })),
+        rows: classes.map(({ name, count, shallowSize, retainedSize, distance }) => ({ class: texts.className(name), count, shallowSize, retainedSize, distance })),
         line: (row) => `${row.class}: ${row.count} keep ${size(row.retainedSize)}, are ${size(row.shallowSize)}`,
       };
     },
@@ -72,7 +72,7 @@ export const overviews = ({ snapshots, texts }) => ({
     async run({ snapshot: handle, threshold }) {
       const { suspects, totalSize } = await (await snapshots.get(handle)).suspects({ threshold });
       const rows = suspects.map(({ class: name, count, retainedSize, object, accumulationPoint, path: { text } }) => ({
-        class: heapText(name),
+        class: texts.className(name),
         count,
         retainedSize,
         object: objectRow(object, texts),

@@ -9,6 +9,9 @@ import { heapText } from '../heap-text.js';
 import { Problem } from '../problem.js';
 import { counted, size } from '../units.js';
 
+/** A hunt takes three; a loop would fill the disk. */
+const MOST_CAPTURES = 20;
+
 /** How a process would be asked. */
 const WAYS = {
   signal: 'a child of it writes the snapshot',
@@ -43,24 +46,29 @@ export const processes = ({ snapshots, settings: { capture, roots } }) => ({
   ...(capture ? { capture: captureTool(snapshots, roots[0]) } : {}),
 });
 
-const captureTool = (snapshots, directory) => ({
-  title: 'Take a snapshot of a running process',
-  description:
-    'Takes a heap snapshot of a Node.js process of this user. It goes on: a child of it writes the file, or it is stopped for milliseconds and copied from outside. Gives its handle.',
-  input: { pid: z.number().int().positive() },
-  annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
-  async run({ pid }, signal) {
-    const found = (await running(signal)).find((each) => each.pid === pid);
-    if (found === undefined) throw new Problem(`no Node.js process ${pid} that this user may see; the tool processes lists them`);
-    if (!isOwn(pid)) throw new Problem(`process ${pid} belongs to ${found.user}: only this user's processes are captured`);
-    if (found.via === 'inspector') throw new Problem(`process ${pid} could be asked through its inspector alone, which would stop it for seconds: it is left alone`);
-    const file = path.join(directory, `capture-${pid}-${new Date().toISOString().replace(/\W/g, '')}.heapsnapshot`);
-    await runCommand(['node-snapshot', '--pid', String(pid), '--exactly', '--output', file], { signal });
-    const { size: bytes } = fs.statSync(file);
-    const handle = snapshots.handle(file);
-    return { heading: `${handle}: ${heapText(path.basename(file))}, ${size(bytes)}, of process ${pid}, which goes on.`, facts: { snapshot: handle, file, bytes } };
-  },
-});
+function captureTool(snapshots, directory) {
+  let captures = 0;
+  return {
+    title: 'Take a snapshot of a running process',
+    description:
+      'Takes a heap snapshot of a Node.js process of this user. It goes on: a child of it writes the file, or it is stopped for milliseconds and copied from outside. Gives its handle.',
+    input: { pid: z.number().int().positive() },
+    annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
+    async run({ pid }, signal) {
+      if (captures >= MOST_CAPTURES) throw new Problem(`${MOST_CAPTURES} snapshots were taken since the server started; start it again for more`);
+      const found = (await running(signal)).find((each) => each.pid === pid);
+      if (found === undefined) throw new Problem(`no Node.js process ${pid} that this user may see; the tool processes lists them`);
+      if (!isOwn(pid)) throw new Problem(`process ${pid} belongs to ${found.user}: only this user's processes are captured`);
+      if (found.via === 'inspector') throw new Problem(`process ${pid} could be asked through its inspector alone, which would stop it for seconds: it is left alone`);
+      const file = path.join(directory, `capture-${pid}-${new Date().toISOString().replace(/\W/g, '')}.heapsnapshot`);
+      captures += 1;
+      await runCommand(['node-snapshot', '--pid', String(pid), '--exactly', '--output', file], { signal });
+      const { size: bytes } = fs.statSync(file);
+      const handle = snapshots.handle(file);
+      return { heading: `${handle}: ${heapText(path.basename(file))}, ${size(bytes)}, of process ${pid}, which goes on.`, facts: { snapshot: handle, file, bytes } };
+    },
+  };
+}
 
 async function running(signal) {
   return JSON.parse(await runCommand(['ps', '--json'], { signal })).processes;
