@@ -3,24 +3,25 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { build } from '../../harness/build.mjs';
 import limits from '../../harness/limits.cjs';
 import { main, must, root, step } from '../../harness/run.mjs';
+import { installDuckDb } from './install.mjs';
 
 const BIN = join(root, 'bin/heapdump-rs.js');
-const DUCKDB = '@duckdb/node-api@1.5.6-r.1';
 const PYARROW = 'pyarrow==26.0.1';
 
-const home = join(root, '.cache/data');
 const quick = process.argv.includes('--quick');
+let home;
 
 await main(async () => {
   await build();
-  await install();
+  home = await installDuckDb();
+  if (!quick) await installPyarrow();
   const directory = mkdtempSync(join(tmpdir(), 'heapdump-data-'));
   try {
     await all(directory);
@@ -135,13 +136,8 @@ function heapdump(...args) {
   return execFileSync(process.execPath, [BIN, ...args], { encoding: 'utf8', maxBuffer: 1 << 28, timeout: limits.PROGRAM });
 }
 
-async function install() {
-  mkdirSync(home, { recursive: true });
-  if (!existsSync(join(home, 'node_modules/@duckdb/node-api'))) {
-    writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
-    await must('npm', ['install', '--prefix', home, '--no-audit', '--no-fund', '--silent', DUCKDB]);
-  }
-  if (quick || existsSync(join(home, 'venv/bin/python'))) return;
+async function installPyarrow() {
+  if (existsSync(join(home, 'venv/bin/python'))) return;
   await must('python3', ['-m', 'venv', join(home, 'venv')]);
   await must(join(home, 'venv/bin/pip'), ['install', '--quiet', PYARROW]);
 }
