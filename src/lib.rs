@@ -353,7 +353,7 @@ pub fn run_beside(
 /// In such a program: lets the application go first, and limits what may be allocated, in bytes. Whether it could be limited.
 #[napi(catch_unwind)]
 pub fn stand_aside(budget: f64) -> bool {
-    process::stand_aside(budget as u64)
+    process::stand_aside(js::size(budget))
 }
 
 /// Opens a file that is to be `path`; `named`: under a temporary name in any case.

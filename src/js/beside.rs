@@ -1,6 +1,6 @@
 //! JavaScript's side of programs that run beside the application.
 
-use super::values::path_of;
+use super::values::{path_of, size};
 use crate::beside::{Outcome, Program, run};
 use crate::process::spawn_quiet;
 use napi::bindgen_prelude::{Buffer, FnArgs, Function};
@@ -52,7 +52,7 @@ impl JsProgram {
             arguments: self.arguments,
             environment: self.environment,
             directory: path_of(&self.directory),
-            needs: self.needs as u64,
+            needs: size(self.needs),
         }
     }
 }

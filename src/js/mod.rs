@@ -33,5 +33,5 @@ pub(crate) use redactor::{redact, redacted, redactor};
 pub(crate) use unpack::Unpack;
 pub(crate) use values::{
     Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, JsRedaction,
-    Started, Status,
+    Started, Status, size,
 };

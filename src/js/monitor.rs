@@ -1,7 +1,7 @@
 //! JavaScript's side of a monitor.
 
 use super::last::remember;
-use super::values::{JsError, JsOptions, JsReport, path_of};
+use super::values::{JsError, JsOptions, JsReport, path_of, size};
 use crate::environment::Environment;
 use crate::filename::NamePattern;
 use crate::monitor::{Announce, Keep, Limit, Monitor, Reason, Settings, Told};
@@ -197,12 +197,6 @@ fn milliseconds(time: f64) -> Duration {
     // So long that nothing comes of it, and short enough that the clock can add it.
     const EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     Duration::try_from_secs_f64(time / 1000.0).map_or(EVER, |time| time.min(EVER))
-}
-
-/// Not negative, as checked; infinity becomes the largest size there is.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn size(bytes: f64) -> u64 {
-    bytes as u64
 }
 
 /// JavaScript's numbers are exact up to 2⁵³, which no size here reaches.

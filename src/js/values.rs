@@ -377,3 +377,9 @@ pub(super) fn buffer_of(path: &Path) -> Buffer {
 pub(super) fn buffer_of(path: &Path) -> Buffer {
     path.to_string_lossy().into_owned().into_bytes().into()
 }
+
+/// Not negative, as checked; infinity becomes the largest size there is.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+pub(crate) fn size(bytes: f64) -> u64 {
+    bytes as u64
+}
