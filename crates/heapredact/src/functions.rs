@@ -4,7 +4,7 @@ use crate::Error;
 use crate::header::Header;
 use crate::marks::Usages;
 use crate::numbers::Records;
-use crate::stream::{checked, name_of};
+use crate::records::{checked, name_of};
 
 pub(crate) struct FunctionRecords<'a> {
     pub(crate) header: &'a Header,
@@ -18,6 +18,13 @@ impl Records for FunctionRecords<'_> {
 
     fn changes(&self) -> [usize; 2] {
         self.header.function.as_ref().map_or([usize::MAX; 2], |layout| [layout.name, layout.last])
+    }
+
+    fn fields(&self) -> [usize; 3] {
+        self.header
+            .function
+            .as_ref()
+            .map_or([0; 3], |layout| [layout.kind, layout.name, layout.last])
     }
 
     fn number(&mut self, field: usize, value: u64) -> Result<u64, Error> {

@@ -14,6 +14,7 @@ mod marks;
 mod names;
 mod numbers;
 mod pseudonym;
+mod records;
 mod secrets;
 mod stream;
 mod strings;

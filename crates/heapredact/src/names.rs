@@ -93,12 +93,11 @@ pub(crate) fn script_path<'a>(path: &'a str, hides: bool, parts: &mut Vec<Part<'
 /// `5 / part of key (Foo @1) -> value (text @3) pair in WeakMap (table @5)`.
 fn ephemeron<'a>(name: &'a str, about: About<'_>, parts: &mut Vec<Part<'a>>) -> bool {
     const KEY: &str = "part of key (";
-    let Some(at) = name
-        .find(KEY)
-        .filter(|&at| name[..at].bytes().all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'/')))
-    else {
+    let start = name.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ' ' | '/'));
+    if !start.starts_with(KEY) {
         return false;
-    };
+    }
+    let at = name.len() - start.len();
     let key_at = at + KEY.len();
     let rest = &name[key_at..];
     let found = || {
@@ -152,6 +151,10 @@ fn is_of_code(name: &str) -> bool {
     // What Node.js calls the functions around its own modules.
     if let Some(module) = name.strip_prefix("node:") {
         return module.split(['/', '-']).all(is_identifier);
+    }
+    if !name.contains(' ') {
+        return name.split('.').all(|word| is_identifier(word.strip_prefix('#').unwrap_or(word)))
+            || name == "<anonymous>";
     }
     for accessor in ["get ", "set ", "static ", "async "] {
         if let Some(inner) = name.strip_prefix(accessor) {

@@ -67,9 +67,49 @@ impl Pseudonyms {
             }
             return;
         }
+        if (2..SHORT).contains(&raw.len())
+            && raw.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\')
+        {
+            return self.write_short(raw, out);
+        }
         crate::units::decode(raw, units);
         self.replace(units);
         crate::units::encode(units, out);
+    }
+
+    /// The same of a few units that ASCII prints.
+    fn write_short(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+        let mut digits = [0_u8; SHORT];
+        let digits = &mut digits[..raw.len()];
+        for (digit, &byte) in digits.iter_mut().zip(raw) {
+            *digit = self.place[usize::from(byte)];
+        }
+        self.encrypt_narrow(digits);
+        for digit in digits {
+            match self.sign[usize::from(*digit)] {
+                sign @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', sign]),
+                sign @ 0..0x80 => out.push(sign),
+                sign => out.extend_from_slice(&[0xc0 | sign >> 6, 0x80 | sign & 0x3f]),
+            }
+        }
+    }
+
+    /// Encrypts the places of two signs or more.
+    fn encrypt_narrow(&mut self, places: &mut [u8]) {
+        let highest = u16::from(places.iter().copied().max().unwrap_or(0));
+        let class = CLASSES.iter().position(|&signs| highest < signs).unwrap_or(2);
+        let below = if class == 0 { 0 } else { CLASSES[class - 1] };
+        // Texts of a class have a sign of it; those that have none are another class', which has its own.
+        loop {
+            match class {
+                0 => encrypt_digits::<64>(&self.key, class, places),
+                1 => encrypt_digits::<95>(&self.key, class, places),
+                _ => encrypt_digits::<256>(&self.key, class, places),
+            }
+            if places.iter().any(|&place| u16::from(place) >= below) {
+                break;
+            }
+        }
     }
 
     /// Replaces a text by its pseudonym.
@@ -107,29 +147,19 @@ impl Pseudonyms {
             }
             return;
         }
-        let places =
-            |units: &[u16]| units.iter().map(|&unit| self.place[usize::from(unit & 0xff)]).max();
-        let highest = u16::from(places(units).unwrap_or(0));
-        let class = CLASSES.iter().position(|&signs| highest < signs).unwrap_or(2);
         if let [unit] = units {
             let place = self.place[usize::from(*unit & 0xff)];
             *unit = u16::from(self.sign[usize::from(self.single[usize::from(place)])]);
             return;
         }
-        let below = if class == 0 { 0 } else { u64::from(CLASSES[class - 1]) };
-        let radix = u64::from(CLASSES[class]);
-        self.digits.clear();
-        let digits = units.iter().map(|&unit| u64::from(self.place[usize::from(unit & 0xff)]));
-        self.digits.extend(digits.map(|value| Digit { value, radix }));
-        // Texts of a class have a sign of it; those that have none are another class', which has its own.
-        loop {
-            encrypt(&self.key, class, &mut self.digits);
-            if self.digits.iter().any(|digit| digit.value >= below) {
-                break;
-            }
+        let mut places = [0_u8; SHORT];
+        let places = &mut places[..units.len()];
+        for (place, &unit) in places.iter_mut().zip(&*units) {
+            *place = self.place[usize::from(unit & 0xff)];
         }
-        for (unit, digit) in units.iter_mut().zip(&self.digits) {
-            *unit = u16::from(self.sign[usize::try_from(digit.value).unwrap_or(0)]);
+        self.encrypt_narrow(places);
+        for (unit, place) in units.iter_mut().zip(places) {
+            *unit = u16::from(self.sign[usize::from(*place)]);
         }
     }
 
@@ -196,13 +226,33 @@ fn shuffled(key: &Key) -> [u8; 256] {
     places
 }
 
-/// One permutation of all values that digits of these radices can have.
-fn encrypt(key: &Key, class: usize, digits: &mut [Digit]) {
+/// One permutation of all texts of this length, whose digits are below `RADIX`: a constant, by which a compiler divides fast.
+fn encrypt_digits<const RADIX: u64>(key: &Key, class: usize, digits: &mut [u8]) {
     let length = digits.len();
-    let middle = length / 2;
-    let (first, second) = digits.split_at_mut(middle);
-    let (mut left, left_size) = number(first);
-    let (mut right, right_size) = number(second);
+    let (first, second) = digits.split_at_mut(length / 2);
+    let number =
+        |digits: &[u8]| digits.iter().fold(0_u64, |value, &digit| value * RADIX + u64::from(digit));
+    let size = |digits: &[u8]| digits.iter().fold(1_u64, |size, _| size * RADIX);
+    let spread = |mut number: u64, digits: &mut [u8]| {
+        for digit in digits.iter_mut().rev() {
+            *digit = (number % RADIX) as u8;
+            number /= RADIX;
+        }
+    };
+    let (left, right) =
+        rounds(key, class, length, (number(first), size(first)), (number(second), size(second)));
+    spread(left, first);
+    spread(right, second);
+}
+
+/// A Feistel network over two numbers and how many there are of each.
+fn rounds(
+    key: &Key,
+    class: usize,
+    length: usize,
+    (mut left, left_size): (u64, u64),
+    (mut right, right_size): (u64, u64),
+) -> (u64, u64) {
     let tweak = (class as u64) << 40 | (length as u64) << 8;
     for round in 0..ROUNDS {
         let tweak = tweak | u64::from(round);
@@ -212,13 +262,23 @@ fn encrypt(key: &Key, class: usize, digits: &mut [Digit]) {
             right = add(right, key.number(tweak, left), right_size);
         }
     }
+    (left, right)
+}
+
+/// One permutation of all values that digits of these radices can have.
+fn encrypt(key: &Key, class: usize, digits: &mut [Digit]) {
+    let length = digits.len();
+    let middle = length / 2;
+    let (first, second) = digits.split_at_mut(middle);
+    let (left, right) = rounds(key, class, length, number(first), number(second));
     spread(left, first);
     spread(right, second);
 }
 
 /// Sizes are at most 2^56 (256 signs, seven of fourteen; two units of two bytes).
 fn add(value: u64, random: u64, size: u64) -> u64 {
-    (value + random % size) % size
+    let sum = value + random % size;
+    if sum < size { sum } else { sum - size }
 }
 
 fn number(digits: &[Digit]) -> (u64, u64) {

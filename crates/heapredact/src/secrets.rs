@@ -67,7 +67,7 @@ pub fn family(text: &str) -> Option<Family> {
     let long = |length: usize| text.len() >= length;
     let found: [(Family, bool, Look); 8] = [
         (Family::Key, signs[0], is_key),
-        (Family::Token, long(12), has_token),
+        (Family::Token, long(SHORTEST_ODD), has_token),
         (Family::Credential, signs[2], has_credential),
         (Family::Mail, signs[1], has_mail),
         (Family::Card, digits >= 13, has_card),
@@ -85,13 +85,25 @@ pub fn family(text: &str) -> Option<Family> {
 /// Whether a name may be one that code gave, as far as its letters tell. Stricter than [`family`]: to hide a name is no
 /// harm, to show a secret is.
 pub(crate) fn is_innocent(name: &str) -> bool {
+    let digits_in_all = digits(name);
     name.len() <= 120
         && family(name).is_none()
-        && !runs(name, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 6)
-        && !runs(name, |byte| byte.is_ascii_hexdigit())
-            .any(|run| run.len() >= 8 && digits(run) >= 2)
-        && !runs(name, is_token_byte).any(is_odd)
+        && (digits_in_all < 6
+            || !runs(name, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 6))
+        && (digits_in_all < 2
+            || !runs(name, |byte| byte.is_ascii_hexdigit())
+                .any(|run| run.len() >= 8 && digits(run) >= 2))
+        && (name.len() < SHORTEST_ODD || !runs(name, is_token_byte).any(is_odd))
 }
+
+/// Whether a name is one of those that [`is_innocent`] need not look at: a short identifier without digits.
+pub(crate) fn is_plain_identifier(name: &[u8]) -> bool {
+    (1..SHORTEST_ODD).contains(&name.len())
+        && name.iter().all(|&byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b'$')
+}
+
+/// Nothing shorter is a token, or odd.
+const SHORTEST_ODD: usize = 12;
 
 const TOKENS: [&str; 32] = [
     "ghp_",
@@ -129,19 +141,22 @@ const TOKENS: [&str; 32] = [
 ];
 
 fn has_token(text: &str) -> bool {
-    TOKENS.iter().any(|token| {
-        text.match_indices(token).any(|(at, _)| {
-            let before = text[..at].bytes().last();
-            let rest = text[at + token.len()..]
-                .bytes()
-                .take_while(|&byte| is_token_byte(byte) || byte == b'.');
-            let (mut length, mut marked) = (0, false);
-            for byte in rest {
-                length += 1;
-                marked |= byte.is_ascii_digit() || byte.is_ascii_uppercase();
-            }
-            before.is_none_or(|byte| !byte.is_ascii_alphanumeric()) && length >= 10 && marked
-        })
+    let bytes = text.as_bytes();
+    let is_token = |rest: &[u8]| {
+        let (mut length, mut marked) = (0, false);
+        for &byte in rest.iter().take_while(|&&byte| is_token_byte(byte) || byte == b'.') {
+            length += 1;
+            marked |= byte.is_ascii_digit() || byte.is_ascii_uppercase();
+        }
+        length >= 10 && marked
+    };
+    // A token begins where a word does.
+    (0..bytes.len().saturating_sub(10)).any(|at| {
+        (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
+            && TOKENS.iter().any(|token| {
+                bytes[at] == token.as_bytes()[0]
+                    && bytes[at..].strip_prefix(token.as_bytes()).is_some_and(is_token)
+            })
     })
 }
 
@@ -255,7 +270,7 @@ fn is_random(run: &str) -> bool {
 fn is_odd(run: &str) -> bool {
     let length = run.len();
     let often = |percent| changes(run) * 100 >= length * percent;
-    length >= 12 && (often(55) || digits(run) >= 3 && often(35))
+    length >= SHORTEST_ODD && (often(55) || digits(run) >= 3 && often(35))
         || length >= 16 && !run.is_empty() && is_unspeakable(run)
 }
 

@@ -3,8 +3,10 @@
 use crate::marks::{Usages, usage};
 use crate::names::{self, About, Part};
 use crate::pseudonym::Pseudonyms;
+use crate::secrets::is_plain_identifier;
 use crate::{Error, Options, units};
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 pub(crate) struct Strings {
     pseudonyms: Pseudonyms,
@@ -18,7 +20,7 @@ pub(crate) struct Strings {
     count: usize,
     units: Vec<u16>,
     /// Hashes of names that stayed: an accessor's name stays with its property's.
-    kept: HashSet<u64>,
+    kept: HashSet<u64, BuildHasherDefault<Hashed>>,
 }
 
 impl Strings {
@@ -32,7 +34,7 @@ impl Strings {
             wanted: true,
             count: 0,
             units: Vec::new(),
-            kept: HashSet::new(),
+            kept: HashSet::default(),
         }
     }
 
@@ -51,10 +53,17 @@ impl Strings {
                 while let Some(&byte) = chunk.get(at) {
                     if self.escaped {
                         self.escaped = false;
-                    } else if byte == b'\\' {
+                    } else if byte == b'"' || byte == b'\\' {
+                        if byte == b'"' {
+                            self.inside = false;
+                            break;
+                        }
                         self.escaped = true;
-                    } else if byte == b'"' {
-                        self.inside = false;
+                    } else if let Some(next) = memchr::memchr2(b'"', b'\\', &chunk[at..]) {
+                        at += next;
+                        continue;
+                    } else {
+                        at = chunk.len();
                         break;
                     }
                     at += 1;
@@ -105,6 +114,21 @@ impl Strings {
     }
 
     fn write_name(&mut self, usage: u8, out: &mut Vec<u8>) -> Result<(), Error> {
+        if is_plain_identifier(&self.raw) && usage & (usage::MADE | usage::PATH) != usage::PATH {
+            // Most names by far. What the rest of this function does for them, and no more.
+            let name = std::str::from_utf8(&self.raw).unwrap_or_default();
+            if usage & usage::MADE != 0
+                || usage & usage::WORD != 0 && names::is_word(name)
+                || names::is_known_property(name)
+            {
+                self.kept.try_reserve(1).map_err(|_| Error::Memory)?;
+                self.kept.insert(hash(name));
+                out.extend_from_slice(&self.raw);
+            } else {
+                self.pseudonyms.write(&self.raw, &mut self.units, out);
+            }
+            return Ok(());
+        }
         units::decode(&self.raw, &mut self.units);
         // V8 writes no more than a kilobyte of any name.
         let name = String::from_utf16(&self.units).ok().filter(|name| name.len() <= 4096);
@@ -139,6 +163,12 @@ impl Strings {
         }
         for part in parts {
             let (Part::Keep(text) | Part::Hide(text)) = part;
+            if let Part::Keep(text) = part
+                && is_literal(text)
+            {
+                out.extend_from_slice(text.as_bytes());
+                continue;
+            }
             self.units.clear();
             self.units.extend(text.encode_utf16());
             if let Part::Hide(_) = part {
@@ -196,6 +226,27 @@ impl Names {
             }
         }
         shown
+    }
+}
+
+/// Whether it stands in JSON as it is.
+fn is_literal(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+}
+
+/// A hash is hashed enough.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

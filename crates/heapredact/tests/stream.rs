@@ -167,6 +167,28 @@ fn example() -> Made {
     made
 }
 
+/// Since V8 14 the root leads to the native context that the global object is of.
+#[test]
+fn global_variables_keep_their_names_behind_a_native_context() {
+    let mut made = Made::default();
+    let root = made.node("synthetic", "");
+    let context = made.node("hidden", "system / NativeContext");
+    let scope = made.node("code", "system / ScopeInfo");
+    let global = made.node("object", "global (global*)");
+    let proxy = made.node("object", "global (global)");
+    let data = made.node("object", "Object");
+    made.edge(root, "shortcut", "2", context);
+    made.edge(context, "internal", "scope_info", scope);
+    made.edge(context, "internal", "global_object", global);
+    made.edge(context, "internal", "global_proxy_object", proxy);
+    made.edge(context, "internal", "embedder_data", data);
+    made.edge(global, "property", "sessions", data);
+    made.edge(data, "property", "alice", proxy);
+    let (_, edges) = names(&redact(made.json().as_bytes(), &[]).expect("redacted"));
+    assert_eq!(edges[5], "sessions");
+    assert_ne!(edges[6], "alice");
+}
+
 #[test]
 fn names_stay_and_texts_go() {
     let (nodes, edges) = names(&redact(example().json().as_bytes(), &[]).expect("redacted"));
