@@ -88,6 +88,11 @@ export interface CommonOptions {
    * code named stays (docs/redact.md). Not for images. `NODE_HEAPDUMP_OPTIONS=redact` holds whatever is said here. Default `false`.
    */
   redact?: boolean | Redaction | undefined;
+  /**
+   * Who alone can read it: a recipient of age (`age1…`), or several. The child encrypts while it writes, and `.age` is added to the
+   * name, last (docs/encrypt.md). Not for images. `NODE_HEAPDUMP_OPTIONS=encrypt=age1…` holds whatever is said here.
+   */
+  encryptTo?: string | readonly string[] | undefined;
   /** Records V8's own objects too. Default `false`. */
   exposeInternals?: boolean | undefined;
   /** Records numbers as nodes. Default `false`. */

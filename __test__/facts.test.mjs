@@ -57,6 +57,8 @@ test('what it says: version, signal, directory, mode, threads; nothing of its su
     compression: 'gzip',
     output: 'snapshot',
     lowMemory: 'error',
+    redact: undefined,
+    encrypt: undefined,
     threads: { loaded: 1, dumped: 1, main: true },
     nearHeapLimit: false,
     monitors: 0,

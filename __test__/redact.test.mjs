@@ -54,7 +54,7 @@ test('a redacted snapshot is whole, has no text, and has the names that code gav
     assert.ok(!hasSecret(directory.at(name)), name);
     const { snapshot, strings } = JSON.parse(fs.readFileSync(directory.at(name), 'utf8'));
     assert.deepEqual([snapshot.redacted.by, snapshot.redacted.key, snapshot.redacted.paths], ['heapdump-rs', 'random', 'kept'], name);
-    // V8 of Node.js 20 to 24 shows with its own objects no way from the root to the global object.
+    // V8 of Node.js 20 to 26 shows with its own objects no way from the root to the global object.
     const variables = name === 'numbers' ? [] : ['sessionsByUser'];
     for (const kept of [...variables, 'SessionStore', 'openedAt', 'password']) assert.ok(strings.includes(kept), `${name}: ${kept}`);
   }

@@ -128,21 +128,23 @@ function handleOf(value, name) {
   return Snapshot.handleOf(value);
 }
 
-/** Loads a snapshot, which may be compressed (.gz, .zst). */
+/** Loads a snapshot, which may be compressed (.gz, .zst) and encrypted (.age, which `identity` opens). */
 async function open(path, options = {}) {
   if (typeof path !== 'string') throw new TypeError(`path must be a string, got ${typeof path}`);
-  const { salvage = false, sourceMaps = false, sourceRoot, onProgress } = object(options);
+  const { salvage = false, sourceMaps = false, sourceRoot, identity, onProgress } = object(options);
   if (sourceRoot !== undefined) string(sourceRoot, 'sourceRoot');
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new TypeError(`options.onProgress must be a function, got ${typeof onProgress}`);
   }
+  if (identity !== undefined) string(identity, 'identity');
+  const secret = identity && (await require('node:fs/promises').readFile(identity, 'utf8'));
   const progress = new addon.LoadProgress();
   const timer = onProgress && setInterval(() => onProgress(progress.bytes()), PROGRESS);
-  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress);
+  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress, secret);
   const opened = await withCode(opening).finally(() => clearInterval(timer));
   if (opened.message === undefined) return new Snapshot(opened);
-  const { message, found } = opened;
-  throw Object.assign(new Error(message), { code: CODE }, found && { found });
+  const { message, found, encrypted } = opened;
+  throw Object.assign(new Error(message), { code: encrypted ? 'ERR_HEAPDUMP_ENCRYPTED' : CODE }, found && { found });
 }
 
 /** Finds what grows and is still held in two or three snapshots of one process, the earliest first. */

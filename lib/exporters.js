@@ -3,7 +3,8 @@
 // Where snapshots go: a directory, object storage, a webhook. All have one method, `export(source, {name, signal})`, which
 // resolves with `{location, bytes, sha256}`. A vendor's SDK is loaded when its exporter is first used.
 
-const { endingOf, imageName } = require('./extensions.js');
+const { recipientsOf } = require('./encrypt.js');
+const { SEALED, endingOf, imageName } = require('./extensions.js');
 const { defaultName, Exporter } = require('./exporters/exporter.js');
 const { FileExporter } = require('./exporters/file.js');
 const { S3Exporter } = require('./exporters/s3.js');
@@ -19,17 +20,18 @@ async function exportSnapshot(exporter, { name, ...options } = {}) {
   let report;
   const { kind, open, close } = await snapshotSource(options, (value) => (report = value));
   try {
-    const exported = await exporter.export(open, { name: nameOf(name, kind, options.compress), signal: options.signal });
+    const exported = await exporter.export(open, { name: nameOf(name, kind, options), signal: options.signal });
     return { ...exported, report };
   } finally {
     close();
   }
 }
 
-/** An image is never called a snapshot, whoever chose the name. */
-function nameOf(name, kind, compress) {
-  if (name === undefined) return defaultName(undefined, endingOf(kind, compress));
-  if (kind === 'snapshot') return name;
+/** An image is never called a snapshot, nor what is encrypted as if it were not, whoever chose the name. */
+function nameOf(name, kind, { compress, encryptTo }) {
+  const isEncrypted = recipientsOf(encryptTo) !== undefined;
+  if (name === undefined) return defaultName(undefined, endingOf(kind, compress, isEncrypted));
+  if (kind === 'snapshot') return isEncrypted && !name.endsWith(SEALED) ? name + SEALED : name;
   return imageName(name.replace(/\.(?:gz|zst)$/, '')) + (compress ? '.zst' : '');
 }
 

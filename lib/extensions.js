@@ -7,12 +7,18 @@ const path = require('node:path');
 const EXTENSION = '.heapsnapshot';
 const IMAGE_EXTENSION = '.heapimage';
 const COMPRESSIONS = { gzip: '.gz', zstd: '.zst' };
+/** Of what is encrypted, after all else. */
+const SEALED = '.age';
 const IMAGE_NAME = /\.heapimage(?:\.zst)?$/;
 
 /** What a file that holds `kind` is called at its end. An image knows zstd alone (src/snapshot/content.rs). */
-function endingOf(kind, compress) {
-  return kind === 'image' ? IMAGE_EXTENSION + (compress ? '.zst' : '') : EXTENSION + (COMPRESSIONS[compress] ?? '');
+function endingOf(kind, compress, isEncrypted = false) {
+  if (kind === 'image') return IMAGE_EXTENSION + (compress ? '.zst' : '');
+  return EXTENSION + addedTo({ compress, encrypt: isEncrypted });
 }
+
+/** What is added to the name of a snapshot. */
+const addedTo = ({ compress, encrypt }) => (COMPRESSIONS[compress] ?? '') + (encrypt ? SEALED : '');
 
 /** What an image is called where a snapshot would be `name`: never a snapshot (`image_name` of src/filename.rs). */
 function imageName(name) {
@@ -22,11 +28,11 @@ function imageName(name) {
 }
 
 /** What the file that a caller calls `name` may be called in the end. */
-function finalNames(name, { content, compress }) {
+function finalNames(name, { content, compress, encrypt }) {
   const names = [];
-  if (content !== 'image') names.push(name + (COMPRESSIONS[compress] ?? ''));
+  if (content !== 'image') names.push(name + addedTo({ compress, encrypt }));
   if (content !== undefined) names.push(imageName(name) + (compress ? '.zst' : ''));
   return names;
 }
 
-module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, endingOf, finalNames, imageName };
+module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, SEALED, addedTo, endingOf, finalNames, imageName };

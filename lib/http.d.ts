@@ -70,7 +70,7 @@ export interface HandlerOptions {
   /** Of the snapshot. Default: `fallback: 'error'` and `busy: 'reject'`. */
   snapshot?: Pick<
     ForkOptions,
-    'output' | 'lowMemory' | 'redact' | 'embed' | 'mode' | 'fallback' | 'stableIds' | 'exposeInternals' | 'exposeNumericValues' | 'timeout' | 'busy'
+    'output' | 'lowMemory' | 'redact' | 'encryptTo' | 'embed' | 'mode' | 'fallback' | 'stableIds' | 'exposeInternals' | 'exposeNumericValues' | 'timeout' | 'busy'
   >;
 }
 

@@ -5,6 +5,7 @@
 
 const path = require('node:path');
 
+const { recipientsOf } = require('./encrypt.js');
 const { endingOf } = require('./extensions.js');
 const { adapt, sendJson } = require('./http/adapt.js');
 const { readAccess } = require('./http/access.js');
@@ -81,7 +82,7 @@ function snapshotHandler(options) {
     await once(stream, 'readable');
     const { kind } = stream;
     const isEncoded = encoding !== undefined && kind === 'snapshot';
-    const name = fileName(kind, isEncoded ? undefined : call.compress);
+    const name = fileName(kind, isEncoded ? undefined : call.compress, call);
     const headers = { ...HEADERS, 'Content-Type': 'application/octet-stream', Vary: 'Accept-Encoding' };
     headers['Content-Disposition'] = `attachment; filename="${name}"`;
     headers['X-Heapdump-Kind'] = kind;
@@ -104,7 +105,7 @@ function snapshotHandler(options) {
     if (call.lowMemory === 'image') await exporter.prepare?.();
     const { kind, open, close } = await snapshotSource(call);
     try {
-      const { location, bytes } = await exporter.export(open, { name: fileName(kind, call.compress), signal: call.signal });
+      const { location, bytes } = await exporter.export(open, { name: fileName(kind, call.compress, call), signal: call.signal });
       sendJson(request, response, 200, { snapshot: location, size: bytes, ...isImage(kind) });
       return { status: 200, ...isImage(kind), snapshot: location, bytes };
     } finally {
@@ -112,9 +113,10 @@ function snapshotHandler(options) {
     }
   }
 
-  function fileName(kind, compression) {
+  /** Of a file in a directory, `call` aside, the rest of the name comes with it. */
+  function fileName(kind, compression, call) {
     files += 1;
-    return `heap-${Date.now()}-${process.pid}-${files}${endingOf(kind, compression)}`;
+    return `heap-${Date.now()}-${process.pid}-${files}${endingOf(kind, compression, call !== undefined && recipientsOf(call.encryptTo) !== undefined)}`;
   }
 }
 

@@ -6,11 +6,11 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
-const { imageName } = require('./extensions.js');
+const { SEALED, imageName } = require('./extensions.js');
 const { readSidecar } = require('./sidecar.js');
 
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
-const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?|\.heapimage(?:\.zst)?)$/;
+const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?(?:\.age)?|\.heapimage(?:\.zst)?)$/;
 /** Of a JSON that is not ours nothing is known. */
 const LONGEST_JSON = 2 ** 20;
 
@@ -47,7 +47,8 @@ async function readOwn(sidecar, name) {
  */
 async function findSnapshot(directory, name, stem) {
   const image = imageName(name);
-  for (const each of [name, `${name}.gz`, `${name}.zst`, image, `${image}.zst`]) {
+  const snapshots = [name, `${name}.gz`, `${name}.zst`];
+  for (const each of [...snapshots, ...snapshots.map((snapshot) => snapshot + SEALED), image, `${image}.zst`]) {
     if (SNAPSHOT.exec(each)?.[1] !== stem) continue;
     const file = path.join(directory, each);
     const stats = await fs.lstat(file).catch(() => undefined);

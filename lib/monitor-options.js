@@ -22,7 +22,7 @@ const DURATION = "a time such as '10m' or a number of milliseconds";
 const AT_LIMIT = ['wait', 'continue', 'exit'];
 const NAMES = [
   'threshold', 'external', 'rss', 'cgroup', 'growth', 'every', 'oom', 'dir', 'name', 'max', 'keep', 'free', 'cooldown',
-  'hysteresis', 'interval', 'output', 'lowMemory', 'embed', 'compress', 'redact', 'fileMode', 'fallback', 'exposeInternals', 'exposeNumericValues', 'metrics',
+  'hysteresis', 'interval', 'output', 'lowMemory', 'embed', 'compress', 'redact', 'encryptTo', 'fileMode', 'fallback', 'exposeInternals', 'exposeNumericValues', 'metrics',
   'metricsInterval', 'exporter', 'report',
 ];
 

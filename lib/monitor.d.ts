@@ -69,6 +69,7 @@ export interface MonitorOptions extends ImageOptions {
   compress?: 'gzip' | 'zstd' | undefined;
   /** Takes the texts out of the snapshots while the child writes. Default `false`. */
   redact?: boolean | Redaction | undefined;
+  encryptTo?: string | readonly string[] | undefined;
   /** Permission bits of the snapshots. Default `0o600`. */
   fileMode?: number | undefined;
   /** Whether a snapshot may be taken in process where no child can be forked. Default `'error'`: nobody awaits it. */

@@ -24,7 +24,7 @@ function monitor(options = {}) {
 }
 
 /** Options that are lib/options.js's. */
-const OF_SNAPSHOTS = ['output', 'lowMemory', 'embed', 'compress', 'redact', 'fileMode', 'exposeInternals', 'exposeNumericValues'];
+const OF_SNAPSHOTS = ['output', 'lowMemory', 'embed', 'compress', 'redact', 'encryptTo', 'fileMode', 'exposeInternals', 'exposeNumericValues'];
 
 class Monitor extends EventEmitter {
   #native;

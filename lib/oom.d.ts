@@ -27,6 +27,7 @@ declare namespace oomHeapdump {
     path?: string;
     /** Ours: takes the texts out of the snapshots while the child writes. Default: false. */
     redact?: boolean | Redaction;
+    encryptTo?: string | readonly string[];
     /** Adds `-YYYYMMDDTHHMMSS` to the path. Default: false. */
     addTimestamp?: boolean;
     /** Takes a snapshot at V8's heap limit and then ends the process with status 1 (Linux). Default: true. */

@@ -15,7 +15,7 @@ const { heap } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
 const { normalize } = require('./options.js');
 const { toError, invalidType, invalidValue } = require('./errors.js');
-const { EXTENSION: SNAPSHOT, finalNames, imageName } = require('./extensions.js');
+const { EXTENSION: SNAPSHOT, SEALED, finalNames, imageName } = require('./extensions.js');
 const { expandName, readName } = require('./names.js');
 const { program } = require('./program.js');
 const { toReport, publish } = require('./report.js');
@@ -38,15 +38,15 @@ function oomHeapdump(options = {}) {
 
 class OomHeapdump {
   #busy = false;
-  #redact;
+  #hidden;
   #heapSnapshots = new Set();
   #cpuProfiles = new Set();
 
   constructor(options) {
     const { heapdumpOnOOM = true, port, threshold, limit = 3, atLimit = 'exit', record = 'always', exporter, report = false } = options;
-    const { output, lowMemory, embed, redact } = options;
-    const native = normalize({ mode: 'auto', fallback: 'error', output, lowMemory, embed, redact });
-    this.#redact = redact;
+    const { output, lowMemory, embed, redact, encryptTo } = options;
+    const native = normalize({ mode: 'auto', fallback: 'error', output, lowMemory, embed, redact, encryptTo });
+    this.#hidden = { redact, encryptTo };
     if (!AT_LIMIT.includes(atLimit)) throw invalidValue('atLimit', "one of 'exit', 'wait', 'continue'", atLimit);
     if (!['failure', 'always'].includes(record)) throw invalidValue('record', "'failure' or 'always'", record);
     if (exporter !== undefined && typeof exporter?.export !== 'function') throw invalidType('exporter', 'an exporter', exporter);
@@ -58,14 +58,14 @@ class OomHeapdump {
     const keepRecord = record === 'always' || ((exporter !== undefined || report) && target.pattern !== undefined);
     if (heapdumpOnOOM) armAtLimit(target, native, { atLimit, keepRecord }, taken);
     if (threshold !== undefined) {
-      const take = (file, over) => takeWithSidecar(file, over, { output, lowMemory, embed, redact }).then(taken);
+      const take = (file, over) => takeWithSidecar(file, over, { output, lowMemory, embed, redact, encryptTo }).then(taken);
       this.#watchThreshold(threshold, limit, target, take);
     }
   }
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
   createHeapSnapshot(snapshotPath = path.resolve(inDefaultDirectory(`heapsnapshot-${Date.now()}`))) {
-    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), (file) => writeSnapshot(file, { redact: this.#redact }));
+    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), async (file) => (await writeSnapshot(file, this.#hidden)).path);
   }
 
   deleteHeapSnapshot(snapshotPath) {
@@ -95,9 +95,9 @@ class OomHeapdump {
     if (this.#busy) throw new Error(BUSY);
     this.#busy = true;
     try {
-      await create(file);
-      created.add(file);
-      return file;
+      const final = (await create(file)) ?? file;
+      created.add(final);
+      return final;
     } finally {
       this.#busy = false;
     }
@@ -119,7 +119,7 @@ class OomHeapdump {
       if (taken >= most) observer.disconnect();
       const numbered = (number) => (number === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${number}${SNAPSHOT}`);
       let number = taken;
-      const isTaken = (name) => existsSync(name) || existsSync(imageName(name));
+      const isTaken = (name) => [name, `${name}${SEALED}`, imageName(name)].some(existsSync);
       while (pattern !== undefined && isTaken(numbered(number))) number += 1;
       // A trigger never throws into the application; a failure is published.
       await take(numbered(number), threshold).catch((error) => debug('threshold: %s', error.message));

@@ -57,7 +57,7 @@ export type InspectorHeapSnapshot = HeapSnapshotProfiler;
 export interface HeapSnapshotProfilerOptions
   extends Pick<
     ForkOptions,
-    'mode' | 'fallback' | 'compress' | 'redact' | 'stableIds' | 'exposeInternals' | 'exposeNumericValues' | 'timeout'
+    'mode' | 'fallback' | 'compress' | 'redact' | 'encryptTo' | 'stableIds' | 'exposeInternals' | 'exposeNumericValues' | 'timeout'
   > {
   /** Accepted; none is needed. */
   session?: Session | undefined;

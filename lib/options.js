@@ -4,6 +4,7 @@
 
 const { heap } = require('./native.js');
 const { invalidType, invalidValue } = require('./errors.js');
+const { recipientsOf } = require('./encrypt.js');
 const { redactionOf } = require('./redact.js');
 
 const CHOICES = {
@@ -30,7 +31,11 @@ function normalize(options = {}) {
   if (redact !== undefined && options.output === 'image') {
     throw invalidValue('output', "'snapshot' where redact is set: an image is all of a process' memory", options.output);
   }
-  const content = contentOf(options, redact);
+  const encrypt = recipientsOf(options.encryptTo);
+  if (encrypt !== undefined && options.output === 'image') {
+    throw invalidValue('output', "'snapshot' where encryptTo is set: an image is written without memory to encrypt it with", options.output);
+  }
+  const content = contentOf(options, redact ?? encrypt);
   const mode = options.mode ?? (heap.options().inProcess ? 'inline' : 'auto');
   const fallback = options.fallback ?? (mode === 'fork' ? 'error' : 'inline');
   return {
@@ -41,6 +46,7 @@ function normalize(options = {}) {
     embedAll: options.embed === 'all',
     compress: options.compress,
     redact,
+    encrypt,
     exposeInternals: options.exposeInternals ?? false,
     exposeNumericValues: options.exposeNumericValues ?? false,
     stableIds: options.stableIds ?? false,
@@ -51,10 +57,10 @@ function normalize(options = {}) {
   };
 }
 
-/** What is written, as the addon calls it; undefined for a snapshot. No image takes the place of one that is redacted. */
-function contentOf({ output, lowMemory }, redact) {
+/** What is written, as the addon calls it; undefined for a snapshot. No image takes the place of one whose texts are `hidden`. */
+function contentOf({ output, lowMemory }, hidden) {
   if (output === 'image') return 'image';
-  return redact === undefined && lowMemory === 'image' ? 'image-if-no-memory' : undefined;
+  return hidden === undefined && lowMemory === 'image' ? 'image-if-no-memory' : undefined;
 }
 
 function check(options) {

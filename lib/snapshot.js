@@ -8,7 +8,7 @@ const { fileURLToPath } = require('node:url');
 
 const { heap, nextId, isExiting } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
-const { COMPRESSIONS, EXTENSION, finalNames } = require('./extensions.js');
+const { EXTENSION, addedTo, finalNames } = require('./extensions.js');
 const { expandName, readName } = require('./names.js');
 const { normalize } = require('./options.js');
 const { toError, abortError, invalidValue, accessDenied } = require('./errors.js');
@@ -160,7 +160,7 @@ function toTarget(name, native) {
   const bytes = Buffer.from(plain);
   if (bytes.includes(0)) throw invalidValue('filename', 'a name without null bytes', name);
   for (const file of finalNames(bytes.toString(), native)) checkPermission(file);
-  return { name: plain, extension: COMPRESSIONS[native.compress] ?? '', bytes };
+  return { name: plain, extension: addedTo(native), bytes };
 }
 
 /** The name that the caller gets back: as passed but for its end, or the default one, relative. */
@@ -189,6 +189,10 @@ function writeByV8(bytes, native, reason) {
   if (native.redact) {
     const message = 'the heap snapshot cannot be redacted: V8 would write it to the disk as it is first';
     return { end: { error: { code: 'ERR_HEAPDUMP_REDACT', message } } };
+  }
+  if (native.encrypt) {
+    const message = 'the heap snapshot cannot be encrypted: V8 would write it to the disk in clear first';
+    return { end: { error: { code: 'ERR_HEAPDUMP_ENCRYPT', message } } };
   }
   const { writeHeapSnapshot } = require('node:v8');
   const { NewFile } = require('./new-file.js');

@@ -133,7 +133,7 @@ class SnapshotStream extends Readable {
   }
 
   /** V8's own stream, which is taken on this thread. */
-  #readInProcess({ compress, redact, exposeInternals, exposeNumericValues }, reason) {
+  #readInProcess({ compress, redact, encrypt, exposeInternals, exposeNumericValues }, reason) {
     const v8 = require('node:v8');
     const start = performance.now();
     let source;
@@ -150,6 +150,7 @@ class SnapshotStream extends Readable {
     const plain = redact ? source.pipe(require('./redact.js').redactor(redact)) : source;
     if (redact) plain.on('error', (error) => this.destroy(error));
     this.#pipe = this.#pipe ? plain.pipe(this.#pipe) : plain;
+    if (encrypt) this.#pipe = this.#pipe.on('error', (error) => this.destroy(error)).pipe(require('./encrypt.js').sealer(encrypt));
     this.#pipe.on('data', (chunk) => (bytes += chunk.length));
     this.#forward(() => {
       this.#pipeEnded = true;

@@ -43,6 +43,9 @@ pub(crate) enum SnapshotError {
     /// Nothing is written rather than what was to be hidden.
     #[error("the heap snapshot cannot be redacted: {0}")]
     Redact(String),
+    /// Nothing is written rather than what everybody can read.
+    #[error("the heap snapshot cannot be encrypted: {0}")]
+    Encrypt(String),
     #[error("the JavaScript thread did not answer for {} s, so it could not be forked", .0.as_secs())]
     NotResponding(Duration),
     #[error(
@@ -108,6 +111,7 @@ impl SnapshotError {
             SnapshotError::ForkUnavailable(_) => "ERR_HEAPDUMP_FORK_UNAVAILABLE",
             SnapshotError::ImageUnsupported(_) => "ERR_HEAPDUMP_IMAGE_UNSUPPORTED",
             SnapshotError::Redact(_) => "ERR_HEAPDUMP_REDACT",
+            SnapshotError::Encrypt(_) => "ERR_HEAPDUMP_ENCRYPT",
             SnapshotError::NotResponding(_) => "ERR_HEAPDUMP_NOT_RESPONDING",
             SnapshotError::ChildCrashed { .. } => "ERR_HEAPDUMP_CHILD_CRASHED",
             SnapshotError::ChildKilled { .. } => "ERR_HEAPDUMP_CHILD_KILLED",

@@ -61,6 +61,9 @@ impl Heap {
         if let Some(hidden) = options.redact {
             snapshot::redact_everything(hidden == options::Hidden::Paths);
         }
+        if let Some(recipients) = &options.encrypt {
+            snapshot::encrypt_everything(recipients.clone());
+        }
         if options.plain {
             snapshot::keep_children_plain();
         }
@@ -418,7 +421,7 @@ impl Analysis {
     }
 }
 
-/// Loads a snapshot file, which may be compressed.
+/// Loads a snapshot file, which may be compressed, and encrypted to one of what `identity` says.
 #[napi(catch_unwind)]
 pub fn open_snapshot(
     path: String,
@@ -426,10 +429,18 @@ pub fn open_snapshot(
     source_maps: bool,
     source_root: Option<String>,
     progress: Option<ClassInstance<LoadProgress>>,
+    identity: Option<String>,
 ) -> AsyncTask<Open> {
     let source_root = source_root.map(Into::into);
     let progress = progress.map(|progress| progress.0.clone());
-    AsyncTask::new(Open { path: path.into(), salvage, source_maps, source_root, progress })
+    AsyncTask::new(Open {
+        path: path.into(),
+        salvage,
+        identity,
+        source_maps,
+        source_root,
+        progress,
+    })
 }
 
 /// How far `open_snapshot` is.

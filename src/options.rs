@@ -2,6 +2,7 @@
 
 use crate::filename::NamePattern;
 use crate::snapshot::{Compression, Content, Embed};
+use heapcrypt::{RecipientError, Recipients};
 
 /// What the variable says. Later tokens win; what nobody said is `None` or `false`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(crate) struct EnvironmentOptions {
     pub(crate) embed: Embed,
     /// `redact`, `redact=paths`: what all that this process writes is without.
     pub(crate) redact: Option<Hidden>,
+    /// `encrypt=age1…`, which may be said again: who may read what this process writes.
+    pub(crate) encrypt: Option<Result<Recipients, RecipientError>>,
     /// `workers`: one signal dumps every thread that has loaded the package.
     pub(crate) workers: bool,
     /// `announce`, `quiet`: whether dumps that nobody awaits are announced on standard error.
@@ -139,6 +142,13 @@ pub(crate) fn parse(text: &str) -> EnvironmentOptions {
                 }
                 true
             }
+            // What is none may be a secret key, and what is not recognized is printed.
+            Some(("encrypt", text)) => {
+                if let Err(why) = options.encrypt_to(text) {
+                    options.unrecognized.push(format!("encrypt=… ({why})"));
+                }
+                true
+            }
             Some((name, value)) => options.set_value(name, value),
         };
         if !known {
@@ -167,6 +177,21 @@ impl EnvironmentOptions {
         }
     }
 
+    /// Nothing takes it back: where one is wrong nothing will be written.
+    fn encrypt_to(&mut self, text: &str) -> Result<(), RecipientError> {
+        let recipient = Recipients::parse([text]);
+        let read = recipient.as_ref().map(|_| ()).map_err(|error| *error);
+        self.encrypt = Some(match (self.encrypt.take(), recipient) {
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (None, Ok(recipient)) => Ok(recipient),
+            (Some(Ok(mut all)), Ok(recipient)) => {
+                all.extend(recipient);
+                Ok(all)
+            }
+        });
+        read
+    }
+
     fn set_word(&mut self, word: &str) -> bool {
         match word {
             "signal" => self.signal = SignalChoice::Usr2,
@@ -180,6 +205,7 @@ impl EnvironmentOptions {
             "snapshot" => self.image = false,
             // Nothing takes it back.
             "redact" => self.redact = self.redact.max(Some(Hidden::Texts)),
+            "encrypt" => return self.encrypt_to("").is_ok(),
             "workers" => self.workers = true,
             "announce" => self.announce = Some(true),
             "quiet" => self.announce = Some(false),
@@ -317,6 +343,23 @@ mod tests {
             (wrong.redact, &wrong.unrecognized[..]),
             (Some(Hidden::Texts), &["redact=no".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn what_is_encrypted_stays_so() {
+        let (one, two) = (heapcrypt::generate().recipient, heapcrypt::generate().recipient);
+        let told = |text: &str| parse(text).encrypt;
+        assert_eq!(told("gzip"), None);
+        let texts = |text: &str| told(text).map(|encrypt| encrypt.map(|all| all.texts()));
+        assert_eq!(texts(&format!("encrypt={one}")), Some(Ok(vec![one.clone()])));
+        let both = format!("encrypt={one},encrypt={two}");
+        assert_eq!(texts(&both), Some(Ok(vec![one.clone(), two])));
+        let wrong = parse(&format!("encrypt={},encrypt={one}", &one[..40]));
+        assert!(matches!(wrong.encrypt, Some(Err(_))) && wrong.unrecognized.len() == 1);
+        assert!(matches!(told("encrypt"), Some(Err(_))));
+        let secret = heapcrypt::generate().identity;
+        let [said] = &parse(&format!("encrypt={secret}")).unrecognized[..] else { panic!("one") };
+        assert!(said.contains("secret key") && !said.contains(&secret[20..]), "{said}");
     }
 
     #[test]

@@ -219,8 +219,9 @@ fn request(
         content: settings.content(),
         v8: SnapshotOptions::default(),
         compression: settings.compression,
-        // The word for it holds for the whole process.
+        // The words for them hold for the whole process.
         redact: None,
+        encrypt: None,
         in_process: settings.in_process,
         fallback_inline: settings.fallback_inline,
         stable_ids: false,

@@ -1,7 +1,7 @@
 // npm run test:redact [-- MAJOR… --quick]: random markers in 70 places of a process, none of which may be in any byte that its
 // redacted snapshot has: streamed, compressed, in process, with numbers and V8's own objects, and of a child that is killed
-// while it writes. The redacted copy of an unredacted snapshot is compared with it string by string, and so is what the
-// analyzer says of both.
+// while it writes; and the same of encrypted ones. The redacted copy of an unredacted snapshot is compared with it string by string,
+// and so is what the analyzer says of both.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { build } from '../../harness/build.mjs';
 import limits from '../../harness/limits.cjs';
 import { NODES, fetchNode } from '../../harness/nodes.mjs';
 import { bold, green, main, red, root } from '../../harness/run.mjs';
+import { ageKey } from '../support/age.mjs';
 import { differences } from './compare.mjs';
 
 const COMMAND = join(root, 'bin/heapdump-rs.js');
@@ -26,6 +27,8 @@ const WAYS = {
   gzip: { compress: 'gzip' },
   inline: { mode: 'inline' },
   paths: { redact: { paths: true } },
+  encrypted: { redact: false, encryptTo: ageKey().recipient },
+  both: { encryptTo: ageKey().recipient, compress: 'gzip' },
 };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: { type: 'boolean', default: false } } });
@@ -46,7 +49,8 @@ await main(async () => {
       for (const [name, options] of Object.entries(values.quick ? { numbers: WAYS.numbers } : WAYS)) {
         check(name, await markers(node, directory, { redact: true, ...options }));
       }
-      check('killed while it writes', await killed(node, directory, values.quick ? 2 : 12));
+      check('killed while it writes', await killed(node, directory, values.quick ? 2 : 12, { redact: true }));
+      check('killed while it encrypts', await killed(node, directory, values.quick ? 2 : 6, WAYS.encrypted));
       check('the twin that is not redacted', await twin(node, directory));
     } finally {
       rmSync(directory, { recursive: true, force: true });
@@ -68,12 +72,12 @@ async function markers(node, directory, options) {
 }
 
 /** A child that is killed at any point leaves nothing, and has written nothing, that has a marker. */
-async function killed(node, directory, times) {
+async function killed(node, directory, times, options) {
   const wrong = [];
   for (let at = 0; at < times; at++) {
     const file = join(directory, 'killed.heapsnapshot');
     // A file that has a name from the start shows what was written when the child died.
-    const running = subject(node, { file, options: { redact: true } });
+    const running = subject(node, { file, options });
     const child = await running.child();
     if (child !== undefined) {
       await new Promise((resolve) => setTimeout(resolve, (at * 400) / times));

@@ -52,6 +52,7 @@ const every: Required<SnapshotOptions> = {
   lowMemory: 'image',
   embed: 'all',
   redact: { paths: true },
+  encryptTo: ['age1…'],
 };
 writeSnapshot('a', every, (_, filename) => equal<typeof filename, string | undefined>(true));
 writeSnapshot(undefined, { mode: 'auto' });

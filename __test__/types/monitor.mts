@@ -38,6 +38,7 @@ const every: Required<MonitorOptions> = {
   exposeInternals: false,
   exposeNumericValues: false,
   redact: true,
+  encryptTo: 'age1…',
   metrics: { gauge: (name: string, value: number) => name.length + value },
   metricsInterval: '30s',
   report: true,

@@ -58,7 +58,7 @@ async function oneAfterTheOther(all, take) {
 function nameFor(file, pid, place = '{pid}') {
   if (file.includes(place)) return file.replaceAll(place, pid);
   const { dir, base } = path.parse(file);
-  const [, name, extension] = /^(.+?)((?:\.heapsnapshot|\.heapimage)?(?:\.gz|\.zst)?|\.[^.]+)$/.exec(base);
+  const [, name, extension] = /^(.+?)((?:\.heapsnapshot|\.heapimage)?(?:\.gz|\.zst)?(?:\.age)?|\.[^.]+)$/.exec(base);
   return path.join(dir, `${name}.${pid}${extension}`);
 }
 

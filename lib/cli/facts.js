@@ -24,6 +24,8 @@ const { identityOf, openFile } = require('./inside.js');
  * @property {'gzip' | 'zstd'} [compression] of the signal's dumps
  * @property {'snapshot' | 'image'} output of the signal's dumps
  * @property {'error' | 'image'} lowMemory what they are where there is too little for a snapshot
+ * @property {'texts' | 'paths'} [redact] all that the process writes is redacted
+ * @property {readonly string[]} [encrypt] recipients of age, who alone may read what the process writes; none: it writes nothing
  * @property {{loaded: number, dumped: number, main: boolean}} threads that have loaded the package, that one signal dumps, and
  *   whether the main thread is one of them
  * @property {boolean} nearHeapLimit a thread takes a snapshot at V8's limit
@@ -201,6 +203,8 @@ function factsOf(pid, said) {
     // Versions before images do not say.
     output: matching(said.output ?? 'snapshot', /^(snapshot|image)$/),
     lowMemory: matching(said.lowMemory ?? 'error', /^(error|image)$/),
+    redact: optional(said.redact, (what) => matching(what, /^(texts|paths)$/)),
+    encrypt: optional(said.encrypt, (all) => Object.freeze(list(all, 64).map((one) => matching(one, /^age1[a-z0-9]{1,100}$/)))),
     threads: Object.freeze({ loaded: count(threads.loaded), dumped: count(threads.dumped), main: flag(threads.main) }),
     nearHeapLimit: flag(nearHeapLimit),
     monitors: count(monitors),

@@ -49,6 +49,8 @@ Options:
                      .heapimage or .heapimage.zst asks for a heap image, which the process must allow
   --redact           Take the texts out before the first byte is written here: strings, numbers and keys become pseudonyms. A
                      process that answers a signal writes by itself: it is to be told, by NODE_HEAPDUMP_OPTIONS=redact
+  --encrypt-to WHO   Encrypt it before the first byte is written here, to this recipient of age (age1…); may be given again. The
+                     name then ends in .age
   --key-file FILE    With --redact: the key that pseudonyms depend on, 16 bytes or more
   --paths            With --redact: hide the paths of scripts too
   --force            Replace an older file
@@ -83,6 +85,7 @@ const options = {
   output: { type: 'string' },
   force: { type: 'boolean' },
   redact: { type: 'boolean' },
+  'encrypt-to': { type: 'string', multiple: true },
   'key-file': { type: 'string' },
   paths: { type: 'boolean' },
   'assume-loopback': { type: 'boolean' },
@@ -118,11 +121,14 @@ async function main(values) {
   if (values.check) return require('./from-image.js').check(image, values, signalOf());
   const ways = pid === undefined && all === undefined ? undefined : readWays(values);
   const redaction = redactionOf(values);
+  const recipients = recipientsOf(values['encrypt-to']);
+  const hidden = { redaction, recipients };
+  if (recipients !== undefined && IMAGE_NAME.test(file)) throw new Problem('images are not encrypted: keep it where nobody else may read it, or encrypt it with age');
   if (redaction !== undefined && IMAGE_NAME.test(file)) throw new Problem("an image is all of a process' memory, which cannot be redacted");
   const progress = new Progress();
   const fromProcess = (target, name, thread = ways.thread) => {
     const signal = signalOf();
-    const into = { force, redaction, json: ways.json };
+    const into = { force, hidden, json: ways.json };
     return write(name, into, progress, (output) => whileItRuns(target, () => take(target, output, progress, signal, { ...ways, thread })));
   };
   if (all !== undefined) return require('./all.js').takeAll(new Target(wholeNumber('all', all)), file, fromProcess);
@@ -137,14 +143,14 @@ async function main(values) {
   }
   if (image !== undefined) {
     const signal = signalOf();
-    return write(file, { force, redaction }, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
+    return write(file, { force, hidden }, progress, (output) => require('./from-image.js').fromImage(image, values, output, progress, signal));
   }
   if (core !== undefined) {
     const signal = signalOf();
-    return write(file, { force, redaction }, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
+    return write(file, { force, hidden }, progress, (output) => require('./core.js').fromCore(core, values, output, progress, signal));
   }
   const source = { url: endpoint, token: token ?? process.env.HEAPDUMP_TOKEN, method, signal: signalOf() };
-  return write(file, { force, redaction }, progress, (output) => fetchFrom(source, output, progress));
+  return write(file, { force, hidden }, progress, (output) => fetchFrom(source, output, progress));
 }
 
 /** How texts are taken out; undefined for not at all. */
@@ -159,9 +165,19 @@ function redactionOf({ redact, 'key-file': keyFile, paths }) {
   }
 }
 
+/** Who may read the file; undefined for everybody. */
+function recipientsOf(given) {
+  if (given === undefined) return undefined;
+  try {
+    return require('../encrypt.js').readRecipients(given, 'encrypt-to');
+  } catch (error) {
+    throw new Problem(error.message);
+  }
+}
+
 /** Has `fetch` fill the file, and says what came, and what was done for it; gives that, too. */
-async function write(file, { force, redaction, json = false }, progress, fetch) {
-  const output = new Output(file, force, redaction);
+async function write(file, { force, hidden, json = false }, progress, fetch) {
+  const output = new Output(file, force, hidden);
   try {
     const { kind, bytes, nodes, report } = await fetch(output);
     progress.clear();
@@ -171,7 +187,8 @@ async function write(file, { force, redaction, json = false }, progress, fetch) 
       return report;
     }
     if (report?.via === 'outside') progress.say(require('./outside.js').reported(report));
-    if (kind === 'image') console.log(`${output.path}: a heap image, complete, ${size(bytes)}; ${advice(output.path)}`);
+    if (kind === 'encrypted') console.log(`${output.path}: complete, ${size(bytes)}, encrypted; its recipients read it with --identity FILE`);
+    else if (kind === 'image') console.log(`${output.path}: a heap image, complete, ${size(bytes)}; ${advice(output.path)}`);
     else console.log(`${output.path}: complete, ${size(bytes)}, ${nodes} objects`);
     return report;
   } finally {
@@ -191,19 +208,22 @@ async function take(target, output, progress, signal, ways) {
   const { via, thread } = ways;
   if (thread !== undefined && via !== 'auto' && via !== 'outside') throw new Problem(`--thread is taken from outside, and not by --via ${via}`);
   const name = thread === undefined ? target.dumpSignal() : undefined;
-  if (name !== undefined && output.redacts && (via === 'auto' || via === 'signal')) {
+  const writesItself = via === 'signal' || (via === 'auto' && name !== undefined);
+  if (writesItself && name !== undefined && (output.redacts || output.encrypts)) {
+    const [word, option] = output.redacts ? ['redact', '--redact'] : ['encrypt=age1…', '--encrypt-to'];
     throw new Problem(
-      `process ${target.pid} writes its snapshot by itself, and would write its texts: start it with NODE_HEAPDUMP_OPTIONS=redact, ` +
-        'and leave --redact away',
+      `process ${target.pid} writes its snapshot by itself, and would write its texts: start it with NODE_HEAPDUMP_OPTIONS=${word}, ` +
+        `and leave ${option} away`,
     );
   }
-  if (via === 'signal' || (via === 'auto' && name !== undefined)) {
+  if (writesItself) {
     if (name === undefined) throw new Problem(target.hasLoadedPackage() ? silent(target) : `process ${target.describe()} answers no signal for heapdump-rs`);
     return { ...(await require('./by-signal.js').bySignal(target, name, output, progress, signal)), report: { via: 'signal' } };
   }
   const { name: own, parent } = target.stat();
   if (own === 'heapdump')
     throw new Problem(`process ${target.pid} is a child that takes a snapshot; ask its parent, ${parent}`);
+  require('./told.js').refuseWhatIsHidden(target, output);
   const { about, obstacleOutside, otherRuntime, stopInspector } = require('./ways.js');
   if (!target.isNode()) throw new Problem(`process ${target.describe()} is not a Node process${otherRuntime(target, ': ')}`);
   if (via === 'inspector') {

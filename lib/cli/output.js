@@ -8,7 +8,7 @@ const { Readable } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
 const zlib = require('node:zlib');
 
-const { IMAGE_NAME, imageName } = require('../extensions.js');
+const { IMAGE_NAME, SEALED, imageName } = require('../extensions.js');
 const { Completeness } = require('./completeness.js');
 const { Problem, printable } = require('./command.js');
 const { checkedImage, isImage, isZstd } = require('./image.js');
@@ -18,18 +18,22 @@ class Output {
   #encode;
   #force;
   #redaction;
+  #recipients;
   #remove = () => this.close();
 
   /**
    * Opened before anything is asked for, so that a wrong name costs no dump. `force`: an older file is replaced. `redaction`, of
-   * lib/redact.js: how texts are taken out before the first byte is written.
+   * lib/redact.js: how texts are taken out before the first byte is written. `recipients`: who may read what is written; the name
+   * then ends in .age.
    */
-  constructor(file, force, redaction) {
+  constructor(file, force, { redaction, recipients } = {}) {
     this.#redaction = redaction;
+    this.#recipients = recipients;
     this.path = path.resolve(file);
+    if (recipients !== undefined && !this.path.endsWith(SEALED)) this.path += SEALED;
     /** Whether an image is asked for, as the name says. */
     this.wantsImage = IMAGE_NAME.test(this.path);
-    this.#encode = this.wantsImage ? undefined : encoder(this.path);
+    this.#encode = this.wantsImage ? undefined : encoder(this.path, recipients);
     this.#force = force;
     this.#open();
     process.once('exit', this.#remove);
@@ -38,6 +42,11 @@ class Output {
   /** Whether texts are taken out here. */
   get redacts() {
     return this.#redaction !== undefined;
+  }
+
+  /** Whether it is encrypted here. */
+  get encrypts() {
+    return this.#recipients !== undefined;
   }
 
   #open() {
@@ -75,9 +84,11 @@ class Output {
     const counted = { bytes: 0 };
     try {
       const { start, all } = await peek(source);
+      if (isSealed(start)) return await this.#receiveSealed(all, onBytes, signal, counted);
       if (isImage(start) && mayBeImage === null) throw new Problem('an image came where a snapshot was to come; it is not kept');
       const isRefused = this.#redaction !== undefined && (isImage(start) || this.wantsImage || (mayBeImage && isZstd(start)));
       if (isRefused) throw new Problem("an image is all of a process' memory, which cannot be redacted; it is not kept");
+      if (this.#recipients !== undefined && (isImage(start) || this.wantsImage || (mayBeImage && isZstd(start)))) throw new Problem('images are not encrypted; it is not kept');
       if (isImage(start) || (mayBeImage && isZstd(start))) {
         return await this.#receiveImage(all, isZstd(start), onBytes, signal, counted);
       }
@@ -110,23 +121,29 @@ class Output {
 
   async #receiveImage(all, isCompressed, onBytes, signal, counted) {
     const plain = imageName(this.path.replace(/\.(?:gz|zst)$/, ''));
-    const name = isCompressed ? `${plain}.zst` : plain;
-    if (name !== this.path) {
-      this.#file.close();
-      this.path = name;
-      this.#open();
-    }
-    const shown = async function* (chunks) {
-      for await (const chunk of chunks) {
-        counted.bytes += chunk.length;
-        onBytes?.(counted.bytes);
-        yield chunk;
-      }
-    };
+    this.#rename(isCompressed ? `${plain}.zst` : plain);
     const checked = (chunks) => checkedImage(chunks, isCompressed);
-    await pipeline([all, shown, checked, (chunks) => this.#write(chunks)], { signal });
+    await pipeline([all, shown(onBytes, counted), checked, (chunks) => this.#write(chunks)], { signal });
     await this.#publish();
     return { kind: 'image', bytes: counted.bytes };
+  }
+
+  /** As it comes: whether it is a whole snapshot is for its recipients to see. */
+  async #receiveSealed(all, onBytes, signal, counted) {
+    if (this.#redaction !== undefined) throw new Problem('what came is encrypted: nothing can be taken out of it; it is not kept');
+    if (this.#recipients !== undefined) throw new Problem('what came is encrypted already, to others: leave --encrypt-to away');
+    if (this.wantsImage) throw new Problem('a snapshot came where an image was asked for: the name is to end in .heapsnapshot');
+    if (!this.path.endsWith(SEALED)) this.#rename(this.path + SEALED);
+    await pipeline([all, shown(onBytes, counted), (chunks) => this.#write(chunks)], { signal });
+    await this.#publish();
+    return { kind: 'encrypted', bytes: counted.bytes };
+  }
+
+  #rename(name) {
+    if (name === this.path) return;
+    this.#file.close();
+    this.path = name;
+    this.#open();
   }
 
   async #publish() {
@@ -151,8 +168,23 @@ class Output {
   }
 }
 
-/** Streams that compress for a name. */
-function encoder(file) {
+/** Counts what goes through. */
+const shown = (onBytes, counted) =>
+  async function* (chunks) {
+    for await (const chunk of chunks) {
+      counted.bytes += chunk.length;
+      onBytes?.(counted.bytes);
+      yield chunk;
+    }
+  };
+
+/** Streams that compress for a name, and encrypt for recipients. */
+function encoder(file, recipients) {
+  if (recipients !== undefined) {
+    const compress = encoder(file.slice(0, -SEALED.length));
+    return () => [...compress(), require('../encrypt.js').sealer(recipients)];
+  }
+  if (file.endsWith(SEALED)) throw new Problem('a name that ends in .age wants a recipient: --encrypt-to age1…');
   if (file.endsWith('.heapimage.gz')) throw new Problem('images are compressed by zstd: use a name that ends in .heapimage.zst');
   if (file.endsWith('.gz')) return () => [zlib.createGzip()];
   if (!file.endsWith('.zst')) return () => [];
@@ -179,6 +211,9 @@ async function peek(source) {
   );
   return { start, all };
 }
+
+/** The format's first line (age-encryption.org/v1). */
+const isSealed = (start) => start.toString('latin1').startsWith('age-encr');
 
 /** The same bytes, decompressed if their first ones say that they are compressed. */
 function decoded(start, all) {

@@ -18,7 +18,7 @@ const LONGEST = 80;
 
 const help = `Answers a question in SQL about snapshots, by DuckDB (npm install ${DUCKDB})
 
-Usage: heapdump-rs sql [--json] FILE... QUERY
+Usage: heapdump-rs sql [--json] [--identity FILE] FILE... QUERY
 
 Arguments:
   FILE   A snapshot, or a directory that \`export --format parquet\` has written
@@ -26,6 +26,7 @@ Arguments:
 
 Options:
   --json      The rows in JSON
+  --identity FILE  Reads encrypted snapshots (.age) with the identities of this file. Their tables are on the disk while it answers
   -h, --help  Print help
 
 docs/sql.md of the repository has the columns and 15 questions.
@@ -36,9 +37,9 @@ Example:
 Exit codes: 0 answered, 2 not
 `;
 
-const options = { json: { type: 'boolean' } };
+const options = { json: { type: 'boolean' }, identity: { type: 'string' } };
 
-async function main({ json }, words) {
+async function main({ json, identity }, words) {
   const files = words.slice(0, -1);
   const query = words.at(-1);
   if (files.length === 0) throw new Problem('sql wants files and, last, a query: heapdump-rs sql app.heapsnapshot "select …"');
@@ -46,7 +47,7 @@ async function main({ json }, words) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
   process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
   const wanted = TABLES.filter((table) => new RegExp(`\\b${table}\\b`, 'i').test(query));
-  const roots = files.map((file, index) => tablesOf(file, path.join(directory, `${index}`), wanted));
+  const roots = files.map((file, index) => tablesOf(file, path.join(directory, `${index}`), wanted, identity));
   const connection = await (await DuckDBInstance.create(':memory:')).connect();
   try {
     for (const table of wanted) await connection.run(view(table, roots));
@@ -72,12 +73,13 @@ function duckdb() {
 }
 
 /** The directory with a file's tables. */
-function tablesOf(file, directory, wanted) {
+function tablesOf(file, directory, wanted, identity) {
   if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) return file;
   const progress = new Progress();
   progress.show(`reading ${printable(file)}`);
   const tables = (wanted.length > 0 ? wanted : ['classes']).flatMap((table) => ['--table', table]);
-  const args = [BIN, 'export', '--format', 'parquet', '--output', directory, ...tables, '--', file];
+  const opened = identity === undefined ? [] : ['--identity', identity];
+  const args = [BIN, 'export', ...opened, '--format', 'parquet', '--output', directory, ...tables, '--', file];
   const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   progress.clear();
   if (status !== 0) throw new Problem(`${printable(file)} was not read`);

@@ -13,7 +13,7 @@ const { Exporter } = require('./exporter.js');
 /** What a report may lie beside; it goes with it. */
 const SNAPSHOT = /\.heapsnapshot(?:\.gz|\.zst)?$/;
 /** What retention removes: nothing else in the directory is touched. */
-const OURS = /\.(?:heapsnapshot|heapimage|heapprofile|cpuprofile)(?:\.gz|\.zst)?$/;
+const OURS = /\.(?:heapsnapshot|heapimage|heapprofile|cpuprofile)(?:\.gz|\.zst)?(?:\.age)?$/;
 
 class FileExporter extends Exporter {
   #directory;

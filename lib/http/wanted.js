@@ -2,6 +2,8 @@
 
 // What a request over HTTP wants: a snapshot or an image, compressed or not, as far as the server's owner allows it.
 
+const { recipientsOf } = require('../encrypt.js');
+
 const CHOICES = { output: ['snapshot', 'image'], embed: ['auto', 'all'] };
 
 /** What a client asks for by `?output=image` (`&embed=all`); nothing else in the query means anything. */
@@ -20,9 +22,11 @@ function refuseWanted({ output }, isAllowed) {
  * `accept` compresses the transfer, for a client that decompresses it again; a file is compressed only when asked for. An image
  * is compressed as a file, unless that is forbidden: nothing decompresses zstd on its way everywhere.
  */
-function compressionOf(compress, { output }, request, isStreamed) {
+function compressionOf(compress, { output, encryptTo }, request, isStreamed) {
   if (output === 'image') return compress ? { compress: 'zstd' } : {};
   if (compress !== 'accept') return compress ? { compress } : {};
+  // Nobody on the way can decompress what is encrypted.
+  if (recipientsOf(encryptTo) !== undefined) return { compress: 'gzip' };
   return isStreamed && acceptsGzip(request.headers['accept-encoding']) ? { compress: 'gzip', encoding: 'gzip' } : {};
 }
 

@@ -7,10 +7,11 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+const { recipientsOf } = require('../encrypt.js');
+const { endingOf } = require('../extensions.js');
 const { invalidValue } = require('../errors.js');
 const { Profile, ProfileType } = require('./profile.js');
 
-const EXTENSIONS = { gzip: '.gz', zstd: '.zst' };
 let files = 0;
 
 class HeapSnapshotProfiler {
@@ -47,7 +48,7 @@ class HeapSnapshotProfiler {
   async #take(agent, name, attributes) {
     const profile = new Profile(name, ProfileType.HEAP_SNAPSHOT);
     Object.assign(profile.attributes, attributes, { profiler: 'heap-snapshot' });
-    profile.extension = `heapsnapshot${EXTENSIONS[this.#options.compress] ?? ''}`;
+    profile.extension = endingOf('snapshot', this.#options.compress, recipientsOf(this.#options.encryptTo) !== undefined).slice(1);
     await agent.notifyStartProfile(profile);
     if (agent.takesStreams) {
       profile.source = () => require('../stream.js').createSnapshotStream(this.#options);

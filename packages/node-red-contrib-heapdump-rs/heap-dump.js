@@ -21,7 +21,7 @@ module.exports = function (RED) {
         show('blue', 'Analyzing');
         const directory = await prepare(config.directory || msg.directory, config.createDir === true);
         show('blue', 'Creating dump');
-        const file = await dump(directory, { signal: closing.signal, redact: msg.redact });
+        const file = await dump(directory, { signal: closing.signal, redact: msg.redact, encryptTo: msg.encryptTo });
         if (config.report === true) msg.report = await this.report(file, show);
         show('blue', file);
         this.log(`Heap dump has been written to ${file}`);
@@ -95,11 +95,11 @@ async function dump(directory, options) {
   const file = now();
   try {
     // Not the main entry, which would answer SIGUSR2; when it is needed, so that flows run where it cannot be loaded.
-    await require('heapdump-rs/promises').writeSnapshot(file, options);
+    const { path: written } = await require('heapdump-rs/promises').writeSnapshot(file, options);
+    return written;
   } catch (error) {
     throw failure('Dump failed', `Error creating heap dump: ${error.message}`, error);
   }
-  return file;
 }
 
 function failure(status, message, cause) {

@@ -10,9 +10,10 @@ pub(crate) use snapshots::{Cause, Entry, while_taken};
 
 use crate::environment::Environment;
 use crate::monitor::wall_clock;
-use crate::options::{DirectorySource, EnvironmentOptions};
+use crate::options::{DirectorySource, EnvironmentOptions, Hidden};
 use crate::snapshot::{Compression, Kind, Mode};
 use crate::v8::{Isolate, heap_figures};
+use heapcrypt::Recipients;
 use page::{MOST_BYTES, Page};
 use serde::Serialize;
 use snapshots::{Snapshot, Snapshots};
@@ -114,6 +115,12 @@ struct Facts {
     /// `snapshot` or `image`, and `image` where memory is short, of the signal's dumps.
     output: &'static str,
     low_memory: &'static str,
+    /// `texts` or `paths`, where all that the process writes is redacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redact: Option<&'static str>,
+    /// Who alone may read what the process writes; empty where one of them is no recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encrypt: Option<Vec<String>>,
     near_heap_limit: bool,
     monitors: u32,
     heap_limit: Option<u64>,
@@ -168,6 +175,8 @@ impl State {
             compression: None,
             output: "",
             low_memory: "",
+            redact: None,
+            encrypt: None,
             near_heap_limit: false,
             monitors: 0,
             heap_limit: heap.map(|heap| heap.limit),
@@ -203,6 +212,11 @@ impl Facts {
         self.compression = options.compression.map(Compression::name);
         self.output = if options.image { Kind::Image } else { Kind::Snapshot }.name();
         self.low_memory = if options.image_if_no_memory { "image" } else { "error" };
+        self.redact = options.redact.map(Hidden::name);
+        let recipients = |encrypt: &Result<Recipients, _>| {
+            encrypt.as_ref().map(Recipients::texts).unwrap_or_default()
+        };
+        self.encrypt = options.encrypt.as_ref().map(recipients);
         self.workers = options.workers;
     }
 

@@ -1,7 +1,7 @@
 //! Analysis of snapshot files, off the JavaScript thread: each question is a task of libuv's thread pool.
 
 use heapdump_cli::source_maps::SourceMaps;
-use heapsnapshot::{LoadOptions, Snapshot};
+use heapsnapshot::{Identities, LoadOptions, Snapshot};
 use napi::{Either, Env, Task};
 use napi_derive::napi;
 use std::fmt::Display;
@@ -39,6 +39,8 @@ impl BytesRead {
 pub struct Open {
     pub(crate) path: PathBuf,
     pub(crate) salvage: bool,
+    /// What a file of identities says, where the snapshot may be encrypted.
+    pub(crate) identity: Option<String>,
     pub(crate) source_maps: bool,
     pub(crate) source_root: Option<PathBuf>,
     pub(crate) progress: Option<BytesRead>,
@@ -50,6 +52,14 @@ pub struct Refused {
     pub message: String,
     /// What the file is, if it is something else.
     pub found: Option<String>,
+    /// Whether it is encrypted, and was not opened.
+    pub encrypted: bool,
+}
+
+impl Refused {
+    fn encrypted(error: &impl Display) -> Refused {
+        Refused { message: format!("options.identity: {error}"), found: None, encrypted: true }
+    }
 }
 
 impl Task for Open {
@@ -57,7 +67,12 @@ impl Task for Open {
     type JsValue = Either<crate::Analysis, Refused>;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        let mut options = LoadOptions::new().salvage(self.salvage);
+        let identities = match self.identity.take().as_deref().map(Identities::parse) {
+            None => None,
+            Some(Ok(identities)) => Some(Arc::new(identities)),
+            Some(Err(error)) => return Ok(Err(Refused::encrypted(&error))),
+        };
+        let mut options = LoadOptions::new().salvage(self.salvage).identities(identities);
         if let Some(BytesRead(read)) = self.progress.take() {
             options = options.on_progress(move |bytes| read.store(bytes, Ordering::Relaxed));
         }
@@ -70,6 +85,7 @@ impl Task for Open {
         Ok(opened.map_err(|error| Refused {
             message: error.to_string(),
             found: error.found().map(|found| found.code().to_owned()),
+            encrypted: error.is_encrypted(),
         }))
     }
 

@@ -10,6 +10,7 @@ mod listener;
 mod monitor;
 mod new_file;
 mod redactor;
+mod sealer;
 mod unpack;
 mod values;
 

@@ -6,6 +6,7 @@ use crate::snapshot::{
     Compression, Content, Embed, Kind, ProgressReport, Redaction, Report, RequestOptions,
 };
 use crate::v8::SnapshotOptions;
+use heapcrypt::Recipients;
 use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct JsOptions {
     pub compress: Option<String>,
     /// Texts are taken out.
     pub redact: Option<JsRedaction>,
+    /// Recipients of age, who alone may read it.
+    pub encrypt: Option<Vec<String>>,
     pub expose_internals: bool,
     pub expose_numeric_values: bool,
     pub stable_ids: bool,
@@ -167,6 +170,8 @@ pub struct JsEnvironmentOptions {
     pub embed: String,
     /// `texts` or `paths`: what is hidden of all that this process writes; absent for nothing.
     pub redact: Option<String>,
+    /// Recipients; empty where one is none, and nothing is written.
+    pub encrypt: Option<Vec<String>>,
     pub workers: bool,
     /// Absent where nobody said so.
     pub announce: Option<bool>,
@@ -224,6 +229,11 @@ impl JsOptions {
                 _ => None,
             },
             redact: self.redact.as_ref().map(JsRedaction::read),
+            // They have been checked. What is none would leave nobody, for whom nothing is written.
+            encrypt: self
+                .encrypt
+                .as_ref()
+                .map(|texts| Recipients::parse(texts).unwrap_or_default()),
             in_process: self.in_process,
             fallback_inline: self.fallback_inline,
             stable_ids: self.stable_ids,
@@ -315,6 +325,10 @@ impl From<&EnvironmentOptions> for JsEnvironmentOptions {
             low_memory: if options.image_if_no_memory { "image" } else { "error" }.to_owned(),
             embed: if options.embed == Embed::All { "all" } else { "auto" }.to_owned(),
             redact: options.redact.map(|redact| redact.name().to_owned()),
+            encrypt: options
+                .encrypt
+                .as_ref()
+                .map(|encrypt| encrypt.as_ref().map(Recipients::texts).unwrap_or_default()),
             workers: options.workers,
             announce: options.announce,
             automatic: options

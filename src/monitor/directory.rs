@@ -184,6 +184,7 @@ const REPORT: &str = "report.html";
 /// Only what this module names, to the letter.
 fn parse(name: &str) -> Option<(Reason, u64, Kind)> {
     let (stem, extension) = name.split_once('.')?;
+    let extension = extension.strip_suffix(heapcrypt::EXTENSION).unwrap_or(extension);
     let kind = match extension {
         "heapsnapshot" | "heapsnapshot.gz" | "heapsnapshot.zst" => Kind::Snapshot,
         "heapimage" | "heapimage.zst" => Kind::Snapshot,

@@ -5,7 +5,7 @@ use super::budget::{cache_is_short, child_budget, image_budget, record_budget};
 use super::fork::with_hint;
 use super::image::{Continuation, plan_image};
 use super::inline::record_publish_failure;
-use super::writer::write_snapshot;
+use super::writer::{Form, write_snapshot};
 use super::{Compression, Content, Embed, Kind, NoSnapshot, Output, Record, Request, name_buffers};
 use crate::environment::Environment;
 use crate::error::SnapshotError;
@@ -17,6 +17,7 @@ use crate::v8::{
     CollectionLock, Isolate, SnapshotOptions, Workerless, heap_figures, lift_heap_limit,
     take_heap_snapshot,
 };
+use heapcrypt::Recipients;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -34,8 +35,11 @@ pub(super) struct Plan {
     pub(super) progress: SharedPage,
     options: SnapshotOptions,
     compression: Option<Compression>,
-    /// How texts are taken out.
+    /// How texts are taken out, and of the record.
     redaction: Option<heapredact::Options>,
+    record_redaction: Option<heapredact::Options>,
+    /// Who may read it.
+    recipients: Option<Recipients>,
     pub(super) budget: u64,
     wants_progress: bool,
     /// `None`: the child's V8 is left as it is.
@@ -121,6 +125,8 @@ impl Plan {
             options: request.options.v8,
             compression: request.options.compression,
             redaction: request.options.redaction()?,
+            record_redaction: request.options.redaction_of_record()?,
+            recipients: request.options.recipients()?,
             budget,
             wants_progress: request.listener.wants_progress(),
             name_buffers: name_buffers(),
@@ -193,7 +199,7 @@ fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
     }
     lift_heap_limit(isolate);
     if let Some(record) = &plan.record {
-        record.begin_in_child(isolate, plan.redaction.as_ref());
+        record.begin_in_child(isolate, plan.record_redaction.as_ref());
     }
     match &plan.work {
         Work::Record => {
@@ -228,10 +234,12 @@ fn take_and_publish(isolate: Isolate, thread: u32, plan: &Plan) -> i32 {
         progress.fail(Failure::Snapshot, 0);
         return FAILED;
     };
-    let redaction = plan.redaction.clone();
-    if write_snapshot(&snapshot, plan.output.file(), plan.compression, redaction, &progress)
-        .is_err()
-    {
+    let form = Form {
+        redaction: plan.redaction.clone(),
+        compression: plan.compression,
+        recipients: plan.recipients.clone(),
+    };
+    if write_snapshot(&snapshot, plan.output.file(), form, &progress).is_err() {
         return FAILED;
     }
     progress.private_bytes.store(private_memory(), Relaxed);

@@ -80,6 +80,11 @@ impl Content {
 }
 
 impl RequestOptions {
+    /// Whether an image may be written in the place of the snapshot: none is where that is to be redacted or encrypted.
+    pub(crate) fn may_become_image(&self) -> bool {
+        self.content.may_become_image() && !self.is_redacted() && !self.is_encrypted()
+    }
+
     /// How an output of `kind` is compressed. Images know zstd alone: gzip would take longer than all the rest.
     pub(crate) fn compression_of(&self, kind: Kind) -> Option<Compression> {
         match kind {
@@ -95,7 +100,7 @@ impl RequestOptions {
             Kind::Image => IMAGE_EXTENSION,
         };
         let compression = self.compression_of(kind).map_or("", Compression::extension);
-        format!("{extension}{compression}")
+        format!("{extension}{compression}{}", self.sealed_extension())
     }
 
     /// The file that `path` becomes: an image is never called a snapshot, and a compression adds its extension.
@@ -106,7 +111,12 @@ impl RequestOptions {
             Kind::Image => image_name(path).into_os_string(),
         };
         name.push(self.compression_of(kind).map_or("", Compression::extension));
+        name.push(self.sealed_extension());
         name.into()
+    }
+
+    fn sealed_extension(&self) -> &'static str {
+        if self.is_encrypted() { heapcrypt::EXTENSION } else { "" }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Snapshots in process, on the JavaScript thread, with the same guarantees for the file.
 
 use super::unfinished::{PublishError, PublishStep};
-use super::writer::{Writer, local_progress, write_snapshot};
+use super::writer::{Form, Writer, local_progress, write_snapshot};
 use super::{Kind, Mode, Output, Report, RequestOptions};
 use crate::error::SnapshotError;
 use crate::process::{Failure, Progress};
@@ -21,14 +21,17 @@ pub(crate) fn take_in_process(
 ) -> Result<Report, SnapshotError> {
     let start = Instant::now();
     let progress = local_progress();
-    let redaction = options.redaction()?;
-    let compression = options.compression;
+    let form = Form {
+        redaction: options.redaction()?,
+        compression: options.compression,
+        recipients: options.recipients()?,
+    };
     let missing = |symbol: crate::v8::MissingSymbol| SnapshotError::Internal(symbol.to_string());
     let isolate = Isolate::current().map_err(missing)?;
     let snapshot = take_heap_snapshot(isolate, options.v8, None)
         .map_err(missing)?
         .ok_or(SnapshotError::Incomplete)?;
-    let write = |file: &File| write_snapshot(&snapshot, file, compression, redaction, &progress);
+    let write = |file: &File| write_snapshot(&snapshot, file, form, &progress);
     let written = write_to(output, write, &progress);
     snapshot.delete();
     written?;
@@ -52,11 +55,16 @@ pub(crate) fn import_file(
             "V8 would write it to the disk as it is first".to_owned(),
         ));
     }
+    if options.recipients()?.is_some() {
+        return Err(SnapshotError::Encrypt(
+            "V8 would write it to the disk in clear first".to_owned(),
+        ));
+    }
     let read_error = |error| SnapshotError::io("read", source, error);
     let mut input = File::open(source).map_err(read_error)?;
     let mut last = 0;
     let copy = |file: &File| {
-        let mut writer = Writer::new(file, compression, None, &progress)?;
+        let mut writer = Writer::new(file, Form { compression, ..Form::default() }, &progress)?;
         let mut chunk = vec![0; 1 << 20];
         loop {
             let length = match input.read(&mut chunk) {

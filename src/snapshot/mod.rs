@@ -11,6 +11,7 @@ mod budget;
 #[cfg(target_os = "linux")]
 mod child;
 mod content;
+mod encryption;
 #[cfg(target_os = "linux")]
 mod fork;
 #[cfg(target_os = "linux")]
@@ -35,6 +36,7 @@ pub(crate) use announce::{
     say_end,
 };
 pub(crate) use content::{Content, Embed, IMAGE_IN_PROCESS, IMAGE_UNSUPPORTED, Kind};
+pub(crate) use encryption::{encrypt_everything, encrypts_everything};
 #[cfg(target_os = "linux")]
 pub(crate) use image::remember_node;
 pub(crate) use inline::{import_file, take_in_process};
@@ -55,6 +57,7 @@ use crate::environment::{Environment, NotRun, Pending, When};
 use crate::error::SnapshotError;
 use crate::facts::Entry;
 use crate::v8::{SnapshotOptions, open_platform_gate, shut_platform_gate};
+use heapcrypt::Recipients;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -100,6 +103,8 @@ pub(crate) struct RequestOptions {
     pub(crate) stable_ids: bool,
     /// Texts are taken out.
     pub(crate) redact: Option<Redaction>,
+    /// Who may read it; everybody, if there is nothing.
+    pub(crate) encrypt: Option<Recipients>,
     /// From the call to the complete file.
     pub(crate) timeout: Option<Duration>,
     /// For tests: the child writes an image into this file first, and then its snapshot.
@@ -114,6 +119,33 @@ impl RequestOptions {
     /// [`SnapshotError::Redact`]
     pub(crate) fn redaction(&self) -> Result<Option<heapredact::Options>, SnapshotError> {
         redaction::redaction(self.redact.as_ref())
+    }
+
+    /// Who may read what is written, whoever demands it; `None` for everybody.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Encrypt`]
+    pub(crate) fn recipients(&self) -> Result<Option<Recipients>, SnapshotError> {
+        encryption::recipients(self.encrypt.as_ref())
+    }
+
+    /// Whether it is to be encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.encrypt.is_some() || encrypts_everything()
+    }
+
+    /// How what lies beside it in clear is to be redacted: the JSON beside an encrypted snapshot tells no more than that
+    /// beside a redacted one.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError::Redact`]
+    pub(crate) fn redaction_of_record(&self) -> Result<Option<heapredact::Options>, SnapshotError> {
+        match self.redaction()? {
+            None if self.is_encrypted() => redaction::redaction(Some(&Redaction::default())),
+            redaction => Ok(redaction),
+        }
     }
 
     /// Whether it is to be redacted.
@@ -206,7 +238,8 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
 pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
     let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
     let redacted = options.is_redacted().then_some(redaction::IMAGE_REDACTED);
-    match IMAGE_UNSUPPORTED.or(redacted).or(in_process) {
+    let encrypted = options.is_encrypted().then_some(encryption::IMAGE_ENCRYPTED);
+    match IMAGE_UNSUPPORTED.or(redacted).or(encrypted).or(in_process) {
         Some(reason) => Err(SnapshotError::ImageUnsupported(reason.into())),
         None => Ok(()),
     }
@@ -266,7 +299,7 @@ impl Request {
     #[cfg(target_os = "linux")]
     fn becomes_image(&mut self) -> bool {
         let Content::ImageIfNoMemory(embed) = self.options.content else { return false };
-        if !self.options.content.may_become_image() || self.options.is_redacted() {
+        if !self.options.may_become_image() {
             return false;
         }
         self.options.content = Content::Image(embed);

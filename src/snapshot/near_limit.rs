@@ -249,7 +249,7 @@ impl NearLimit {
         true
     }
 
-    /// The first file that is free, and its name without the compression's extension.
+    /// The first file that is free, and its name without the extensions of compression and encryption.
     fn reserve(&self) -> Result<(Output, PathBuf), SnapshotError> {
         let NearLimitSettings { first, options, file_mode, record_path, .. } = &self.settings;
         let stem = first.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -257,6 +257,9 @@ impl NearLimit {
         let beside = Destination::Beside(directory, stem, *record_path);
         let (output, _) = open_destination(beside, options, *file_mode)?;
         let mut path = output.path().unwrap_or(first).to_owned();
+        if options.is_encrypted() {
+            path.set_extension("");
+        }
         if options.compression_of(options.content.kind()).is_some() {
             path.set_extension("");
         }

@@ -51,7 +51,7 @@ pub(crate) fn open_destination(
     mode: u32,
 ) -> Result<(Output, Option<String>), SnapshotError> {
     let kind = options.content.kind();
-    let may_become_image = options.content.may_become_image();
+    let may_become_image = options.may_become_image();
     let ending = options.ending(kind);
     let image_ending = may_become_image.then(|| options.ending(Kind::Image));
     let name = |stem: String| Name {
@@ -106,6 +106,7 @@ pub(crate) fn start(
     if wants_image {
         check_image(&order.options)?;
     }
+    order.options.recipients()?;
     if order.options.in_process {
         return now(&order, None);
     }

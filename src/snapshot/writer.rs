@@ -1,8 +1,10 @@
-//! From V8's chunks to the output: counted, looked at for the header, compressed on a thread if wanted.
+//! From V8's chunks to the output: counted, looked at for the header, without their texts, compressed on a thread, encrypted if
+//! wanted, in this order.
 
 use super::Compression;
 use crate::process::{Failure, Progress, Stage};
 use crate::v8::{ChunkSink, HeapSnapshot};
+use heapcrypt::{Recipients, Sealer};
 use heapredact::Redactor;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -17,13 +19,12 @@ use std::thread::JoinHandle;
 pub(super) fn write_snapshot<P: SharedProgress>(
     snapshot: &HeapSnapshot,
     output: &File,
-    compression: Option<Compression>,
-    redaction: Option<heapredact::Options>,
+    form: Form,
     progress: &P,
 ) -> Result<(), ()> {
     progress.enter(Stage::Writing);
     progress.nodes.store(snapshot.node_count(), Relaxed);
-    let mut writer = Writer::new(output, compression, redaction, progress)?;
+    let mut writer = Writer::new(output, form, progress)?;
     let ended = snapshot.serialize(&mut writer);
     writer.finish()?;
     if !ended {
@@ -31,6 +32,14 @@ pub(super) fn write_snapshot<P: SharedProgress>(
         return Err(());
     }
     Ok(())
+}
+
+/// What becomes of V8's bytes.
+#[derive(Default)]
+pub(super) struct Form {
+    pub(super) redaction: Option<heapredact::Options>,
+    pub(super) compression: Option<Compression>,
+    pub(super) recipients: Option<Recipients>,
 }
 
 /// A [`Progress`] that a compressing thread can hold too.
@@ -67,7 +76,7 @@ impl Redacting {
 }
 
 enum Encoder<P: SharedProgress> {
-    Plain(CountingFile<P>),
+    Plain(Sink<P>),
     /// Chunks go to a thread; at most as many wait as the channel holds.
     Threaded(SyncSender<Vec<u8>>, JoinHandle<io::Result<()>>),
 }
@@ -76,14 +85,11 @@ enum Encoder<P: SharedProgress> {
 const WAITING_CHUNKS: usize = 8;
 
 impl<P: SharedProgress> Writer<P> {
-    pub(super) fn new(
-        output: &File,
-        compression: Option<Compression>,
-        redaction: Option<heapredact::Options>,
-        progress: &P,
-    ) -> Result<Writer<P>, ()> {
+    pub(super) fn new(output: &File, form: Form, progress: &P) -> Result<Writer<P>, ()> {
+        let Form { redaction, compression, recipients } = form;
         let file = output.try_clone().map_err(|error| fail(progress, &error))?;
         let file = CountingFile { file, progress: progress.clone(), hash: Sha256::new() };
+        let file = Sink::open(file, recipients.as_ref()).map_err(|error| fail(progress, &error))?;
         let encoder = match compression {
             None => Encoder::Plain(file),
             Some(compression) => {
@@ -110,7 +116,13 @@ impl<P: SharedProgress> Writer<P> {
             refuse(&self.progress, &error);
         }
         match self.encoder {
-            Encoder::Plain(file) => file.finish(),
+            Encoder::Plain(file) => {
+                if self.progress.failure().is_none()
+                    && let Err(error) = file.finish()
+                {
+                    fail(&self.progress, &error);
+                }
+            }
             Encoder::Threaded(sender, thread) => {
                 drop(sender);
                 match thread.join() {
@@ -165,7 +177,7 @@ impl<P: SharedProgress> ChunkSink for Writer<P> {
 
 fn compress<P: SharedProgress>(
     compression: Compression,
-    file: CountingFile<P>,
+    file: Sink<P>,
     chunks: impl Iterator<Item = Vec<u8>>,
 ) -> io::Result<()> {
     // Level 1: 4 to 8 times smaller at a few per cent of the child's time; higher levels would delay the file.
@@ -175,7 +187,7 @@ fn compress<P: SharedProgress>(
             for chunk in chunks {
                 encoder.write_all(&chunk)?;
             }
-            encoder.finish()?.finish();
+            encoder.finish()?.finish()
         }
         Compression::Zstd => {
             let mut encoder = zstd::Encoder::new(file, 1)?;
@@ -183,10 +195,9 @@ fn compress<P: SharedProgress>(
             for chunk in chunks {
                 encoder.write_all(&chunk)?;
             }
-            encoder.finish()?.finish();
+            encoder.finish()?.finish()
         }
     }
-    Ok(())
 }
 
 /// Nothing of what cannot be redacted has been written.
@@ -205,6 +216,44 @@ fn fail(progress: &Progress, error: &io::Error) {
         Some(errno) => progress.fail(Failure::Write, errno),
         // An encoder's own: it could not allocate.
         None => progress.fail(Failure::NoMemory, 0),
+    }
+}
+
+/// Where bytes go in the end.
+enum Sink<P: SharedProgress> {
+    Clear(CountingFile<P>),
+    Sealed(Sealer<CountingFile<P>>),
+}
+
+impl<P: SharedProgress> Sink<P> {
+    /// The header of what is encrypted is written at once.
+    fn open(file: CountingFile<P>, recipients: Option<&Recipients>) -> io::Result<Sink<P>> {
+        match recipients {
+            None => Ok(Sink::Clear(file)),
+            Some(recipients) => recipients.seal(file).map(Sink::Sealed),
+        }
+    }
+
+    /// Everything is written.
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Sink::Clear(file) => file.finish(),
+            Sink::Sealed(sealer) => sealer.finish()?.finish(),
+        }
+        Ok(())
+    }
+}
+
+impl<P: SharedProgress> Write for Sink<P> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Sink::Clear(file) => file.write(bytes),
+            Sink::Sealed(sealer) => sealer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

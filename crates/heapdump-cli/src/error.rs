@@ -29,6 +29,12 @@ pub(crate) enum Error {
         #[source]
         source: heapredact::Error,
     },
+    #[error("{}: {source}", path.display())]
+    Identity {
+        path: PathBuf,
+        #[source]
+        source: heapcrypt::OpenError,
+    },
     #[error("there is no object {id} in {}", path.display())]
     NoObject { id: heapsnapshot::NodeId, path: PathBuf },
 }
@@ -56,6 +62,9 @@ impl Error {
             Error::Snapshot { source: heapsnapshot::Error::Inconsistent { .. }, .. } => Some(
                 "it is damaged: compare it with the original; --salvage uses what fits together",
             ),
+            Error::Snapshot { source: heapsnapshot::Error::Encrypted, .. } => {
+                Some("--identity FILE says which: a file as age-keygen writes it")
+            }
             _ => None,
         }
     }

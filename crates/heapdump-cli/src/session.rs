@@ -1,11 +1,11 @@
 //! What a command runs in: where its answer goes, and how it loads a snapshot.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
-use heapsnapshot::{LoadOptions, Snapshot};
+use heapsnapshot::{Identities, LoadOptions, Snapshot};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::error::{Error, Result};
@@ -16,18 +16,21 @@ pub(crate) struct Session<'a> {
     pub(crate) err: &'a mut dyn Write,
     /// Where places come from, if that was asked for.
     pub(crate) source_maps: Option<Arc<SourceMaps>>,
+    /// What opens encrypted files.
+    pub(crate) identities: Option<Arc<Identities>>,
     progress: bool,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn new(out: &'a mut dyn Write, err: &'a mut dyn Write, progress: bool) -> Self {
-        Session { out, err, source_maps: None, progress }
+        Session { out, err, source_maps: None, identities: None, progress }
     }
 
     /// Loads a file; says on `err` what is missing from one that is salvaged.
     pub(crate) fn load(&mut self, path: &Path, salvage: bool) -> Result<Snapshot> {
         let bars = self.progress.then(MultiProgress::new);
-        let mut snapshot = open(path, salvage, bars.as_ref())?;
+        let options = self.options().salvage(salvage);
+        let mut snapshot = open(path, options, bars.as_ref())?;
         self.tell_missing(path, &snapshot)?;
         self.map_places(&mut snapshot);
         Ok(snapshot)
@@ -37,8 +40,9 @@ impl<'a> Session<'a> {
     /// them will ask for.
     pub(crate) fn load_all(&mut self, paths: &[&Path], salvage: bool) -> Result<Vec<Snapshot>> {
         let bars = self.progress.then(MultiProgress::new);
+        let options = self.options().salvage(salvage);
         let work = |path: &Path| {
-            let snapshot = open(path, salvage, bars.as_ref())?;
+            let snapshot = open(path, options.clone(), bars.as_ref())?;
             let _ = snapshot.total_size();
             Ok(snapshot)
         };
@@ -64,6 +68,15 @@ impl<'a> Session<'a> {
         Ok(snapshots)
     }
 
+    /// The bytes of a file, decrypted and unpacked.
+    pub(crate) fn unpacked(&self, path: &Path) -> Result<Box<dyn Read>> {
+        self.options().unpacked(path).map_err(|error| Error::load(path, error))
+    }
+
+    fn options(&self) -> LoadOptions {
+        LoadOptions::new().identities(self.identities.clone())
+    }
+
     fn map_places(&self, snapshot: &mut Snapshot) {
         if let Some(maps) = &self.source_maps {
             maps.apply(snapshot);
@@ -78,8 +91,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn open(path: &Path, salvage: bool, bars: Option<&MultiProgress>) -> Result<Snapshot> {
-    let mut options = LoadOptions::new().salvage(salvage);
+fn open(path: &Path, mut options: LoadOptions, bars: Option<&MultiProgress>) -> Result<Snapshot> {
     let bar = bars.and_then(|bars| bar(path, bars));
     if let Some(bar) = bar.clone() {
         options = options.on_progress(move |bytes| bar.set_position(bytes));

@@ -78,6 +78,16 @@ pub enum Error {
         /// Whether that is within gzip or zstd.
         packed: bool,
     },
+    /// The file is encrypted, and nobody said by what it is to be opened.
+    #[error("the file is encrypted (age): it is read with the identity of one of its recipients")]
+    Encrypted,
+    /// The file is encrypted, and the identities do not open it.
+    #[error("the file is encrypted (age), and was not opened: {source}")]
+    NotOpened {
+        /// Why.
+        #[source]
+        source: heapcrypt::OpenError,
+    },
     /// There is not enough memory for the file's tables.
     #[error("not enough memory for {what}")]
     OutOfMemory {
@@ -87,6 +97,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the file is encrypted, and was not opened.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self, Error::Encrypted | Error::NotOpened { .. })
+    }
+
     /// What the file is, if it is something else.
     #[must_use]
     pub fn found(&self) -> Option<ForeignFile> {

@@ -92,6 +92,8 @@ pub use duplicates::DuplicateString;
 pub use error::{Error, Result};
 pub use filters::NamedFilter;
 pub use foreign::ForeignFile;
+/// What opens encrypted files.
+pub use heapcrypt::Identities;
 pub use leaks::trend;
 pub use load::LoadOptions;
 pub use load::extras::{Location, Sample, TraceFunction, TraceNode};
@@ -99,7 +101,6 @@ pub use load::header::Redaction;
 pub use node_set::NodeSet;
 pub use section::Section;
 pub use snapshot::{Edge, Snapshot};
-pub use source::unpacked;
 pub use strings::StringTable;
 pub use traces::Frame;
 pub use types::{Detachedness, EdgeIndex, EdgeKind, NodeId, NodeKind, NodeOrdinal, StringIndex};

@@ -1,4 +1,4 @@
-//! Where the bytes come from: a file or a reader, plain or compressed.
+//! Where the bytes come from: a file or a reader, plain, compressed, encrypted.
 //!
 //! Files are read in small pieces, never mapped. A mapped file that somebody truncates kills the
 //! process that reads it with SIGBUS, and no library may catch that on its host's behalf; a read of
@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
+
+use heapcrypt::{Identities, OpenError};
 
 use crate::ahead::{self, Ahead};
 use crate::{Error, Result, Section};
@@ -41,15 +43,37 @@ enum Packing {
 /// Told how many bytes of the file have been read.
 pub(crate) type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
-pub(crate) fn open(
-    path: &Path,
-    limit: Option<u64>,
-    progress: Option<Progress>,
-) -> Result<Source<'static>> {
+/// How a file is opened.
+#[derive(Clone, Default)]
+pub(crate) struct Opening {
+    /// The longest that its uncompressed bytes may be.
+    pub(crate) limit: Option<u64>,
+    pub(crate) progress: Option<Progress>,
+    /// What opens it where it is encrypted.
+    pub(crate) identities: Option<Arc<Identities>>,
+}
+
+pub(crate) fn open(path: &Path, opening: &Opening) -> Result<Source<'static>> {
     let failed = |source| Error::Io { offset: 0, source };
     let file = File::open(path).map_err(failed)?;
     let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-    let (packing, reader) = sniff(Watched { reader: file, read: 0, progress })?;
+    let watched = Watched { reader: file, read: 0, progress: opening.progress.clone() };
+    let (head, reader) = sniff(watched)?;
+    if !is_sealed(&head) {
+        return open_clear(head.packing(), reader, length, opening.limit);
+    }
+    let clear = unseal(BufReader::with_capacity(128 << 10, reader), opening.identities.as_deref())?;
+    let (head, clear) = sniff(clear)?;
+    let source = open_clear(head.packing(), clear, length, opening.limit)?;
+    Ok(Source { length: None, ..source })
+}
+
+fn open_clear(
+    packing: Option<Packing>,
+    reader: impl Read + Send + 'static,
+    length: Option<u64>,
+    limit: Option<u64>,
+) -> Result<Source<'static>> {
     let Some(packing) = packing else {
         let limit = limit.unwrap_or(u64::MAX);
         return Ok(Source { reader: Box::new(reader), packed: false, length, limit });
@@ -57,6 +81,7 @@ pub(crate) fn open(
     let expanded = length.map_or(u64::MAX, |length| {
         length.saturating_mul(EXPANSION_LIMIT).saturating_add(EXPANSION_FLOOR)
     });
+    let failed = |source| Error::Io { offset: 0, source };
     // To unpack takes about as long as to parse: each has a core. To read ahead what is not packed
     // gains nothing.
     let reader: Box<dyn Read> = if ahead::has_two_cores() {
@@ -67,16 +92,24 @@ pub(crate) fn open(
     Ok(Source { reader, packed: true, length: None, limit: limit.unwrap_or(expanded) })
 }
 
-/// The bytes of a file, unpacked where it is compressed.
-///
-/// # Errors
-/// When it cannot be opened.
-pub fn unpacked(path: impl AsRef<Path>) -> Result<Box<dyn Read>> {
-    Ok(open(path.as_ref(), None, None)?.reader)
+pub(crate) fn from_reader<'a>(
+    reader: impl Read + 'a,
+    limit: Option<u64>,
+    identities: Option<&Identities>,
+) -> Result<Source<'a>> {
+    let (head, reader) = sniff(reader)?;
+    if !is_sealed(&head) {
+        return read_clear(head.packing(), reader, limit);
+    }
+    let (head, clear) = sniff(unseal(BufReader::new(reader), identities)?)?;
+    read_clear(head.packing(), clear, limit)
 }
 
-pub(crate) fn from_reader<'a>(reader: impl Read + 'a, limit: Option<u64>) -> Result<Source<'a>> {
-    let (packing, reader) = sniff(reader)?;
+fn read_clear<'a>(
+    packing: Option<Packing>,
+    reader: impl Read + 'a,
+    limit: Option<u64>,
+) -> Result<Source<'a>> {
     let packed = packing.is_some();
     let reader = match packing {
         Some(packing) => {
@@ -87,22 +120,50 @@ pub(crate) fn from_reader<'a>(reader: impl Read + 'a, limit: Option<u64>) -> Res
     Ok(Source { reader, packed, length: None, limit: limit.unwrap_or(u64::MAX) })
 }
 
-/// Finds out what a file is packed with. The first bytes come back from memory, all others straight
-/// from the reader: the lexer has a buffer of its own.
-fn sniff<R: Read>(mut reader: R) -> Result<(Option<Packing>, Sniffed<R>)> {
-    let mut head = [0; 4];
-    let got = fill(&mut reader, &mut head).map_err(|source| Error::Io { offset: 0, source })?;
-    let packing = if got >= 2 && head[..2] == GZIP_MAGIC {
-        Some(Packing::Gzip)
-    } else if got == 4 && head == ZSTD_MAGIC {
-        Some(Packing::Zstd)
-    } else {
-        None
-    };
-    Ok((packing, io::Cursor::new(head).take(got as u64).chain(reader)))
+/// The first bytes of a file.
+struct Head {
+    bytes: [u8; heapcrypt::MAGIC.len()],
+    length: usize,
 }
 
-type Sniffed<R> = io::Chain<io::Take<io::Cursor<[u8; 4]>>, R>;
+impl Head {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn packing(&self) -> Option<Packing> {
+        if self.bytes().starts_with(&GZIP_MAGIC) {
+            Some(Packing::Gzip)
+        } else if self.bytes().starts_with(&ZSTD_MAGIC) {
+            Some(Packing::Zstd)
+        } else {
+            None
+        }
+    }
+}
+
+fn is_sealed(head: &Head) -> bool {
+    head.bytes() == heapcrypt::MAGIC
+}
+
+fn unseal<R: Read>(reader: R, identities: Option<&Identities>) -> Result<heapcrypt::Opened<R>> {
+    let Some(identities) = identities else { return Err(Error::Encrypted) };
+    identities.open(reader).map_err(|error| match error {
+        OpenError::Io(source) => Error::Io { offset: 0, source },
+        error => Error::NotOpened { source: error },
+    })
+}
+
+/// Finds out what a file is packed with. The first bytes come back from memory, all others straight
+/// from the reader: the lexer has a buffer of its own.
+fn sniff<R: Read>(mut reader: R) -> Result<(Head, Sniffed<R>)> {
+    let mut bytes = [0; heapcrypt::MAGIC.len()];
+    let length = fill(&mut reader, &mut bytes).map_err(|source| Error::Io { offset: 0, source })?;
+    let again = io::Cursor::new(bytes).take(length as u64).chain(reader);
+    Ok((Head { bytes, length }, again))
+}
+
+type Sniffed<R> = io::Chain<io::Take<io::Cursor<[u8; heapcrypt::MAGIC.len()]>>, R>;
 
 fn unpack<'a>(packing: Packing, reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let packed = BufReader::with_capacity(128 << 10, reader);

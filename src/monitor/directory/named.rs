@@ -85,6 +85,9 @@ fn names_of(Said { snapshot, complete, .. }: &Said) -> impl Iterator<Item = Stri
         None => {
             let mut names: Vec<_> =
                 ["", ".gz", ".zst"].map(|end| format!("{snapshot}{end}")).into();
+            let sealed: Vec<_> =
+                names.iter().map(|name| format!("{name}{}", heapcrypt::EXTENSION)).collect();
+            names.extend(sealed);
             if image != *snapshot {
                 names.extend(["", ".zst"].map(|end| format!("{image}{end}")));
             }
@@ -96,6 +99,7 @@ fn names_of(Said { snapshot, complete, .. }: &Said) -> impl Iterator<Item = Stri
 
 /// Whether a snapshot may have the sidecar `stem.json`: its own name, or with the number that it got when another took that.
 fn is_name_for(snapshot: &str, stem: &str) -> bool {
+    let snapshot = snapshot.strip_suffix(heapcrypt::EXTENSION).unwrap_or(snapshot);
     let plain = [".gz", ".zst"].iter().find_map(|end| snapshot.strip_suffix(end));
     let plain = plain.unwrap_or(snapshot);
     let name = plain.strip_suffix(EXTENSION).or(plain.strip_suffix(IMAGE_EXTENSION));

@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Look for scripts and their source maps in this directory too
     #[arg(long, global = true, value_name = "DIR", help_heading = "Source maps")]
     pub(crate) source_root: Option<PathBuf>,
+    /// Read encrypted snapshots (.age) with the identities (secret keys) of this file; may be given again
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Encrypted snapshots")]
+    pub(crate) identity: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -303,7 +306,7 @@ pub(crate) struct Redact {
     /// The snapshot, which may be compressed (.gz, .zst)
     #[arg(required_unless_present = "audit")]
     pub(crate) input: Option<PathBuf>,
-    /// The file to write, compressed if its name ends in .gz or .zst
+    /// The file to write, compressed if its name ends in .gz or .zst, encrypted if that is followed by .age
     #[arg(required_unless_present = "audit")]
     pub(crate) output: Option<PathBuf>,
     /// A file with the key that pseudonyms depend on, 16 bytes or more: files of one key compare
@@ -315,6 +318,9 @@ pub(crate) struct Redact {
     /// Hide the paths of scripts too
     #[arg(long)]
     pub(crate) paths: bool,
+    /// Encrypt it to this recipient of age, age1…; may be given again. The name is to end in .age
+    #[arg(long, value_name = "RECIPIENT", conflicts_with = "audit")]
+    pub(crate) encrypt_to: Vec<String>,
     /// Write nothing: say what is in this file that looks like a secret
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "key", "key_file", "paths"])]
     pub(crate) audit: Option<PathBuf>,

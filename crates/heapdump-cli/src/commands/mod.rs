@@ -17,10 +17,10 @@ mod suspects;
 mod trend;
 mod validate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use heapsnapshot::{NodeId, NodeOrdinal, Snapshot};
+use heapsnapshot::{Identities, NodeId, NodeOrdinal, Snapshot};
 
 use crate::args::{Args, Command, Listing, MatchKey, SortKey};
 use crate::error::{Error, Result};
@@ -33,6 +33,7 @@ pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
     if args.source_maps || args.source_root.is_some() {
         session.source_maps = Some(Arc::new(SourceMaps::new(args.source_root)));
     }
+    session.identities = identities(&args.identity)?;
     match args.command {
         Command::Summary(args) => summary::run(&args, session),
         Command::Objects(args) => objects::run(&args, session),
@@ -51,6 +52,22 @@ pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
         Command::Export(args) => export::run(&args, session),
         Command::Completions { shell } => completions::run(shell, session),
     }
+}
+
+/// What the files have, all together; `None` where there is no file.
+fn identities(files: &[PathBuf]) -> Result<Option<Arc<Identities>>> {
+    let mut all: Option<Identities> = None;
+    for path in files {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::File { path: path.clone(), source })?;
+        let found = Identities::parse(&text)
+            .map_err(|source| Error::Identity { path: path.clone(), source })?;
+        match &mut all {
+            Some(all) => all.extend(found),
+            None => all = Some(found),
+        }
+    }
+    Ok(all.map(Arc::new))
 }
 
 fn rows(listing: &Listing, sort: SortKey) -> Rows {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use heapcrypt::Recipients;
 use heapredact::{Audit, Key, Options, Redactor};
 use heapsnapshot::{NodeKind, Snapshot, StringIndex};
 use serde::Serialize;
@@ -23,8 +24,10 @@ pub(crate) fn run(args: &Redact, session: &mut Session<'_>) -> Result<u8> {
     let (key, given_key) = key(args)?;
     let id = key.id();
     let options = Options { key, given_key, hide_paths: args.paths };
-    let reader = heapsnapshot::unpacked(input).map_err(|error| Error::load(input, error))?;
-    let bytes = write_whole(output, |file| copy(input, reader, Redactor::new(options), file))?;
+    let recipients = recipients(args, output)?;
+    let reader = session.unpacked(input)?;
+    let redactor = Redactor::new(options);
+    let bytes = write_whole(output, &recipients, |file| copy(input, reader, redactor, file))?;
     if args.json {
         json::write(
             session.out,
@@ -43,6 +46,27 @@ struct Written {
     file: String,
     bytes: u64,
     key_id: String,
+}
+
+/// To whom it is encrypted; the name says that too, so that nobody takes the one for the other.
+fn recipients(args: &Redact, output: &Path) -> Result<Recipients> {
+    let recipients = Recipients::parse(&args.encrypt_to)
+        .map_err(|error| Error::Usage(format!("--encrypt-to: {error}")))?;
+    match (is_sealed(output), recipients.is_empty()) {
+        (true, true) => Err(Error::Usage(format!(
+            "{}: a name that ends in .age wants a recipient: --encrypt-to age1…",
+            output.display()
+        ))),
+        (false, false) => Err(Error::Usage(format!(
+            "{}: the name of an encrypted file ends in .age",
+            output.display()
+        ))),
+        _ => Ok(recipients),
+    }
+}
+
+fn is_sealed(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "age")
 }
 
 /// The key, and whether it was given.
@@ -95,13 +119,25 @@ fn copy(
 }
 
 /// The file is there whole or not at all, for its owner alone. Returns its length.
-fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<u64> {
+fn write_whole(
+    path: &Path,
+    recipients: &Recipients,
+    write: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<u64> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
     let partial = Partial(path.with_file_name(name));
     let file = create(&partial.0).map_err(failed)?;
-    packed(path, &file, write)?;
+    let mut file = BufWriter::with_capacity(1 << 20, file);
+    if recipients.is_empty() {
+        packed(path, &mut file, write)?;
+    } else {
+        let mut sealer = recipients.seal(&mut file)?;
+        packed(&path.with_extension(""), &mut sealer, write)?;
+        sealer.finish()?;
+    }
+    let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&partial.0, path).map_err(failed)?;
     Ok(file.metadata().map_err(failed)?.len())
@@ -110,10 +146,9 @@ fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>) ->
 /// Compressed as the name says.
 fn packed(
     path: &Path,
-    file: &File,
+    mut file: &mut dyn Write,
     write: impl FnOnce(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 20, file);
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("gz") => {
             let mut encoder = flate2::write::GzEncoder::new(&mut file, flate2::Compression::new(1));
@@ -128,7 +163,7 @@ fn packed(
         }
         _ => write(&mut file)?,
     }
-    Ok(file.flush()?)
+    Ok(())
 }
 
 /// A file that is gone when nobody gave it its name.

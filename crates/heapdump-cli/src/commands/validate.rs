@@ -43,7 +43,8 @@ pub(crate) fn run(args: &OneFile, session: &mut Session<'_>) -> Result<u8> {
             bytes: Some(snapshot.file_size()),
             redaction: snapshot.redaction().cloned(),
         },
-        Err(Error::Snapshot { source, .. }) => Answer {
+        // Of what is encrypted it is not known whether it is whole.
+        Err(Error::Snapshot { source, .. }) if !source.is_encrypted() => Answer {
             valid: false,
             error: Some(source.to_string()),
             found: source.found().map(heapsnapshot::ForeignFile::code),

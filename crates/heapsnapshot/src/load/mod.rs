@@ -21,7 +21,7 @@ use self::input::Input;
 use self::nodes::NodeReader;
 use self::recognise::Beginning;
 use crate::graph::{Edges, Nodes};
-use crate::source::{self, Source};
+use crate::source::{self, Opening, Source};
 use crate::strings::StringTable;
 use crate::{Error, Result, Section, Snapshot};
 
@@ -39,8 +39,7 @@ use crate::{Error, Result, Section, Snapshot};
 #[derive(Clone, Default)]
 pub struct LoadOptions {
     salvage: bool,
-    limit: Option<u64>,
-    progress: Option<source::Progress>,
+    opening: source::Opening,
 }
 
 impl LoadOptions {
@@ -62,7 +61,7 @@ impl LoadOptions {
     /// times, and others are not limited.
     #[must_use]
     pub fn max_bytes(mut self, limit: u64) -> Self {
-        self.limit = Some(limit);
+        self.opening.limit = Some(limit);
         self
     }
 
@@ -70,16 +69,31 @@ impl LoadOptions {
     /// file as it is, compressed or not.
     #[must_use]
     pub fn on_progress(mut self, progress: impl Fn(u64) + Send + Sync + 'static) -> Self {
-        self.progress = Some(Arc::new(progress));
+        self.opening.progress = Some(Arc::new(progress));
         self
     }
 
-    /// Reads a `.heapsnapshot` file, which may be compressed with gzip or zstd.
+    /// What opens files that are encrypted in the age format.
+    #[must_use]
+    pub fn identities(mut self, identities: Option<Arc<heapcrypt::Identities>>) -> Self {
+        self.opening.identities = identities;
+        self
+    }
+
+    /// The bytes of a file, decrypted and unpacked.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn unpacked(&self, path: impl AsRef<Path>) -> Result<Box<dyn Read>> {
+        Ok(source::open(path.as_ref(), &self.opening)?.reader)
+    }
+
+    /// Reads a `.heapsnapshot` file, which may be compressed with gzip or zstd and encrypted with age.
     ///
     /// # Errors
     /// When the file cannot be read or is not a whole snapshot.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Snapshot> {
-        self.load(source::open(path.as_ref(), self.limit, self.progress.clone())?)
+        self.load(source::open(path.as_ref(), &self.opening)?)
     }
 
     /// Reads a snapshot, which may be compressed, from any reader.
@@ -87,7 +101,8 @@ impl LoadOptions {
     /// # Errors
     /// When the reader fails or does not give a whole snapshot.
     pub fn read(&self, reader: impl Read) -> Result<Snapshot> {
-        self.load(source::from_reader(reader, self.limit)?)
+        let Opening { limit, identities, .. } = &self.opening;
+        self.load(source::from_reader(reader, *limit, identities.as_deref())?)
     }
 
     fn load(&self, source: Source<'_>) -> Result<Snapshot> {
@@ -115,9 +130,9 @@ impl LoadOptions {
 
 impl fmt::Debug for LoadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LoadOptions { salvage, limit, progress: _ } = self;
+        let LoadOptions { salvage, opening } = self;
         let mut options = f.debug_struct("LoadOptions");
-        options.field("salvage", salvage).field("limit", limit).finish_non_exhaustive()
+        options.field("salvage", salvage).field("limit", &opening.limit).finish_non_exhaustive()
     }
 }
 
