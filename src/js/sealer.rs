@@ -52,8 +52,7 @@ impl JsSealer {
 }
 
 /// Why a text is no recipient of age; absent where it is one.
-#[napi(catch_unwind)]
-pub fn refuse_recipient(text: String) -> Option<String> {
+pub(crate) fn refuse_recipient(text: String) -> Option<String> {
     Recipients::parse([text]).err().map(|error| error.to_string())
 }
 

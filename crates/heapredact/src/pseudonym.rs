@@ -235,7 +235,7 @@ fn encrypt_digits<const RADIX: u64>(key: &Key, class: usize, digits: &mut [u8]) 
     let size = |digits: &[u8]| digits.iter().fold(1_u64, |size, _| size * RADIX);
     let spread = |mut number: u64, digits: &mut [u8]| {
         for digit in digits.iter_mut().rev() {
-            *digit = (number % RADIX) as u8;
+            *digit = (number % RADIX).to_le_bytes()[0];
             number /= RADIX;
         }
     };

@@ -39,7 +39,7 @@ use crate::{Error, Result, Section, Snapshot};
 #[derive(Clone, Default)]
 pub struct LoadOptions {
     salvage: bool,
-    opening: source::Opening,
+    opening: Opening,
 }
 
 impl LoadOptions {
