@@ -37,7 +37,7 @@ export async function keyboard({ page, go }, routes) {
 
 async function reachAll(page, route) {
   const wanted = await page.evaluate(() => {
-    const all = [...document.querySelectorAll('a[href], button, input, select, canvas, summary')].filter((element) => element.checkVisibility());
+    const all = [...document.querySelectorAll('a[href], button, input, select, canvas, summary')].filter((element) => element.checkVisibility() && !element.matches(':disabled'));
     for (const [index, element] of all.entries()) element.dataset.wanted = String(index);
     document.activeElement?.blur();
     return all.length;

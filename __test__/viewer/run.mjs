@@ -215,7 +215,7 @@ await main(async () => {
         await numbers(at, last);
         await live(at, last);
         const [{ id }] = json('objects', last, '--class', 'Session', '--limit', '1').objects;
-        await keyboard(at, [`object/${id}`]);
+        await keyboard(at, [`object/${id}`, 'class/Session', 'compare']);
         assert.deepEqual(at.faults, []);
         await at.close();
       });
