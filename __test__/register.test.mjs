@@ -140,7 +140,7 @@ test('in a package manager it does nothing, and the application that it starts i
 });
 
 test('NODE_OPTIONS as the documents write them: npm and node start in any directory', async (t) => {
-  const documents = ['README.md', ...fs.readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`)];
+  const documents = ['README.md', ...fs.readdirSync(path.join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
   const found = documents.flatMap((name) => [
     ...fs.readFileSync(path.join(ROOT, name), 'utf8').matchAll(/NODE_OPTIONS\W[^\n]*?(--(?:require|import)[ =]\S*heapdump\S*?)(?=["'\s}]|$)/gm),
   ]);

@@ -65,7 +65,11 @@ class OomHeapdump {
 
   /** Writes a snapshot; resolves with its path. Somebody awaits it, so it may be taken in process. */
   createHeapSnapshot(snapshotPath = path.resolve(inDefaultDirectory(`heapsnapshot-${Date.now()}`))) {
-    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), async (file) => (await writeSnapshot(file, this.#hidden)).path);
+    return this.#create(this.#heapSnapshots, withExtension(snapshotPath, SNAPSHOT), async (file) => {
+      const { path: written } = await writeSnapshot(file, this.#hidden);
+      // As it was given, but for the ending of what is encrypted.
+      return written.endsWith(SEALED) ? `${file}${SEALED}` : file;
+    });
   }
 
   deleteHeapSnapshot(snapshotPath) {
