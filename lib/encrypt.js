@@ -23,7 +23,7 @@ function readRecipients(value, name) {
   if (texts.some((text) => typeof text !== 'string')) throw invalidType(name, 'a recipient of age (age1…), or an array of them', typeof value);
   if (texts.length === 0) throw invalidValue(name, 'one recipient at least', value);
   for (const text of texts) {
-    const wrong = addon.refuseRecipient(text);
+    const wrong = addon.Sealer.refuse(text);
     if (wrong != null) throw invalidValue(name, 'recipients of age', `one that is ${wrong}`);
   }
   return texts;

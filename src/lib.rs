@@ -343,12 +343,6 @@ impl NewFile {
     }
 }
 
-/// Why a text is no recipient of age; absent where it is one.
-#[napi(catch_unwind)]
-pub fn refuse_recipient(text: String) -> Option<String> {
-    js::refuse_recipient(text)
-}
-
 /// Runs a program of ours beside the application, when and as long as there is memory for it, for `lib/leave-report.js`; `listener`
 /// hears how it ended.
 #[napi(catch_unwind)]

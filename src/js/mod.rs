@@ -31,7 +31,6 @@ pub(crate) use monitor::{
 };
 pub(crate) use new_file::JsNewFile;
 pub(crate) use redactor::{redact, redacted, redactor};
-pub(crate) use sealer::refuse_recipient;
 pub(crate) use unpack::Unpack;
 pub(crate) use values::{
     Event, JsEnvironmentOptions, JsError, JsNearLimit, JsOptions, JsPermission, JsRedaction,

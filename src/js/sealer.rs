@@ -34,6 +34,12 @@ impl JsSealer {
         Ok(JsSealer { sealer: Some(sealer), out })
     }
 
+    /// Why a text is no recipient of age; absent where it is one.
+    #[napi(catch_unwind)]
+    pub fn refuse(text: String) -> Option<String> {
+        Recipients::parse([text]).err().map(|error| error.to_string())
+    }
+
     /// Takes a chunk; returns what can be handed on by now.
     #[napi(catch_unwind)]
     pub fn push(&mut self, chunk: Buffer) -> napi::Result<Buffer> {
@@ -49,11 +55,6 @@ impl JsSealer {
         sealer.finish().map_err(reason)?;
         Ok(self.out.take().into())
     }
-}
-
-/// Why a text is no recipient of age; absent where it is one.
-pub(crate) fn refuse_recipient(text: String) -> Option<String> {
-    Recipients::parse([text]).err().map(|error| error.to_string())
 }
 
 impl Out {
