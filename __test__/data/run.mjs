@@ -50,6 +50,7 @@ async function all(directory) {
   for (const [title, query] of questions()) {
     await step(`docs/sql.md: ${title}`, () => assert.ok(sql(tables, query).length > 0, 'no rows'));
   }
+  await step('objects are joined by their references, never all with all', () => joins(tables));
   if (!quick) await step('pyarrow reads the same', () => pyarrow(tables));
 }
 
@@ -114,6 +115,18 @@ function older(tables, after) {
   assert.equal(status, 2);
   assert.match(stderr, /after\.parquet is there already; --force replaces it/);
   heapdump(...again, '--force');
+}
+
+function joins(tables) {
+  const [, holders] = questions().find(([title]) => title.includes('Who holds the duplicates?'));
+  const [[, plan]] = sql(tables, `explain (format json) ${holders}`);
+  const conditions = [];
+  (function collect({ extra_info: { Conditions }, children = [] }) {
+    if (Conditions !== undefined) conditions.push([Conditions].flat().join());
+    children.forEach(collect);
+  })(JSON.parse(plan)[0]);
+  assert.equal(conditions.length, 2);
+  for (const condition of conditions) assert.match(condition, /ordinal/);
 }
 
 function pyarrow(tables) {
