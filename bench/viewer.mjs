@@ -20,6 +20,11 @@ const DEVTOOLS = 'devtools://devtools/bundled/js_app.html';
 const LONGEST = 30 * 60_000;
 const ROUNDS = 5;
 
+const print = (what, value) => console.log(`${what.padEnd(60)} ${value}`);
+const ms = (time) => `${time.toFixed(0)} ms`;
+const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
+const at = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)];
+
 await main(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -46,11 +51,6 @@ await main(async () => {
   cpu(file, Number(values.pairs));
 });
 
-const print = (what, value) => console.log(`${what.padEnd(60)} ${value}`);
-const ms = (time) => `${time.toFixed(0)} ms`;
-const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
-const at = (sorted, part) => sorted[Math.min(sorted.length - 1, Math.ceil(part * sorted.length) - 1)];
-
 /** A snapshot of about so many megabytes; kept for the next run. */
 function make(megabytes) {
   const directory = path.join(root, '.cache/bench-viewer');
@@ -75,7 +75,7 @@ function counts(file) {
 }
 
 /** Times are taken in the page: from the mouse button to the frame that shows the answer. */
-const WATCH = () => {
+function watch() {
   const { fetch } = globalThis;
   let open = 0;
   let pressed = 0;
@@ -98,7 +98,7 @@ const WATCH = () => {
     const canvas = document.querySelector('canvas');
     return Boolean(canvas?.width && canvas.getContext('2d').getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data[3]);
   };
-};
+}
 
 async function viewer(file) {
   const begun = performance.now();
@@ -109,7 +109,7 @@ async function viewer(file) {
     const address = await new Promise((resolve) => server.stdout.setEncoding('utf8').once('data', (text) => resolve(text.trim())));
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     page.setDefaultTimeout(LONGEST);
-    await page.addInitScript(WATCH);
+    await page.addInitScript(watch);
     await page.goto(address);
     const [since] = await Promise.all([loaded, page.waitForFunction(() => globalThis.isDrawn(), undefined, { polling: 'raf', timeout: LONGEST })]);
     const shown = performance.now();
