@@ -26,6 +26,8 @@ export interface Reference {
 export interface PathReport {
   /** In words: `server.js: sessions → Map → [key] → Session`. */
   text: string;
+  /** How many steps before those below are left out; absent for none. */
+  leftOut?: number;
   steps: Reference[];
 }
 
@@ -431,8 +433,8 @@ export class Snapshot {
   suspects(options?: { threshold?: number }): Promise<SuspectsReport>;
   inspect(id: number | string, options?: Rows): Promise<ObjectReport>;
   retainers(id: number | string, options?: Rows & View): Promise<Reference[]>;
-  /** The shortest way to an object from a root; no steps if there is none. */
-  path(id: number | string, options?: View): Promise<PathReport>;
+  /** The shortest way to an object from a root, of a long one the last `limit` steps; no steps if there is none. */
+  path(id: number | string, options?: View & { limit?: number }): Promise<PathReport>;
   /** What an object immediately dominates; without one, the objects that retain most. */
   dominators(id?: number | string | null, options?: Rows): Promise<ObjectRef[]>;
   /** All that a report shows; without the contents of strings unless `values` is true. */

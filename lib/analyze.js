@@ -71,9 +71,10 @@ class Snapshot {
     return this.#ask('retainers', { id: objectId(id), ...rows(options), ...view(options) });
   }
 
-  /** The shortest way to an object from a root. */
+  /** The shortest way to an object from a root; of a long one, the last `limit` steps. */
   path(id, options) {
-    return this.#ask('path', { id: objectId(id), ...view(options) });
+    const { limit } = rows(options);
+    return this.#ask('path', { id: objectId(id), limit, ...view(options) });
   }
 
   dominators(id, options) {

@@ -9,7 +9,7 @@ export interface Questions {
   objects: [ObjectsQuestion, ObjectsReport];
   page: [{ id: number; limit: number; filter?: string | null }, ObjectPage];
   retainers: [{ id: number; limit: number } & View, Reference[]];
-  path: [{ id: number } & View, PathReport];
+  path: [{ id: number; limit: number } & View, PathReport];
   tree: [TreeQuestion, TreeNode];
   summary: [{ limit: number; without?: string }, SummaryReport];
   compare: [{ with: number; limit: number }, CompareReport];

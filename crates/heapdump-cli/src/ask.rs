@@ -56,7 +56,7 @@ pub fn ask(snapshot: &Snapshot, question: &str, options: &str) -> Result<String,
         }
         "path" => {
             let (node, view) = (options.object(snapshot)?, options.view(snapshot)?);
-            json(&report::path(snapshot, node, &view))
+            json(&report::nearest(snapshot, node, &view, options.limit))
         }
         "dominators" => {
             let of = options.id.map(|_| options.object(snapshot)).transpose()?;

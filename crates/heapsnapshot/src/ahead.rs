@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::num::NonZero;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
@@ -29,6 +30,34 @@ pub(crate) fn both<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() 
             None => one(),
         };
         (one, other)
+    })
+}
+
+/// Computes something of each part of a row, on as many threads as there are cores; what was found is in the
+/// row's order. Every part begins at a multiple of 64.
+pub(crate) fn in_parts<T: Send>(count: u32, work: impl Fn(Range<u32>) -> T + Sync) -> Vec<T> {
+    const LEAST: u32 = 100_000;
+    const MOST: u32 = 8;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = u32::try_from(cores).unwrap_or(MOST).min(MOST).min(count / LEAST).max(1);
+    let size = count.div_ceil(parts).next_multiple_of(64);
+    let part = |at: u32| (at * size).min(count)..((at + 1) * size).min(count);
+    let work = &work;
+    thread::scope(|scope| {
+        let others = (1..parts).map(|at| {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || work(part(at)));
+            (at, thread.ok())
+        });
+        let others: Vec<_> = others.collect();
+        let mut found = vec![work(part(0))];
+        for (at, thread) in others {
+            found.push(match thread {
+                Some(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                // Where there may be no more threads, this one does it.
+                None => work(part(at)),
+            });
+        }
+        found
     })
 }
 
@@ -94,6 +123,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test")]
 
     use super::*;
+
+    #[test]
+    fn every_part_is_done_once_and_in_order() {
+        for count in [0, 1, 99_999, 100_000, 1_234_567] {
+            let parts = in_parts(count, |part| part.collect::<Vec<u32>>());
+            assert!(parts.iter().filter_map(|part| part.first()).all(|first| first % 64 == 0));
+            assert!(parts.concat().into_iter().eq(0..count));
+        }
+    }
 
     #[test]
     fn bytes_come_in_order_and_errors_after_them() {

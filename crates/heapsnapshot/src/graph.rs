@@ -201,6 +201,15 @@ impl BitSet {
         BitSet { words: vec![0; length.div_ceil(64)] }
     }
 
+    /// One behind the other; all but the last have whole words.
+    pub(crate) fn join(parts: Vec<BitSet>) -> Self {
+        BitSet { words: parts.into_iter().flat_map(|part| part.words).collect() }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+
     #[inline]
     pub(crate) fn get(&self, index: usize) -> bool {
         self.words.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
@@ -225,6 +234,18 @@ impl BitSet {
             *word ^= 1 << (index % 64);
         }
         self.get(index)
+    }
+
+    /// The first bit that is set, from one on.
+    #[inline]
+    pub(crate) fn next(&self, from: usize) -> Option<usize> {
+        let mut at = from / 64;
+        let mut word = *self.words.get(at)? & u64::MAX << (from % 64);
+        while word == 0 {
+            at += 1;
+            word = *self.words.get(at)?;
+        }
+        Some(at * 64 + word.trailing_zeros() as usize)
     }
 
     /// Sets a bit; whether it was clear.
@@ -263,5 +284,12 @@ mod tests {
         assert!(bits.get(69) && !bits.get(68) && !bits.get(700));
         bits.clear(69);
         assert!(bits.toggle(3) && !bits.toggle(3) && !bits.get(69));
+        assert_eq!([0, 2, 64].map(|from| bits.next(from)), [None; 3]);
+        bits.set(2);
+        bits.set(69);
+        let found = [0, 2, 3, 69, 70, 700].map(|from| bits.next(from));
+        assert_eq!(found, [Some(2), Some(2), Some(69), Some(69), None, None]);
+        let joined = BitSet::join(vec![BitSet { words: vec![1, 2] }, bits]);
+        assert_eq!((joined.count(), joined.next(66), joined.next(131)), (4, Some(130), Some(197)));
     }
 }

@@ -1,6 +1,8 @@
 //! Some of a snapshot's nodes, and what they retain together.
 
-use crate::analysis::retained;
+use std::iter::successors;
+use std::ops::Range;
+
 use crate::graph::BitSet;
 use crate::{NodeOrdinal, Snapshot};
 
@@ -8,7 +10,6 @@ use crate::{NodeOrdinal, Snapshot};
 #[derive(Clone, Debug)]
 pub struct NodeSet {
     bits: BitSet,
-    nodes: u32,
     count: u64,
 }
 
@@ -16,8 +17,23 @@ impl NodeSet {
     /// A set without any.
     #[must_use]
     pub fn new(snapshot: &Snapshot) -> Self {
-        let nodes = u32::try_from(snapshot.node_count()).unwrap_or(u32::MAX);
-        NodeSet { bits: BitSet::new(snapshot.node_count()), nodes, count: 0 }
+        NodeSet { bits: BitSet::new(snapshot.node_count()), count: 0 }
+    }
+
+    /// Those nodes of a part that fit, as bits of their own.
+    pub(crate) fn bits_of(part: Range<u32>, fits: impl Fn(NodeOrdinal) -> bool) -> BitSet {
+        let mut bits = BitSet::new(part.len());
+        let first = part.start;
+        for at in part.filter(|&at| fits(NodeOrdinal(at))) {
+            bits.set((at - first) as usize);
+        }
+        bits
+    }
+
+    /// What was found in each of the parts of `ahead::in_parts`.
+    pub(crate) fn join(parts: Vec<BitSet>) -> Self {
+        let bits = BitSet::join(parts);
+        NodeSet { count: bits.count(), bits }
     }
 
     /// Puts a node in; whether it was not there.
@@ -47,15 +63,21 @@ impl NodeSet {
 
     /// The nodes, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = NodeOrdinal> + '_ {
-        (0..self.nodes).map(NodeOrdinal).filter(|&node| self.contains(node))
+        let places = successors(self.bits.next(0), |at| self.bits.next(at + 1));
+        places.map_while(|at| u32::try_from(at).ok()).map(NodeOrdinal)
     }
 }
 
 impl Snapshot {
     /// The nodes for which something holds.
     pub fn nodes_where(&self, mut holds: impl FnMut(NodeOrdinal) -> bool) -> NodeSet {
+        self.set_of(self.nodes().filter(|&node| holds(node)))
+    }
+
+    /// The set of these nodes.
+    pub fn set_of(&self, nodes: impl Iterator<Item = NodeOrdinal>) -> NodeSet {
         let mut set = NodeSet::new(self);
-        for node in self.nodes().filter(|&node| holds(node)) {
+        for node in nodes {
             set.insert(node);
         }
         set
@@ -72,7 +94,18 @@ impl Snapshot {
     /// [`Snapshot::freed_without`] counts that too.
     #[must_use]
     pub fn retained_size_of(&self, nodes: &NodeSet) -> u64 {
-        let group_of = |node| if nodes.contains(node) { 0 } else { retained::NO_GROUP };
-        retained::by_group(self, 1, group_of, |_| true).into_iter().sum()
+        let order = self.order();
+        let mut places = BitSet::new(self.node_count());
+        for node in nodes.iter() {
+            places.set(order.place(node));
+        }
+        let mut retained = 0u64;
+        let mut next = 0;
+        while let Some(place) = places.next(next) {
+            retained = retained.saturating_add(self.retained_size(order.node(place)));
+            // What it dominates is in it.
+            next = order.end(place);
+        }
+        retained
     }
 }

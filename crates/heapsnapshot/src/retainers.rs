@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 
 use crate::analysis::distances::{self, Distances};
 use crate::node_set::NodeSet;
@@ -14,14 +15,28 @@ use crate::{Edge, EdgeKind, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 pub struct Detour<'a> {
     snapshot: &'a Snapshot,
     ignored: NodeSet,
-    distances: Distances,
+    distances: Arc<Distances>,
+}
+
+/// The last ways that were searched for, and what they do not lead through: who looks at an object asks several times.
+#[derive(Debug)]
+pub(crate) struct LastDetour {
+    ignored: Vec<NodeOrdinal>,
+    distances: Arc<Distances>,
 }
 
 impl Snapshot {
     /// Finds the ways that do not lead through `ignored`.
     #[must_use]
     pub fn around(&self, ignored: NodeSet) -> Detour<'_> {
-        let distances = distances::compute_without(self, Some(&ignored));
+        let nodes: Vec<NodeOrdinal> = ignored.iter().collect();
+        let mut last = self.last_detour.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.take().filter(|last| last.ignored == nodes);
+        let known = known.unwrap_or_else(|| LastDetour {
+            ignored: nodes,
+            distances: Arc::new(distances::compute_without(self, Some(&ignored))),
+        });
+        let distances = Arc::clone(&last.insert(known).distances);
         Detour { snapshot: self, ignored, distances }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use crate::ahead;
 use crate::analysis::classes::Classes;
@@ -11,11 +11,14 @@ use crate::analysis::distances::{self, Distances};
 use crate::analysis::dominators::{self, Dominators};
 use crate::analysis::ephemerons::EphemeronNames;
 use crate::analysis::interfaces::InterfaceDefinition;
+use crate::analysis::object_names::ObjectNames;
+use crate::analysis::order::Order;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
-use crate::merged::Below;
+use crate::merged::{Below, KeptTree};
 use crate::originals::Originals;
 use crate::paths::{Scripts, Ways};
+use crate::retainers::LastDetour;
 use crate::strings::StringTable;
 use crate::{
     Detachedness, EdgeIndex, EdgeKind, Error, LoadOptions, Location, NodeId, NodeKind, NodeOrdinal,
@@ -62,9 +65,14 @@ pub struct Snapshot {
     pub(crate) scripts: OnceLock<Scripts>,
     pub(crate) ways: OnceLock<Ways>,
     pub(crate) ids: OnceLock<Vec<NodeOrdinal>>,
+    pub(crate) order: OnceLock<Order>,
+    pub(crate) object_names: OnceLock<ObjectNames>,
     pub(crate) dominated_objects: OnceLock<Below>,
     /// The tree of shortest ways.
     pub(crate) shortest: OnceLock<Below>,
+    /// What has been looked at of the whole heap's trees.
+    pub(crate) trees: Mutex<Vec<KeptTree>>,
+    pub(crate) last_detour: Mutex<Option<LastDetour>>,
 }
 
 /// An edge of the graph.
@@ -390,6 +398,14 @@ impl Snapshot {
             })
         });
         rows.row(node.index())
+    }
+
+    pub(crate) fn object_names(&self) -> &ObjectNames {
+        self.object_names.get_or_init(|| ObjectNames::new(self))
+    }
+
+    pub(crate) fn order(&self) -> &Order {
+        self.order.get_or_init(|| Order::new(self))
     }
 
     pub(crate) fn dominators(&self) -> &Dominators {

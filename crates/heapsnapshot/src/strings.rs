@@ -48,9 +48,7 @@ impl StringTable {
         if index >= self.starts.len() {
             return None;
         }
-        let end =
-            if index + 1 == self.starts.len() { self.bytes.len() } else { self.start(index + 1) };
-        self.bytes.get(self.start(index)..end)
+        self.bytes.get(self.start(index)..self.end(index))
     }
 
     /// Whether a string is exactly this plain ASCII text; cheaper than decoding it.
@@ -66,11 +64,18 @@ impl StringTable {
 
     /// The strings that contain some text, in order. `text` must not hold what JSON escapes.
     pub(crate) fn containing(&self, text: &str) -> Vec<StringIndex> {
-        let mut found = Vec::new();
-        for at in memchr::memmem::find_iter(&self.bytes, text.as_bytes()) {
-            let index = self.at(at);
-            if found.last() != Some(&index) {
-                found.push(index);
+        let finder = memchr::memmem::Finder::new(text);
+        let (mut found, mut from, mut index) = (Vec::new(), 0, 0);
+        while let Some(at) = self.bytes.get(from..).and_then(|rest| finder.find(rest)) {
+            let at = from + at;
+            index = self.at(at, index);
+            let end = self.end(index);
+            if at + text.len() <= end {
+                found.push(StringIndex(u32::try_from(index).unwrap_or(u32::MAX)));
+                from = end.max(at + 1);
+            } else {
+                // It begins in one string and ends in another.
+                from = at + 1;
             }
         }
         found
@@ -119,9 +124,15 @@ impl StringTable {
         self.starts.shrink_to_fit();
     }
 
-    /// The string that the byte at an offset belongs to.
-    fn at(&self, offset: usize) -> StringIndex {
-        let (mut low, mut high) = (0, self.starts.len());
+    /// The string that the byte at an offset belongs to, looked for from one before it on.
+    fn at(&self, offset: usize, before: usize) -> usize {
+        let (mut low, mut high, mut step) = (before, before + 1, 1);
+        while high < self.starts.len() && self.start(high) <= offset {
+            low = high;
+            high += step;
+            step *= 2;
+        }
+        high = high.min(self.starts.len());
         while low + 1 < high {
             let middle = low.midpoint(high);
             if self.start(middle) <= offset {
@@ -130,7 +141,11 @@ impl StringTable {
                 high = middle;
             }
         }
-        StringIndex(u32::try_from(low).unwrap_or(u32::MAX))
+        low
+    }
+
+    fn end(&self, index: usize) -> usize {
+        if index + 1 >= self.starts.len() { self.bytes.len() } else { self.start(index + 1) }
     }
 
     fn start(&self, index: usize) -> usize {
@@ -239,5 +254,21 @@ mod tests {
         assert_eq!(table.get(StringIndex(2)), "two");
         assert_eq!(table.get(StringIndex(3)), "(missing)");
         assert!(table.is(StringIndex(1), "one"));
+    }
+
+    #[test]
+    fn finds_what_a_string_contains() {
+        let mut table = StringTable::default();
+        for text in ["xa", "", "aay", "b", "baaab", "", "x"] {
+            let _ = table.push_with(|bytes| {
+                bytes.extend_from_slice(text.as_bytes());
+                Ok(())
+            });
+        }
+        let found = |text| table.containing(text).iter().map(|index| index.0).collect::<Vec<_>>();
+        assert_eq!(found("aa"), [2, 4]);
+        assert_eq!(found("b"), [3, 4]);
+        assert_eq!(found("x"), [0, 6]);
+        assert!(found("bb").is_empty());
     }
 }

@@ -12,6 +12,8 @@
 
 mod common;
 
+use std::iter::successors;
+
 use common::{ELEMENT, Graph, INTERNAL, OBJECT, PROPERTY, SHORTCUT, SYNTHETIC, WEAK};
 use heapsnapshot::{NodeOrdinal, Snapshot};
 use proptest::prelude::*;
@@ -148,6 +150,19 @@ proptest! {
             prop_assert_eq!(snapshot.shallow_size_of(&freed), snapshot.retained_size(node), "{:?}", node);
             prop_assert_eq!(snapshot.retained_size_of(&freed), snapshot.retained_size(node), "{:?}", node);
         }
+    }
+
+    #[test]
+    fn one_within_another_is_retained_once(graph in graphs(), chosen in 0u32..1 << 24) {
+        let snapshot = Snapshot::read(graph.json().as_bytes()).unwrap();
+        let is_chosen = |node: NodeOrdinal| chosen >> (node.0 % 24) & 1 == 1;
+        let is_within = |node: NodeOrdinal| {
+            let above = |&node: &NodeOrdinal| Some(snapshot.dominator(node)).filter(|&above| above != node);
+            successors(Some(node), above).skip(1).any(is_chosen)
+        };
+        let outer = snapshot.nodes().filter(|&node| is_chosen(node) && !is_within(node));
+        let sum: u64 = outer.map(|node| snapshot.retained_size(node)).sum();
+        prop_assert_eq!(snapshot.retained_size_of(&snapshot.nodes_where(is_chosen)), sum);
     }
 
     #[test]

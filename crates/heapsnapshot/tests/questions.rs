@@ -6,7 +6,8 @@
 mod common;
 
 use common::{
-    CLOSURE, CONTEXT, ELEMENT, Graph, INTERNAL, NATIVE, OBJECT, PROPERTY, SHORTCUT, SYNTHETIC,
+    CLOSURE, CONTEXT, ELEMENT, Graph, INTERNAL, NATIVE, OBJECT, PROPERTY, SHORTCUT, STRING,
+    SYNTHETIC,
 };
 use heapsnapshot::query::{Condition, Query};
 use heapsnapshot::{NamedFilter, NodeOrdinal, NodeSet, Snapshot};
@@ -26,7 +27,7 @@ fn members(nodes: &NodeSet) -> Vec<u32> {
 fn select(snapshot: &Snapshot, condition: &str) -> Vec<u32> {
     let condition: Condition = condition.parse().unwrap();
     let query = Query { condition: Some(condition), ..Query::default() };
-    snapshot.select(&query).into_iter().map(|node| node.0).collect()
+    members(&snapshot.select(&query))
 }
 
 #[test]
@@ -46,6 +47,67 @@ fn conditions_select_by_every_field() {
 }
 
 #[test]
+fn a_search_by_name_finds_what_each_name_says() {
+    let mut graph = Graph { strings: vec![""], ..Graph::default() };
+    graph.strings.extend([
+        "GC roots",
+        "Object",
+        "Thing",
+        r"caf\u00e9",
+        r"c\u0061fé",
+        r"a\/b",
+        r#"say \"a\""#,
+        "(missing)",
+        "first",
+        "second",
+    ]);
+    graph.nodes = vec![(SYNTHETIC, 1, 0)];
+    for (kind, name) in [
+        (OBJECT, 3),
+        (STRING, 4),
+        (STRING, 5),
+        (STRING, 6),
+        (STRING, 7),
+        (STRING, 8),
+        (OBJECT, 2),
+        (OBJECT, 2),
+        (OBJECT, 2),
+    ] {
+        graph.nodes.push((kind, name, 8));
+    }
+    // A joined string, and plain objects: two alike, one without properties.
+    graph.nodes.push((10, 0, 8));
+    let all = graph.nodes.len();
+    graph.edges = (1..all).map(|to| (0, ELEMENT, i64::try_from(to).unwrap(), to)).collect();
+    graph.edges.extend([
+        (7, PROPERTY, 4, 1),
+        (7, PROPERTY, 9, 1),
+        (8, PROPERTY, 4, 1),
+        (8, PROPERTY, 9, 1),
+    ]);
+    graph.edges.extend([(10, INTERNAL, 9, 2), (10, INTERNAL, 10, 4)]);
+    let snapshot = read(&graph);
+    for text in [
+        "a", "af", "caf", "café", "é", "afirst", "first", "{", "/", "a/b", "y \"", "missing",
+        "u00", "Object", "", "zz",
+    ] {
+        for operator in ["~", "="] {
+            let condition: Condition = format!("name {operator} '{text}'").parse().unwrap();
+            let sized = snapshot.nodes().filter(|&node| snapshot.shallow_size(node) > 0);
+            let wanted: Vec<u32> =
+                sized.filter(|&node| condition.holds(&snapshot, node)).map(|node| node.0).collect();
+            assert_eq!(
+                select(&snapshot, &format!("name {operator} '{text}'")),
+                wanted,
+                "{operator} {text}"
+            );
+        }
+    }
+    assert_eq!(select(&snapshot, "name ~ 'caf'"), [2, 3, 7, 8, 10]);
+    assert_eq!(select(&snapshot, "name = '{}'"), [9]);
+}
+
+#[test]
 fn a_class_and_a_property_select_too() {
     let snapshot = read(&common::small());
     let query = Query {
@@ -53,11 +115,11 @@ fn a_class_and_a_property_select_too() {
         properties: vec!["b".to_owned()],
         ..Query::default()
     };
-    assert_eq!(snapshot.select(&query), [NodeOrdinal(2)]);
+    assert_eq!(members(&snapshot.select(&query)), [2]);
     assert_eq!(snapshot.property(NodeOrdinal(2), "b"), Some(NodeOrdinal(3)));
     let within = Query { within: Some(set(&snapshot, &[0, 3])), ..Query::default() };
     // The root has no size.
-    assert_eq!(snapshot.select(&within), [NodeOrdinal(3)]);
+    assert_eq!(members(&snapshot.select(&within)), [3]);
 }
 
 #[test]

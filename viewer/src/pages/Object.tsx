@@ -49,7 +49,7 @@ function Known({ page, more }: { page: Page; more: (() => void) | null }) {
       {source.live && <p><a href={href('tree', '', { of: String(object.id) })}>Its part of the heap as a treemap</a></p>}
       <Section title="The way to it" copy={() => pathAsText(page)}>
         <Way path={path} />
-        <PathSteps steps={path.steps} />
+        <PathSteps steps={path.steps} leftOut={path.leftOut ?? 0} />
       </Section>
       <Section title={`Held by ${many(page.retainerCount, 'reference')}`}>
         {source.live ? <Retainers id={object.id} /> : <References rows={page.retainers} total={page.retainerCount} />}
@@ -90,7 +90,7 @@ function Retainers({ id }: { id: number }) {
   const jsOnly = route.options.js === '1';
   const view = { id, limit: 100, ignore: ignored, jsOnly };
   const answer = useAnswer('retainers', view);
-  const path = useAnswer('path', ignored.length > 0 ? { id, ignore: ignored, jsOnly } : null);
+  const path = useAnswer('path', ignored.length > 0 ? { id, ignore: ignored, jsOnly, limit: 1 } : null);
   const to = (ignore: string[], js = jsOnly) => href('object', String(id), { ignore: ignore.join(','), js: js ? '1' : undefined });
   return (
     <>
@@ -112,12 +112,13 @@ function Retainers({ id }: { id: number }) {
   );
 }
 
-function PathSteps({ steps }: { steps: Reference[] }) {
+function PathSteps({ steps, leftOut }: { steps: Reference[]; leftOut: number }) {
   if (steps.length === 0) return null;
   return (
     <details>
-      <summary>{many(steps.length, 'step')}</summary>
-      <ol class="steps">
+      <summary>{many(leftOut + steps.length, 'step')}</summary>
+      {leftOut > 0 && <p class="quiet">The last {number(steps.length)} of them:</p>}
+      <ol class="steps" start={leftOut + 1}>
         {steps.map(({ type, name, object }, index) => (
           <li key={index}><span class="quiet">{type}</span> <span class="edge">{name}</span> <ObjectName object={object} /></li>
         ))}
@@ -128,5 +129,6 @@ function PathSteps({ steps }: { steps: Reference[] }) {
 
 function pathAsText({ object, path }: Page): string {
   const steps = path.steps.map(({ type, name, object: to }) => `  ${type} ${name}  ${label(to)} @${to.id}`);
-  return [`${label(object)} @${object.id}`, path.text, ...steps].join('\n');
+  const before = path.leftOut ? [`  … ${many(path.leftOut, 'step')}`] : [];
+  return [`${label(object)} @${object.id}`, path.text, ...before, ...steps].join('\n');
 }

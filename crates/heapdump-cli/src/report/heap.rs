@@ -9,9 +9,12 @@ use serde::Serialize;
 
 use super::{
     By, ObjectRef, ObjectReport, Reference, Rows, Selection, SharesReport, Sort, StringsReport,
-    SummaryReport, SuspectsReport, TreeNode, View, kept_alone, path, retainers, shares, strings,
+    SummaryReport, SuspectsReport, TreeNode, View, kept_alone, nearest, retainers, shares, strings,
     summary, suspects, tree,
 };
+
+/// A page has no more steps of the way to its object: words say the rest.
+const STEPS: usize = 100;
 
 /// How much a report tells.
 #[derive(Clone, Debug)]
@@ -123,7 +126,7 @@ pub fn page(snapshot: &Snapshot, node: NodeOrdinal, rows: &Rows) -> ObjectPage {
             references,
             retainer_count: snapshot.retainers(node).count() as u64,
             retainers: retainers(snapshot, node, rows, &view),
-            path: path(snapshot, node, &view),
+            path: nearest(snapshot, node, &view, STEPS),
         },
         named: snapshot.name_of(node),
         keeps: kept_alone(snapshot, node, 12),

@@ -23,7 +23,9 @@ pub use heap::{HeapLimits, HeapReport, ObjectPage, heap, page};
 pub use hide::Hide;
 pub use inspections::InspectionReport;
 pub use leaks::{FunctionReport, LeaksReport, SuspectReport, TracedObject, find_leaks};
-pub use object::{ObjectReport, PathReport, Reference, View, dominators, inspect, path, retainers};
+pub use object::{
+    ObjectReport, PathReport, Reference, View, dominators, inspect, nearest, path, retainers,
+};
 pub use objects::{FoundObject, ObjectSort, ObjectsQuestion, ObjectsReport, objects};
 pub use selection::{Selection, SelectionReport, Selector};
 pub use shares::{By, ShareRow, SharesReport, shares};

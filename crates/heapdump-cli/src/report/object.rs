@@ -53,16 +53,32 @@ pub struct ObjectReport {
 pub struct PathReport {
     /// In words.
     pub text: String,
+    /// How many steps before those below are left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u64,
     /// Step by step; each is a reference that the step before it holds.
     pub steps: Vec<Reference>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl PathReport {
     pub(crate) fn new(snapshot: &Snapshot, steps: &[Step]) -> Self {
         PathReport {
             text: snapshot.describe_path(steps),
+            left_out: 0,
             steps: steps.iter().map(|step| reference(snapshot, step.edge, step.edge.to)).collect(),
         }
+    }
+
+    /// Leaves out all but the last steps: through a list of a million there are as many.
+    pub(super) fn cut(&mut self, most: usize) {
+        let rest = self.steps.len().saturating_sub(most);
+        self.left_out += rest as u64;
+        self.steps.drain(..rest);
     }
 }
 
@@ -91,10 +107,15 @@ impl<'a> View<'a> {
     /// An object with its distance on the ways that count.
     pub(crate) fn object(&self, snapshot: &Snapshot, node: NodeOrdinal) -> ObjectRef {
         let mut object = ObjectRef::new(snapshot, node);
-        if let Some(around) = &self.around {
-            object.distance = around.distance(node);
-        }
+        object.distance = self.distance(snapshot, node);
         object
+    }
+
+    fn distance(&self, snapshot: &Snapshot, node: NodeOrdinal) -> Option<u32> {
+        match &self.around {
+            Some(around) => around.distance(node),
+            None => snapshot.distance(node),
+        }
     }
 
     /// The edges, each with the node at its other end and a name.
@@ -118,12 +139,12 @@ impl<'a> View<'a> {
 pub fn inspect(snapshot: &Snapshot, node: NodeOrdinal, rows: &Rows) -> ObjectReport {
     let edges: Vec<Edge> = snapshot.edges(node).collect();
     let retainers = retainers(snapshot, node, rows, &View::default());
-    let mut references: Vec<Reference> = edges
+    let references = edges
         .iter()
         .map(|&edge| reference(snapshot, edge, edge.to))
         .filter(|reference| rows.wants(&reference.name) || rows.wants(&reference.object.name))
+        .take(if rows.limit > 0 { rows.limit } else { usize::MAX })
         .collect();
-    rows.cut(&mut references);
     ObjectReport {
         object: ObjectRef::new(snapshot, node),
         location: snapshot.source_place(node),
@@ -145,8 +166,13 @@ pub fn retainers<'a>(
     rows: &Rows,
     view: &View<'a>,
 ) -> Vec<Reference> {
-    let mut found: Vec<Reference> = view
-        .holders(snapshot, node)
+    let mut holders = view.holders(snapshot, node);
+    holders.sort_by_cached_key(|holder| view.distance(snapshot, holder.from).unwrap_or(u32::MAX));
+    // A million may hold it: only those are described that are wanted.
+    if rows.filter.is_none() {
+        rows.cut(&mut holders);
+    }
+    let mut found: Vec<Reference> = holders
         .into_iter()
         .map(|holder| Reference {
             kind: snapshot.edge_kind_name(holder.edge).to_owned(),
@@ -155,9 +181,18 @@ pub fn retainers<'a>(
         })
         .filter(|reference| rows.wants(&reference.name) || rows.wants(&reference.object.name))
         .collect();
-    found.sort_by_key(|reference| reference.object.distance.unwrap_or(u32::MAX));
     rows.cut(&mut found);
     found
+}
+
+/// The shortest way from a root; of one that is longer than `most`, the last steps.
+#[must_use]
+pub fn nearest(snapshot: &Snapshot, node: NodeOrdinal, view: &View<'_>, most: usize) -> PathReport {
+    let mut path = path(snapshot, node, view);
+    if most > 0 {
+        path.cut(most);
+    }
+    path
 }
 
 /// The shortest way from a root.
@@ -179,7 +214,7 @@ pub fn path(snapshot: &Snapshot, node: NodeOrdinal, view: &View<'_>) -> PathRepo
         name: holder.name.into_owned(),
         object: view.object(snapshot, to),
     });
-    PathReport { text: snapshot.describe_path(&steps), steps: short.collect() }
+    PathReport { text: snapshot.describe_path(&steps), left_out: 0, steps: short.collect() }
 }
 
 /// What an object immediately dominates, or, without one, the objects that retain most: the largest

@@ -1,10 +1,9 @@
 //! The objects that a question is about, a page at a time.
 
-use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use heapsnapshot::query::Query;
-use heapsnapshot::{Detachedness, NodeOrdinal, Snapshot};
+use heapsnapshot::{Detachedness, NodeOrdinal, NodeSet, Snapshot};
 use serde::Serialize;
 
 use super::{ObjectRef, Rows, Selection, SelectionReport};
@@ -96,21 +95,18 @@ pub fn objects(
     }
     let mut found = snapshot.select(&query);
     if rows.filter.is_some() {
-        found.retain(|&node| rows.wants(&snapshot.display_name(node)));
+        let wanted = found.iter().filter(|&node| rows.wants(&snapshot.display_name(node)));
+        found = snapshot.set_of(wanted);
     }
-    let mut set = heapsnapshot::NodeSet::new(snapshot);
-    for &node in &found {
-        set.insert(node);
-    }
-    let count = found.len();
+    let count = usize::try_from(found.len()).unwrap_or(usize::MAX);
     let size = if rows.limit == 0 { count.max(1) } else { rows.limit };
     let page = question.page.max(1);
     let skipped = (page - 1).saturating_mul(size);
-    let listed = sorted_page(snapshot, found, question.sort, skipped, size);
+    let listed = sorted_page(snapshot, &found, question.sort, skipped, size);
     Ok(ObjectsReport {
         count: count as u64,
-        shallow_size: snapshot.shallow_size_of(&set),
-        retained_size: snapshot.retained_size_of(&set),
+        shallow_size: snapshot.shallow_size_of(&found),
+        retained_size: snapshot.retained_size_of(&found),
         selection,
         page: page as u64,
         pages: count.div_ceil(size) as u64,
@@ -121,45 +117,59 @@ pub fn objects(
     })
 }
 
-/// Of nodes in the order of the file, those of a page. A few of millions need not all be sorted.
+/// Those nodes that are on a page. A few of millions need not all be sorted.
 fn sorted_page(
     snapshot: &Snapshot,
-    mut nodes: Vec<NodeOrdinal>,
+    nodes: &NodeSet,
     sort: ObjectSort,
     skipped: usize,
     size: usize,
 ) -> Vec<NodeOrdinal> {
-    let order = |a: &NodeOrdinal, b: &NodeOrdinal| {
-        let by: Ordering = match sort {
-            ObjectSort::Retained => {
-                Reverse(snapshot.retained_size(*a)).cmp(&Reverse(snapshot.retained_size(*b)))
-            }
-            ObjectSort::Shallow => {
-                Reverse(snapshot.shallow_size(*a)).cmp(&Reverse(snapshot.shallow_size(*b)))
-            }
-            ObjectSort::Distance => {
-                let distance = |node| snapshot.distance(node).unwrap_or(u32::MAX);
-                distance(*a).cmp(&distance(*b))
-            }
-            ObjectSort::Edges => {
-                Reverse(snapshot.reference_count(*a)).cmp(&Reverse(snapshot.reference_count(*b)))
-            }
-            ObjectSort::Name => snapshot.display_name(*a).cmp(&snapshot.display_name(*b)),
-            ObjectSort::Class => snapshot.class_name(*a).cmp(snapshot.class_name(*b)),
-            ObjectSort::Id => snapshot.id(*a).cmp(&snapshot.id(*b)),
-        };
-        by.then_with(|| a.cmp(b))
-    };
-    if skipped >= nodes.len() {
+    let end = skipped.saturating_add(size);
+    if skipped as u64 >= nodes.len() {
         return Vec::new();
     }
-    let end = skipped.saturating_add(size);
-    if end < nodes.len() {
-        nodes.select_nth_unstable_by(end, order);
-        nodes.truncate(end);
+    let mut listed = match sort {
+        ObjectSort::Name => {
+            let mut nodes: Vec<NodeOrdinal> = nodes.iter().collect();
+            nodes.sort_by_cached_key(|&node| snapshot.display_name(node));
+            nodes
+        }
+        ObjectSort::Class => {
+            let mut nodes: Vec<NodeOrdinal> = nodes.iter().collect();
+            nodes.sort_by(|&a, &b| snapshot.class_name(a).cmp(snapshot.class_name(b)));
+            nodes
+        }
+        ObjectSort::Retained => least(nodes, end, |node| !snapshot.retained_size(node)),
+        ObjectSort::Shallow => least(nodes, end, |node| !snapshot.shallow_size(node)),
+        ObjectSort::Edges => least(nodes, end, |node| !(snapshot.reference_count(node) as u64)),
+        ObjectSort::Distance => {
+            least(nodes, end, |node| snapshot.distance(node).map_or(u64::MAX, u64::from))
+        }
+        ObjectSort::Id => least(nodes, end, |node| snapshot.id(node).0),
+    };
+    listed.truncate(end);
+    listed.split_off(skipped)
+}
+
+/// The `count` nodes with the least keys, in their order.
+fn least(nodes: &NodeSet, count: usize, key: impl Fn(NodeOrdinal) -> u64) -> Vec<NodeOrdinal> {
+    let mut keyed = nodes.iter().map(|node| (key(node), node));
+    // Never more than twice as many as are wanted.
+    let mut kept: Vec<(u64, NodeOrdinal)> = Vec::new();
+    let room = count.saturating_mul(2).max(1024);
+    let mut worst = None;
+    while let Some(next) = keyed.find(|next| worst.is_none_or(|worst| *next < worst)) {
+        kept.push(next);
+        if kept.len() >= room && count > 0 {
+            let (_, last, _) = kept.select_nth_unstable(count - 1);
+            worst = Some(*last);
+            kept.truncate(count);
+        }
     }
-    nodes.sort_unstable_by(order);
-    nodes.split_off(skipped)
+    kept.sort_unstable();
+    kept.truncate(count);
+    kept.into_iter().map(|(_, node)| node).collect()
 }
 
 fn describe(snapshot: &Snapshot, node: NodeOrdinal, properties: &[String]) -> FoundObject {

@@ -95,7 +95,7 @@ fn named(snapshot: &Snapshot, selectors: &[Selector]) -> Result<NodeSet, String>
                 if found.is_empty() {
                     return Err(format!("there is no class '{text}' in the snapshot"));
                 }
-                for node in found {
+                for node in found.iter() {
                     nodes.insert(node);
                 }
             }

@@ -60,6 +60,7 @@ pub(crate) fn compute_without(snapshot: &Snapshot, ignored: Option<&NodeSet>) ->
         if is_user_root(&snapshot.nodes, &snapshot.strings, NodeOrdinal(to)) {
             // One that the root leads to twice is visited twice, as in DevTools: it matters for
             // what weak maps hold.
+            search.seen.set(to as usize);
             search.distances[to as usize] = 1;
             search.via[to as usize] = u32::try_from(edge).unwrap_or(NO_EDGE);
             search.queue.push(to);
@@ -67,6 +68,7 @@ pub(crate) fn compute_without(snapshot: &Snapshot, ignored: Option<&NodeSet>) ->
     }
     let any = !search.queue.is_empty();
     search.run();
+    search.seen.set(root.index());
     search.distances[root.index()] = if any { SYSTEM } else { 0 };
     search.queue.push(root.0);
     search.via[root.index()] = NO_EDGE;
@@ -77,6 +79,8 @@ pub(crate) fn compute_without(snapshot: &Snapshot, ignored: Option<&NodeSet>) ->
 struct Search<'a> {
     snapshot: &'a Snapshot,
     ignored: Option<&'a NodeSet>,
+    /// Those that have a distance: most edges lead to one, and bits fit into the processor's cache.
+    seen: BitSet,
     distances: Vec<i32>,
     via: Vec<u32>,
     queue: Vec<u32>,
@@ -97,6 +101,7 @@ impl<'a> Search<'a> {
         Search {
             snapshot,
             ignored,
+            seen: BitSet::new(snapshot.node_count()),
             distances: vec![NONE; snapshot.node_count()],
             via: vec![NO_EDGE; snapshot.node_count()],
             queue: Vec::new(),
@@ -115,7 +120,7 @@ impl<'a> Search<'a> {
             let careful = self.is_careful(node);
             for edge in nodes.edges(node) {
                 let to = edges.to[edge];
-                if self.distances[to as usize] != NONE {
+                if self.seen.get(to as usize) {
                     continue;
                 }
                 let tag = edges.tag(edge);
@@ -126,6 +131,7 @@ impl<'a> Search<'a> {
                 if (careful || !plain) && !self.counts(node, edge, careful) {
                     continue;
                 }
+                self.seen.set(to as usize);
                 self.distances[to as usize] = distance;
                 self.via[to as usize] = u32::try_from(edge).unwrap_or(NO_EDGE);
                 self.queue.push(to);

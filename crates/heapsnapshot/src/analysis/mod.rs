@@ -8,6 +8,8 @@ pub(crate) mod dominators;
 pub(crate) mod ephemerons;
 pub(crate) mod interfaces;
 pub(crate) mod names;
+pub(crate) mod object_names;
+pub(crate) mod order;
 pub(crate) mod retained;
 pub(crate) mod shallow;
 pub(crate) mod statistics;

@@ -1,6 +1,6 @@
 //! Checks that the parts of a file agree, and prepares the graph for questions.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use super::Parts;
 use crate::analysis::{detached, ephemerons, shallow};
@@ -108,8 +108,12 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         scripts: OnceLock::new(),
         ways: OnceLock::new(),
         ids: OnceLock::new(),
+        order: OnceLock::new(),
+        object_names: OnceLock::new(),
         dominated_objects: OnceLock::new(),
         shortest: OnceLock::new(),
+        trees: Mutex::default(),
+        last_detour: Mutex::default(),
     })
 }
 

@@ -26,8 +26,8 @@ pub enum Measure {
 /// One of the two trees over all nodes.
 pub(super) struct Forest<'a> {
     pub(super) snapshot: &'a Snapshot,
-    measure: Measure,
-    by: TreeBy,
+    pub(super) measure: Measure,
+    pub(super) by: TreeBy,
     /// `None` where the snapshot has the sums anyway.
     kept: Option<&'a Below>,
 }
@@ -199,6 +199,18 @@ mod tests {
         let root = tree(TreeBy::Paths, Measure::Bytes);
         assert_eq!(root.size, 360);
         assert_eq!(sizes(&root), [(310, 10, 1), (50, 50, 1)]);
+    }
+
+    #[test]
+    fn who_has_looked_deeper_changes_no_answer() {
+        let snapshot = Snapshot::read(HEAP.as_bytes()).unwrap();
+        let (by, measure) = (TreeBy::Dominators, Measure::Bytes);
+        let question = |most| TreeQuestion { by, measure, of: None, within: Vec::new(), most };
+        let shallow = snapshot.merged_tree(&question(2)).unwrap();
+        let deep = snapshot.merged_tree(&question(100)).unwrap();
+        assert_eq!(deep, tree(by, measure));
+        assert_ne!(shallow, deep);
+        assert_eq!(snapshot.merged_tree(&question(2)).unwrap(), shallow);
     }
 
     #[test]

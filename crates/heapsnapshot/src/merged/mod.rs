@@ -5,9 +5,10 @@
 //! its own class, counts as its holder's own: a linked list is one node, and a Map has its entries for children.
 
 mod forest;
+mod kept;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::sync::PoisonError;
 
 use foldhash::{HashMap, HashMapExt};
 
@@ -15,6 +16,7 @@ pub use forest::{Measure, TreeBy};
 
 pub(crate) use forest::Below;
 use forest::Forest;
+pub(crate) use kept::KeptTree;
 
 use crate::{ClassIndex, NodeKind, NodeOrdinal, Snapshot};
 
@@ -77,61 +79,22 @@ impl Snapshot {
     #[must_use]
     pub fn merged_tree(&self, question: &TreeQuestion) -> Option<MergedNode> {
         let forest = Forest::new(self, question.by, question.measure);
-        let root = question.of.unwrap_or(self.root());
-        let mut top = Group::one(&forest, root, 0);
-        for (depth, &key) in (1..).zip(&question.within) {
-            let (_, groups) = top.below(&forest);
-            top = groups.into_iter().find(|group| group.key == key)?;
-            top.depth = depth;
+        let of = question.of.filter(|&of| of != self.root());
+        if let Some(of) = of {
+            return KeptTree::new(&forest, of).answer(&forest, question);
         }
-        Some(grow(&forest, top, question.most))
+        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = trees.iter().position(|tree| tree.is_of(&forest));
+        let at = known.unwrap_or_else(|| {
+            trees.push(KeptTree::new(&forest, self.root()));
+            trees.len() - 1
+        });
+        trees[at].answer(&forest, question)
     }
-}
-
-/// Expands the largest node again and again.
-fn grow(forest: &Forest<'_>, top: Group, most: usize) -> MergedNode {
-    let least = top.size / 4000;
-    let mut open = BinaryHeap::from([(top.size, Reverse(0))]);
-    let mut nodes = vec![(None, top)];
-    while let Some((_, Reverse(at))) = open.pop()
-        && nodes.len() < most
-    {
-        let (own, groups) = nodes[at].1.below(forest);
-        nodes[at].1.own = own.size;
-        nodes[at].1.count = own.count;
-        // What is below has it; the objects themselves are not needed any more.
-        nodes[at].1.members = Vec::new();
-        for group in groups.into_iter().filter(|group| group.size > 0 && group.size >= least) {
-            if !group.is_leaf(forest) {
-                open.push((group.size, Reverse(nodes.len())));
-            }
-            nodes.push((Some(at), group));
-        }
-    }
-    nest(nodes)
-}
-
-fn nest(nodes: Vec<(Option<usize>, Group)>) -> MergedNode {
-    let mut parents = Vec::with_capacity(nodes.len());
-    let mut merged: Vec<Option<MergedNode>> = Vec::with_capacity(nodes.len());
-    for (parent, group) in nodes {
-        parents.push(parent);
-        merged.push(Some(group.into_node()));
-    }
-    // Children stand behind their parents, so that each is whole when it is moved.
-    for at in (1..merged.len()).rev() {
-        let Some(mut node) = merged[at].take() else { continue };
-        node.children.reverse();
-        if let Some(parent) = parents[at].and_then(|parent| merged[parent].as_mut()) {
-            parent.children.push(node);
-        }
-    }
-    let mut root = merged.swap_remove(0).unwrap_or_else(|| unreachable!("the root is never moved"));
-    root.children.reverse();
-    root
 }
 
 /// Objects that become a node.
+#[derive(Debug)]
 struct Group {
     key: MergedKey,
     members: Vec<u32>,
@@ -139,10 +102,9 @@ struct Group {
     example: NodeOrdinal,
     count: u64,
     size: u64,
-    own: u64,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Sum {
     size: u64,
     count: u64,
@@ -156,7 +118,7 @@ impl Group {
     }
 
     fn empty(key: MergedKey, example: NodeOrdinal, depth: u32) -> Self {
-        Group { key, members: Vec::new(), depth, example, count: 0, size: 0, own: 0 }
+        Group { key, members: Vec::new(), depth, example, count: 0, size: 0 }
     }
 
     fn add(&mut self, forest: &Forest<'_>, node: NodeOrdinal) {
@@ -167,16 +129,10 @@ impl Group {
         self.members.push(node.0);
         self.count += 1;
         self.size = self.size.saturating_add(size);
-        self.own = self.size;
     }
 
     fn is_leaf(&self, forest: &Forest<'_>) -> bool {
         self.members.iter().all(|&node| forest.below(NodeOrdinal(node)).is_empty())
-    }
-
-    fn into_node(self) -> MergedNode {
-        let Group { key, example, count, size, own, .. } = self;
-        MergedNode { key, example, count, size, own, children: Vec::new() }
     }
 
     /// What is the group's own, and the groups below it, the largest first.

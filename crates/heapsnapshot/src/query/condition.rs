@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::matching;
+use super::named::Named;
 use super::pattern::Pattern;
 use crate::graph::BitSet;
 use crate::{Detachedness, NodeOrdinal, Snapshot};
@@ -22,6 +23,8 @@ pub(super) enum Term {
     Detached,
     /// Of classes that fit a pattern, for one snapshot.
     ClassIn(BitSet),
+    /// Of names that fit a pattern, for one snapshot.
+    Named(Named),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub(super) enum Order {
 }
 
 impl Condition {
-    /// The same, with all that is to be known of a snapshot's classes looked up.
+    /// The same, with all that is to be known of a snapshot's classes and names looked up.
     pub(super) fn prepare(&self, snapshot: &Snapshot) -> Condition {
         Condition(self.0.prepare(snapshot))
     }
@@ -79,6 +82,7 @@ impl Term {
             Term::Text(TextField::Class, pattern) => {
                 Term::ClassIn(matching(snapshot.classes(), pattern))
             }
+            Term::Text(TextField::Name, pattern) => Term::Named(Named::find(snapshot, pattern)),
             other => other.clone(),
         }
     }
@@ -91,6 +95,7 @@ impl Term {
             Term::Compare(field, order, value) => order.holds(field.of(snapshot, node), *value),
             Term::Text(field, pattern) => pattern.fits(&field.of(snapshot, node)),
             Term::Detached => snapshot.detachedness(node) == Detachedness::Detached,
+            Term::Named(names) => names.holds(snapshot, node),
             Term::ClassIn(classes) => classes.get(snapshot.classes().of(node).0 as usize),
         }
     }

@@ -17,6 +17,7 @@
 
 mod condition;
 mod lexer;
+mod named;
 mod parser;
 mod pattern;
 
@@ -24,6 +25,7 @@ pub use condition::Condition;
 pub use parser::QueryError;
 pub use pattern::Pattern;
 
+use crate::ahead;
 use crate::graph::BitSet;
 use crate::node_set::NodeSet;
 use crate::{Classes, EdgeKind, NodeOrdinal, Snapshot};
@@ -42,10 +44,10 @@ pub struct Query {
 }
 
 impl Snapshot {
-    /// The objects that are asked for, in the order of the file. As in DevTools' summary, what has no
+    /// The objects that are asked for. As in DevTools' summary, what has no
     /// size of its own is none.
     #[must_use]
-    pub fn select(&self, query: &Query) -> Vec<NodeOrdinal> {
+    pub fn select(&self, query: &Query) -> NodeSet {
         self.compute_dominators_and_distances();
         let classes = query.class.as_ref().map(|pattern| matching(self.classes(), pattern));
         let condition = query.condition.as_ref().map(|condition| condition.prepare(self));
@@ -55,13 +57,15 @@ impl Snapshot {
             let class = self.classes().of(node).0 as usize;
             classes.as_ref().is_none_or(|classes| classes.get(class))
         };
-        self.nodes()
-            .filter(|&node| self.shallow_size(node) > 0)
-            .filter(|&node| query.within.as_ref().is_none_or(|within| within.contains(node)))
-            .filter(|&node| class_fits(node))
-            .filter(|&node| condition.as_ref().is_none_or(|condition| condition.holds(self, node)))
-            .filter(|&node| properties.iter().all(|property| property.of(self, node).is_some()))
-            .collect()
+        let fits = |node: NodeOrdinal| {
+            self.shallow_size(node) > 0
+                && query.within.as_ref().is_none_or(|within| within.contains(node))
+                && class_fits(node)
+                && condition.as_ref().is_none_or(|condition| condition.holds(self, node))
+                && properties.iter().all(|property| property.of(self, node).is_some())
+        };
+        let count = u32::try_from(self.node_count()).unwrap_or(u32::MAX);
+        NodeSet::join(ahead::in_parts(count, |part| NodeSet::bits_of(part, fits)))
     }
 
     /// The value of a node's property or variable.

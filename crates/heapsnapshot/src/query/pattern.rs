@@ -40,6 +40,14 @@ impl Pattern {
             .map_err(|error| format!("/{expression}/ is no regular expression: {error}"))
     }
 
+    /// What must be in a text that fits, if it is only that.
+    pub(super) fn literal(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Is(text) | Kind::Contains(text) => Some(text),
+            Kind::Matches(_) => None,
+        }
+    }
+
     /// Whether a text fits.
     #[must_use]
     pub fn fits(&self, text: &str) -> bool {
