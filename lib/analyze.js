@@ -152,10 +152,12 @@ async function findLeaks(snapshots, options = {}) {
   if (!Array.isArray(snapshots) || snapshots.length < 2 || snapshots.length > 3) {
     throw new TypeError('snapshots must be an array of two or three');
   }
-  const { match = 'auto', traceAllObjects = false } = object(options);
+  // `series`, for the viewer's words: the trend that they are the first, the middle and the last of.
+  const { match = 'auto', traceAllObjects = false, series = null } = object(options);
   const handles = snapshots.map((snapshot, index) => handleOf(snapshot, `snapshots[${index}]`));
   const question = {
     match: oneOf(match, MATCHES, 'match'), traceAllObjects: Boolean(traceAllObjects), ...rows(options),
+    series: series && { snapshots: series.snapshots.length, groups: series.groups },
   };
   const [first, ...later] = handles;
   return parse(first.findLeaks(later, JSON.stringify(question)));

@@ -68,7 +68,7 @@ class Answers {
     const heap = await last.report({ values: true });
     const grew = all.length > 1 ? await trend(all, { files: names, limit: GROUPS }) : null;
     const three = all.length > 3 ? [all[0], all[all.length >> 1], last] : all;
-    const leaks = all.length > 1 ? await findLeaks(three, { limit: GROUPS }) : null;
+    const leaks = all.length > 1 ? await findLeaks(three, { limit: GROUPS, series: grew }) : null;
     return { all, last, document: documentOf({ values: true, files: names, heap, trend: grew, leaks }) };
   }
 }
