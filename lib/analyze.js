@@ -136,11 +136,10 @@ async function open(path, options = {}) {
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new TypeError(`options.onProgress must be a function, got ${typeof onProgress}`);
   }
-  if (identity !== undefined) string(identity, 'identity');
-  const secret = identity && (await require('node:fs/promises').readFile(identity, 'utf8'));
+  const identities = [identity ?? []].flat().map((file) => string(file, 'identity'));
   const progress = new addon.LoadProgress();
   const timer = onProgress && setInterval(() => onProgress(progress.bytes()), PROGRESS);
-  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress, secret);
+  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress, identities);
   const opened = await withCode(opening).finally(() => clearInterval(timer));
   if (opened.message === undefined) return new Snapshot(opened);
   const { message, found, encrypted } = opened;

@@ -61,7 +61,11 @@ class Answers {
     for (const [index, path] of paths.entries()) {
       const file = this.#files[index];
       const onProgress = (bytes) => (file.read = Math.min(bytes, file.total));
-      all.push(await open(path, { ...options, onProgress }));
+      try {
+        all.push(await open(path, { ...options, onProgress }));
+      } catch (error) {
+        throw Object.assign(error, { message: `${names[index]}: ${error.message}` });
+      }
       file.read = file.total;
     }
     const last = all.at(-1);
