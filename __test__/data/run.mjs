@@ -48,6 +48,9 @@ async function all(directory) {
     const [[objects]] = sql(after, 'select count(*) from nodes');
     assert.equal(objects, String(JSON.parse(heapdump('summary', after, '--json')).nodes));
   });
+  await step('a query may begin with a comment', () => {
+    for (const comment of ['-- how many', '--json\t?', '--a=b c']) assert.deepEqual(sql(tables, `${comment}\nselect 1`), [[1]]);
+  });
   await step('sql reads encrypted snapshots, each with its key', () => encrypted(directory, [before, after]));
   for (const [title, query] of questions()) {
     await step(`docs/sql.md: ${title}`, () => assert.ok(sql(tables, query).length > 0, 'no rows'));

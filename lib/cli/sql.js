@@ -120,4 +120,7 @@ function write(result, json) {
 
 const shown = (cell) => (typeof cell === 'object' && cell !== null ? JSON.stringify(cell) : String(cell ?? ''));
 
-module.exports = { help, options, main, positionals: true };
+/** A query may begin with a comment, `-- biggest classes`; an option's name has no white space. */
+const isWord = (last) => /^--([^\s=]*\s|.*\n)/.test(last);
+
+module.exports = { help, options, main, positionals: true, isWord };
