@@ -342,7 +342,8 @@ test('a child that dies half-way breaks the connection: no answer ends well that
   const child = await snapshotChildOf(app);
   process.kill(child.pid, 'SIGKILL');
   await assert.rejects(response.resume().toArray(), /aborted/);
-  // 503: where the kernel has just killed something else of this machine for memory, as tests beside this one have it do.
+  // 503 is for a child that the kernel killed because memory ran out. It is answered here where that has just happened to another
+  // process of this machine: tests beside this one bring it about.
   await app.says(/log .*"status":50[03]/);
 });
 

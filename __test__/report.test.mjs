@@ -7,6 +7,7 @@ import path from 'node:path';
 import { before, after, test } from 'node:test';
 
 import analyze from '../lib/analyze.js';
+import { Answers } from '../lib/viewer/answers.js';
 import { BUILT } from '../harness/viewer.mjs';
 import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
@@ -142,6 +143,17 @@ test('several snapshots tell what grew and what leaks; the JSON beside the last 
   const markdown = await report(t, [...snapshots, '-o', '-', '--format', 'md']);
   assert.match(markdown, /taken: `2026-11-21T12:03:04\.5Z`, because of `rss`/);
   assert.match(markdown, /## What leaks\n\n1\. .*\n {3}- held by `server\.js: sessions/);
+});
+
+test('what leaks is told by the counts of all snapshots, of many by the first and the last, and by their number of steps', async (t) => {
+  const longer = makeTemporaryDirectory(t);
+  const six = leakingServer(longer, 6);
+  const what = async (files) => JSON.parse(await report(t, [...files, '--json', '-o', '-'])).leaks.suspects.map((suspect) => suspect.what);
+  const ofFour = await what(six.slice(0, 4));
+  assert.match(ofFour[0], /^3,000 more Session objects .* \(1,000 → 2,000 → 3,000 → 4,000\) retain 4\.3 MB more, about 1\.4 MB from one snapshot to the next$/);
+  assert.match((await what(six))[0], /^5,000 more Session objects .* \(1,000 → … → 6,000\) retain 7\.1 MB more, about 1\.4 MB from one snapshot to the next$/);
+  const { document } = await new Answers(six.slice(0, 4), six.slice(0, 4)).loaded;
+  assert.deepEqual(document.leaks.suspects.map((suspect) => suspect.what), ofFour, 'the viewer says the same');
 });
 
 test('heapdump-rs/analyze says the same, and how far the loading is', async (t) => {

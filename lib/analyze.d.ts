@@ -458,8 +458,8 @@ export function open(path: string, options?: {
   sourceMaps?: boolean;
   /** A directory to look for scripts and their source maps in too. */
   sourceRoot?: string;
-  /** A file of identities of age, as `age-keygen` writes it, for a snapshot that is encrypted (`.age`). */
-  identity?: string;
+  /** A file of age's identities, as `age-keygen` writes it, for a snapshot that is encrypted (`.age`); or several. */
+  identity?: string | string[];
   /** Told now and then how many bytes of the file have been read. */
   onProgress?: (bytes: number) => void;
 }): Promise<Snapshot>;

@@ -137,11 +137,10 @@ async function open(path, options = {}) {
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw new TypeError(`options.onProgress must be a function, got ${typeof onProgress}`);
   }
-  if (identity !== undefined) string(identity, 'identity');
-  const secret = identity && (await require('node:fs/promises').readFile(identity, 'utf8'));
+  const identities = [identity ?? []].flat().map((file) => string(file, 'identity'));
   const progress = new addon.LoadProgress();
   const timer = onProgress && setInterval(() => onProgress(progress.bytes()), PROGRESS);
-  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress, secret);
+  const opening = addon.openSnapshot(path, Boolean(salvage), Boolean(sourceMaps), sourceRoot, progress, identities);
   const opened = await withCode(opening).finally(() => clearInterval(timer));
   if (opened.message === undefined) return new Snapshot(opened);
   const { message, found, encrypted } = opened;
@@ -153,10 +152,12 @@ async function findLeaks(snapshots, options = {}) {
   if (!Array.isArray(snapshots) || snapshots.length < 2 || snapshots.length > 3) {
     throw new TypeError('snapshots must be an array of two or three');
   }
-  const { match = 'auto', traceAllObjects = false } = object(options);
+  // `series`, for the viewer's words: the trend that they are the first, the middle and the last of.
+  const { match = 'auto', traceAllObjects = false, series = null } = object(options);
   const handles = snapshots.map((snapshot, index) => handleOf(snapshot, `snapshots[${index}]`));
   const question = {
     match: oneOf(match, MATCHES, 'match'), traceAllObjects: Boolean(traceAllObjects), ...rows(options),
+    series: series && { snapshots: series.snapshots.length, groups: series.groups },
   };
   const [first, ...later] = handles;
   return parse(first.findLeaks(later, JSON.stringify(question)));

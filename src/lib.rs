@@ -421,7 +421,7 @@ impl Analysis {
     }
 }
 
-/// Loads a snapshot file, which may be compressed, and encrypted to one of what `identity` says.
+/// Loads a snapshot file, which may be compressed, and encrypted to one of what the files of identities say.
 #[napi(catch_unwind)]
 pub fn open_snapshot(
     path: String,
@@ -429,14 +429,14 @@ pub fn open_snapshot(
     source_maps: bool,
     source_root: Option<String>,
     progress: Option<ClassInstance<LoadProgress>>,
-    identity: Option<String>,
+    identities: Vec<String>,
 ) -> AsyncTask<Open> {
     let source_root = source_root.map(Into::into);
     let progress = progress.map(|progress| progress.0.clone());
     AsyncTask::new(Open {
         path: path.into(),
         salvage,
-        identity,
+        identities: identities.into_iter().map(Into::into).collect(),
         source_maps,
         source_root,
         progress,

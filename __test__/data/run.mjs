@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { build } from '../../harness/build.mjs';
 import limits from '../../harness/limits.cjs';
 import { main, must, root, step } from '../../harness/run.mjs';
+import { ageKey } from '../support/age.mjs';
 import { installDuckDb } from './install.mjs';
 
 const BIN = join(root, 'bin/heapdump-rs.js');
@@ -47,11 +48,28 @@ async function all(directory) {
     const [[objects]] = sql(after, 'select count(*) from nodes');
     assert.equal(objects, String(JSON.parse(heapdump('summary', after, '--json')).nodes));
   });
+  await step('a query may begin with a comment', () => {
+    for (const comment of ['-- how many', '--json\t?', '--a=b c']) assert.deepEqual(sql(tables, `${comment}\nselect 1`), [[1]]);
+  });
+  await step('sql reads encrypted snapshots, each with its key', () => encrypted(directory, [before, after]));
   for (const [title, query] of questions()) {
     await step(`docs/sql.md: ${title}`, () => assert.ok(sql(tables, query).length > 0, 'no rows'));
   }
   await step('objects are joined by their references, never all with all', () => joins(tables));
   if (!quick) await step('pyarrow reads the same', () => pyarrow(tables));
+}
+
+function encrypted(directory, snapshots) {
+  const identities = [];
+  const files = snapshots.map((snapshot, index) => {
+    const { recipient, identity } = ageKey();
+    const [key, file] = ['key', 'heapsnapshot.zst.age'].map((ending) => join(directory, `${index}.${ending}`));
+    writeFileSync(key, identity);
+    heapdump('redact', snapshot, file, '--encrypt-to', recipient);
+    identities.push('--identity', key);
+    return file;
+  });
+  assert.equal(sql(files, 'select snapshot, count(*) from nodes group by 1', identities).length, 2);
 }
 
 function questions() {
@@ -137,8 +155,8 @@ function pyarrow(tables) {
 }
 
 /** The rows of an answer. */
-function sql(file, query) {
-  const args = [BIN, 'sql', '--json', file, query];
+function sql(files, query, more = []) {
+  const args = [BIN, 'sql', '--json', ...more, ...[files].flat(), query];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: home, encoding: 'utf8', maxBuffer: 1 << 28, timeout: limits.WAIT });
   assert.equal(status, 0, stderr);
   return JSON.parse(stdout).rows;

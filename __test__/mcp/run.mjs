@@ -12,6 +12,8 @@ import { pathToFileURL } from 'node:url';
 import { build } from '../../harness/build.mjs';
 import limits from '../../harness/limits.cjs';
 import { main, root, step } from '../../harness/run.mjs';
+import { ageKey } from '../support/age.mjs';
+import { BIN } from '../support/command.mjs';
 import { LEAKS, hunt, leak } from './hunt.mjs';
 import { install } from './install.mjs';
 
@@ -75,6 +77,7 @@ async function all(home, directory) {
     assert.match(content[0].text, /web page/);
   });
   await step('each question is answered', () => questions(server));
+  await step('encrypted snapshots: by the identity of the command line alone, which no tool shows', () => encrypted(home, directory));
   await step('what is no name of V8, and what a file says of itself, is data too', () => foreign(server, directory));
   await step('a file that became a link to elsewhere is not read again', () => moved(server, directory));
   await step('questions at a time, and questions that are no questions, are answered', () => crowd(server, directory));
@@ -204,6 +207,32 @@ async function crowd(server) {
   await server.ask('classes', { snapshot: 's1' });
 }
 
+async function encrypted(home, directory) {
+  const { recipient, identity } = ageKey();
+  const key = join(directory, 'key.txt');
+  writeFileSync(key, `${identity}\n`);
+  const names = ['a.heapsnapshot.age', 'b.heapsnapshot.gz.age', 'c.heapsnapshot.zst.age'];
+  for (const name of names) heapdump('redact', join(directory, 'hostile.heapsnapshot'), join(directory, name), '--encrypt-to', recipient);
+  const told = async (server, ...question) => {
+    const { isError, content } = await server.call(...question);
+    assert.ok(isError);
+    assert.ok(!content[0].text.includes(identity.slice(16)), 'the key is told');
+    return content[0].text;
+  };
+  const stranger = await connect(home, ['--root', directory]);
+  assert.match(await told(stranger, 'open_snapshot', { file: names[0] }), /encrypted.*--identity FILE/);
+  const refused = await stranger.call('open_snapshot', { file: names[0], identity: key }).catch(() => ({ isError: true }));
+  assert.ok(refused.isError, 'a tool takes an identity');
+  await stranger.client.close();
+  const owner = await connect(home, ['--root', directory, '--identity', key]);
+  for (const file of names) assert.ok((await owner.ask('open_snapshot', { file })).nodes > 10_000, file);
+  assert.equal((await owner.ask('trend', { snapshots: names })).rows.length, 0);
+  for (const file of ['key.txt', key]) assert.match(await told(owner, 'open_snapshot', { file }), /there is no file/);
+  symlinkSync(key, join(directory, 'link.age'));
+  assert.match(await told(owner, 'open_snapshot', { file: 'link.age' }), /there is no file/);
+  await owner.client.close();
+}
+
 async function questions(server) {
   const [biggest] = (await server.ask('dominators', { snapshot: 's1' })).rows;
   assert.ok((await server.ask('dominators', { snapshot: 's1', id: biggest.id })).rows.length > 0);
@@ -221,26 +250,35 @@ async function capture(home, directory) {
   writeFileSync(app, "require('heapdump-rs'); setInterval(() => {}, 1000); console.log('up');");
   const env = { ...process.env, NODE_PATH: join(home, 'node_modules') };
   const child = spawn(process.execPath, [app], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const { recipient, identity } = ageKey();
+  writeFileSync(join(directory, 'capture.key'), identity);
+  const sealing = spawn(process.execPath, [app], { env: { ...env, NODE_HEAPDUMP_OPTIONS: `encrypt=${recipient}` }, stdio: ['ignore', 'pipe', 'inherit'] });
   const plain = spawn(process.execPath, ['-e', "setInterval(() => {}, 1000); console.log('up')"], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
-    await Promise.all([child, plain].map((each) => new Promise((up) => each.stdout.once('data', up))));
-    const server = await connect(home, ['--root', directory, '--allow-capture']);
+    await Promise.all([child, sealing, plain].map((each) => new Promise((up) => each.stdout.once('data', up))));
+    const server = await connect(home, ['--root', directory, '--allow-capture', '--identity', join(directory, 'capture.key')]);
     const listed = await server.ask('processes', { maxBytes: 50_000 });
     assert.ok(listed.rows.some(({ pid, loaded }) => pid === child.pid && loaded));
     const { snapshot, file } = await server.ask('capture', { pid: child.pid });
     assert.ok(existsSync(file));
     assert.ok((await server.ask('open_snapshot', { file: snapshot })).nodes > 10_000);
+    const sealed = await server.ask('capture', { pid: sealing.pid });
+    assert.match(sealed.file, /\.heapsnapshot\.age$/);
+    assert.ok((await server.ask('open_snapshot', { file: sealed.snapshot })).nodes > 10_000);
     const { via } = listed.rows.find(({ pid }) => pid === plain.pid);
     const { isError, content } = await server.call('capture', { pid: plain.pid });
     if (via === 'inspector') assert.ok(isError && /left alone/.test(content[0].text), content[0].text);
     else assert.match(content[0].text, /of process \d+, which goes on/);
     for (let taken = 0; !quick && !(await server.call('capture', { pid: child.pid })).isError; taken++) assert.ok(taken < 20, 'captures have no end');
-    assert.deepEqual([child.exitCode, plain.exitCode], [null, null]);
+    assert.deepEqual([child, sealing, plain].map(({ exitCode }) => exitCode), [null, null, null]);
     await server.client.close();
   } finally {
-    child.kill();
-    plain.kill();
+    for (const each of [child, sealing, plain]) each.kill();
   }
+}
+
+function heapdump(...args) {
+  execFileSync(process.execPath, [BIN, ...args], { timeout: limits.PROGRAM });
 }
 
 async function connect(home, args, mode = 'auto') {

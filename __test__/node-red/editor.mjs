@@ -1,8 +1,9 @@
 // The node in Node-RED's editor, in headless Chromium.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import limits from '../../harness/limits.cjs';
@@ -21,6 +22,7 @@ export async function testEditor(server, { shots, tools }, step) {
     await server.deploy([{ id: '15244fe6.9ae87', type: 'tab', label: 'Flow 1' }, ...flow]);
     await step('the dialog: fields, help, Done, Deploy', () => testDialog(server, browser, shots));
     await step('the dialog in German, and a translated status', () => testGerman(server, browser, shots));
+    await step('the link to the report opens it', () => testReportLink(server, browser, shots));
   } finally {
     await browser.close();
   }
@@ -76,6 +78,36 @@ async function testDialog(server, browser, shots) {
   await page.screenshot({ path: join(shots, 'help.png') });
   assert.deepEqual(errors, []);
   await page.context().close();
+}
+
+async function testReportLink(server, browser, shots) {
+  const directory = mkdtempSync(join(tmpdir(), 'heapdump-node-red-'));
+  try {
+    const [dump, inject] = (await server.get('/flows')).filter(({ type }) => ['heap-dump', 'inject'].includes(type));
+    const tab = { id: dump.z, type: 'tab', label: 'Flow 1' };
+    await server.deploy([tab, { ...dump, directory, report: true }, inject]);
+    const { page, errors } = await openEditor(server, browser, 'en-US');
+    await openDialog(page);
+    assert.equal(await page.locator('#node-input-report').isChecked(), true);
+    assert.equal(await page.locator('#heap-dump-report').isVisible(), false, 'none was made yet');
+    await page.locator('#node-dialog-cancel').click();
+    await page.locator('.red-ui-tray').waitFor({ state: 'detached' });
+    await server.inject(inject.id);
+    await server.statuses(DUMP, /heapsnapshot$/);
+    await openDialog(page);
+    await page.locator('#heap-dump-report').waitFor({ state: 'visible' });
+    const [report] = await Promise.all([page.waitForEvent('popup'), page.locator('#heap-dump-report').click()]);
+    report.on('pageerror', (error) => errors.push(error.message));
+    await report.waitForURL(/^blob:/);
+    // Its own script has run.
+    await report.locator('nav[aria-label="Pages"]').waitFor();
+    assert.match(await report.locator('main h1').innerText(), /MB/);
+    await report.screenshot({ path: join(shots, 'report.png') });
+    assert.deepEqual(errors, []);
+    await page.context().close();
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
 
 async function testGerman(server, browser, shots) {

@@ -1,11 +1,15 @@
 // What the node does in flows.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
+import limits from '../../harness/limits.cjs';
 import { validateSnapshot } from '../../harness/validate.mjs';
+import { ageKey } from '../support/age.mjs';
+import { BIN } from '../support/command.mjs';
 import { childrenOf, waitFor } from '../support/processes.mjs';
 
 /** The flow of node-red-contrib-heap-dump's README, as it stands there. */
@@ -69,6 +73,8 @@ export async function testFlows(server, step) {
       await waitFor('three files', () => whole(here).length === 3);
       for (const name of whole(here)) await validateSnapshot(path.join(here, name));
     });
+    await step('a report beside it: in the message, in the status, and a page for the dialog', () => testReport(server, directory));
+    await step('redacted, and encrypted, as the message says', () => testHidden(server, directory));
     const file = path.join(directory, 'file');
     fs.writeFileSync(file, '');
     for (const [status, config, message, error] of [
@@ -80,6 +86,7 @@ export async function testFlows(server, step) {
         {},
         /Error creating directory: ENOTDIR/,
       ],
+      ['Dump failed', { directory, createDir: false }, { encryptTo: 'age1nobody' }, /encryptTo/],
       ['Dump failed', { directory: '/proc', createDir: false }, {}, /Error creating heap dump: heapdump write error E/],
     ]) {
       await step(`${status} reaches the status and a Catch node`, async () => {
@@ -105,13 +112,45 @@ export async function testFlows(server, step) {
   }
 }
 
+async function testReport(server, directory) {
+  const page = '/heap-dump/dump/report';
+  const config = { directory, createDir: false, report: true };
+  await server.deploy(flow(config, {}, { sent: 'report' }));
+  assert.equal((await fetch(server.url + page)).status, 404, 'none was made yet');
+  await server.inject('inject');
+  const { msg: report } = await server.debug('sent');
+  assert.match(report, /\/\d{13}\.report\.html$/);
+  const statuses = await server.statuses('dump', /heapsnapshot$/);
+  assert.deepEqual(statuses.slice(0, -1).map(({ text }) => text), ['Analyzing', 'Creating dump', 'Creating report']);
+  const { status, headers } = await fetch(server.url + page, { method: 'HEAD' });
+  assert.deepEqual([status, headers.get('cache-control'), headers.get('content-security-policy')], [200, 'no-store', 'sandbox allow-scripts']);
+  assert.equal(await server.text(page, 'text/html'), fs.readFileSync(report, 'utf8'));
+  fs.rmSync(report);
+  assert.equal((await fetch(server.url + page)).status, 404, 'it is gone');
+}
+
+async function testHidden(server, directory) {
+  const { recipient, identity } = ageKey();
+  const key = path.join(directory, 'key');
+  fs.writeFileSync(key, identity);
+  const dump = async (message, pattern) => {
+    await server.deploy(flow({ directory, createDir: false, report: true }, message));
+    await server.inject('inject');
+    const { msg } = await server.debug('sent');
+    assert.match(msg, pattern);
+    return execFileSync(process.execPath, [BIN, 'validate', msg, '--identity', key], { encoding: 'utf8', timeout: limits.WAIT });
+  };
+  assert.match(await dump({ redact: true }, /\/\d{13}\.heapsnapshot$/), /a whole snapshot[^]*redacted/);
+  assert.match(await dump({ encryptTo: recipient }, /\/\d{13}\.heapsnapshot\.age$/), /a whole snapshot/);
+}
+
 const dot = (fill, text) => ({ fill, shape: 'dot', text });
 const whole = (directory) =>
   fs.existsSync(directory) ? fs.readdirSync(directory).filter((name) => /^\d{13}\.heapsnapshot$/.test(name)) : [];
 
-/** Inject, the node, and debug nodes behind it, behind a Complete and behind a Catch node. */
-function flow(config, message) {
-  const props = Object.entries(message).map(([p, v]) => ({ p, v, vt: 'str' }));
+/** Inject, the node, and debug nodes behind it (which shows `sent`), behind a Complete and behind a Catch node. */
+function flow(config, message, { sent = 'payload' } = {}) {
+  const props = Object.entries(message).map(([p, v]) => ({ p, v: String(v), vt: typeof v === 'boolean' ? 'bool' : 'str' }));
   const debug = (id, complete) => ({
     id,
     type: 'debug',
@@ -124,7 +163,7 @@ function flow(config, message) {
   const nodes = [
     { id: 'inject', type: 'inject', props, repeat: '', crontab: '', once: false, wires: [['dump']] },
     { id: 'dump', type: 'heap-dump', name: '', ...config, wires: [['sent']] },
-    debug('sent', 'payload'),
+    debug('sent', sent),
     { id: 'complete', type: 'complete', scope: ['dump'], wires: [['completed']] },
     debug('completed', 'payload'),
     { id: 'catch', type: 'catch', scope: null, wires: [['caught']] },

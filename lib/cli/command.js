@@ -15,8 +15,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 class Problem extends Error {}
 
 /**
- * Runs a command: `{help, options, positionals, main}`, where `options` are `parseArgs`'s, `positionals` whether there may be other
- * words, and `main(values, words)` resolves with an exit code or nothing.
+ * Runs a command: `{help, options, positionals, isWord, main}`, where `options` are `parseArgs`'s, `positionals` whether there may be
+ * other words, `isWord` whether the last is one that looks like an option, and `main(values, words)` resolves with an exit code or nothing.
  */
 function run(command, args) {
   return guarded(async () => {
@@ -46,7 +46,8 @@ async function guarded(body) {
   }
 }
 
-function read({ options, positionals = false }, args) {
+function read({ options, positionals = false, isWord }, args) {
+  if (isWord?.(args.at(-1)) && !args.includes('--')) args = [...args.slice(0, -1), '--', args.at(-1)];
   try {
     return parseArgs({ args, options: { ...options, help: { type: 'boolean', short: 'h' } }, allowPositionals: positionals });
   } catch (error) {

@@ -22,7 +22,7 @@ Options:
       --json           the same as --format json: it can be made a page later, without the snapshot
       --values         show the contents of strings, and the keys of objects that are used as dictionaries
       --per N          so many units of work (requests, say) were done from one snapshot to the next
-      --identity FILE  read encrypted snapshots (.age) with the identities of this file
+      --identity FILE  read encrypted snapshots (.age) with the identities of this file; may be given again
       --salvage        use what is whole of a file that ends too early
       --source-maps    give places in what the scripts were compiled from
       --source-root DIR  look for scripts and their source maps there too
@@ -41,7 +41,7 @@ const options = {
   values: { type: 'boolean' },
   per: { type: 'string' },
   salvage: { type: 'boolean' },
-  identity: { type: 'string' },
+  identity: { type: 'string', multiple: true },
   'source-maps': { type: 'boolean' },
   'source-root': { type: 'string' },
 };
@@ -105,7 +105,7 @@ function readReport(file) {
 function analyze(snapshots, files, values) {
   const words = ['report', ...snapshots];
   for (const name of ['values', 'salvage', 'source-maps']) if (values[name]) words.push(`--${name}`);
-  for (const name of ['per', 'source-root', 'identity']) if (values[name] !== undefined) words.push(`--${name}=${values[name]}`);
+  for (const name of ['per', 'source-root', 'identity']) for (const value of [values[name] ?? []].flat()) words.push(`--${name}=${value}`);
   // Nobody would hear of a signal before it returns.
   for (const signal of SIGNALS) process.removeAllListeners(signal);
   const { code, output } = require('../native.js').addon.captureCommand(words);

@@ -18,16 +18,17 @@ const LONGEST = 80;
 
 const help = `Answers a question in SQL about snapshots, by DuckDB (npm install ${DUCKDB})
 
-Usage: heapdump-rs sql [--json] [--identity FILE] FILE... QUERY
+Usage: heapdump-rs sql [--json] [--identity FILE]... FILE... QUERY
 
 Arguments:
   FILE   A snapshot, or a directory that \`export --format parquet\` has written
   QUERY  About the tables ${TABLES.join(', ')}; each has the column \`snapshot\`
 
 Options:
-  --json      The rows in JSON
-  --identity FILE  Reads encrypted snapshots (.age) with the identities of this file. Their tables are on the disk while it answers
-  -h, --help  Print help
+  --json           The rows in JSON
+  --identity FILE  Reads encrypted snapshots (.age) with the identities of this file; may be given again. Their tables are on the disk
+                   while it answers
+  -h, --help       Print help
 
 docs/sql.md of the repository has the columns and 15 questions.
 
@@ -37,9 +38,9 @@ Example:
 Exit codes: 0 answered, 2 not
 `;
 
-const options = { json: { type: 'boolean' }, identity: { type: 'string' } };
+const options = { json: { type: 'boolean' }, identity: { type: 'string', multiple: true } };
 
-async function main({ json, identity }, words) {
+async function main({ json, identity = [] }, words) {
   const files = words.slice(0, -1);
   const query = words.at(-1);
   if (files.length === 0) throw new Problem('sql wants files and, last, a query: heapdump-rs sql app.heapsnapshot "select …"');
@@ -80,8 +81,7 @@ function tablesOf(file, directory, wanted, identity) {
   const progress = new Progress();
   progress.show(`reading ${printable(file)}`);
   const tables = (wanted.length > 0 ? wanted : ['classes']).flatMap((table) => ['--table', table]);
-  const opened = identity === undefined ? [] : ['--identity', identity];
-  const args = [BIN, 'export', ...opened, '--format', 'parquet', '--output', directory, ...tables, '--', file];
+  const args = [BIN, 'export', ...identity.map((each) => `--identity=${each}`), '--format', 'parquet', '--output', directory, ...tables, '--', file];
   const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   progress.clear();
   if (status !== 0) throw new Problem(`${printable(file)} was not read`);
@@ -120,4 +120,7 @@ function write(result, json) {
 
 const shown = (cell) => (typeof cell === 'object' && cell !== null ? JSON.stringify(cell) : String(cell ?? ''));
 
-module.exports = { help, options, main, positionals: true };
+/** A query may begin with a comment, `-- biggest classes`; an option's name has no white space. */
+const isWord = (last) => /^--([^\s=]*\s|.*\n)/.test(last);
+
+module.exports = { help, options, main, positionals: true, isWord };

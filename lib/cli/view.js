@@ -17,7 +17,7 @@ what grew and what leaks. The server listens on 127.0.0.1 and answers only the p
 Options:
       --port N         listen on this port; by default any that is free
       --no-open        do not open a browser, only print the address
-      --identity FILE  read encrypted snapshots (.age) with the identities of this file
+      --identity FILE  read encrypted snapshots (.age) with the identities of this file; may be given again
       --salvage        use what is whole of a file that ends too early
       --source-maps    give places in what the scripts were compiled from
       --source-root DIR  look for scripts and their source maps there too
@@ -33,7 +33,7 @@ const options = {
   port: { type: 'string', default: '0' },
   'no-open': { type: 'boolean' },
   salvage: { type: 'boolean' },
-  identity: { type: 'string' },
+  identity: { type: 'string', multiple: true },
   'source-maps': { type: 'boolean' },
   'source-root': { type: 'string' },
 };
@@ -55,7 +55,7 @@ async function look(paths, names, values) {
   const { Answers } = require('../viewer/answers.js');
   const { serve } = require('../viewer/server.js');
   const { salvage, identity } = values;
-  const maps = { salvage, ...(identity && { identity }), sourceMaps: values['source-maps'], ...(values['source-root'] && { sourceRoot: values['source-root'] }) };
+  const maps = { salvage, identity, sourceMaps: values['source-maps'], ...(values['source-root'] && { sourceRoot: values['source-root'] }) };
   const answers = new Answers(paths, names, maps);
   const { server, address } = await serve(answers, Number(values.port)).catch((error) => {
     if (error.code === undefined) throw new Problem(error.message);
@@ -71,7 +71,8 @@ async function look(paths, names, values) {
   } catch (error) {
     server.close();
     server.closeAllConnections();
-    throw new Problem(printable(error.message));
+    const hint = error.code === 'ERR_HEAPDUMP_ENCRYPTED' && !identity ? '\n--identity FILE says which: a file as age-keygen writes it' : '';
+    throw new Problem(printable(error.message, 1000) + hint);
   } finally {
     clearInterval(timer);
     progress.clear();

@@ -67,14 +67,18 @@ class Answers {
     for (const [index, path] of paths.entries()) {
       const file = this.#files[index];
       const onProgress = (bytes) => (file.read = Math.min(bytes, file.total));
-      all.push(await open(path, { ...options, onProgress }));
+      try {
+        all.push(await open(path, { ...options, onProgress }));
+      } catch (error) {
+        throw Object.assign(error, { message: `${names[index]}: ${error.message}` });
+      }
       file.read = file.total;
     }
     const last = all.at(-1);
     const heap = await last.report({ values: true });
     const grew = all.length > 1 ? await trend(all, { files: names, limit: GROUPS }) : null;
     const three = all.length > 3 ? [all[0], all[all.length >> 1], last] : all;
-    const leaks = all.length > 1 ? await findLeaks(three, { limit: GROUPS }) : null;
+    const leaks = all.length > 1 ? await findLeaks(three, { limit: GROUPS, series: grew }) : null;
     return { all, last, document: documentOf({ values: true, files: names, heap, trend: grew, leaks }) };
   }
 }

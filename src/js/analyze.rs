@@ -1,7 +1,7 @@
 //! Analysis of snapshot files, off the JavaScript thread: each question is a task of libuv's thread pool.
 
 use heapdump_cli::source_maps::SourceMaps;
-use heapsnapshot::{Identities, LoadOptions, Snapshot};
+use heapsnapshot::{LoadOptions, Snapshot};
 use napi::{Either, Env, Task};
 use napi_derive::napi;
 use std::fmt::Display;
@@ -39,8 +39,8 @@ impl BytesRead {
 pub struct Open {
     pub(crate) path: PathBuf,
     pub(crate) salvage: bool,
-    /// What a file of identities says, where the snapshot may be encrypted.
-    pub(crate) identity: Option<String>,
+    /// Files of identities, where the snapshot may be encrypted.
+    pub(crate) identities: Vec<PathBuf>,
     pub(crate) source_maps: bool,
     pub(crate) source_root: Option<PathBuf>,
     pub(crate) progress: Option<BytesRead>,
@@ -56,21 +56,14 @@ pub struct Refused {
     pub encrypted: bool,
 }
 
-impl Refused {
-    fn encrypted(error: &impl Display) -> Refused {
-        Refused { message: format!("options.identity: {error}"), found: None, encrypted: true }
-    }
-}
-
 impl Task for Open {
     type Output = Result<Snapshot, Refused>;
     type JsValue = Either<crate::Analysis, Refused>;
 
     fn compute(&mut self) -> napi::Result<Self::Output> {
-        let identities = match self.identity.take().as_deref().map(Identities::parse) {
-            None => None,
-            Some(Ok(identities)) => Some(Arc::new(identities)),
-            Some(Err(error)) => return Ok(Err(Refused::encrypted(&error))),
+        let identities = match heapdump_cli::identities(&self.identities) {
+            Ok(identities) => identities,
+            Err(message) => return Ok(Err(Refused { message, found: None, encrypted: true })),
         };
         let mut options = LoadOptions::new().salvage(self.salvage).identities(identities);
         if let Some(BytesRead(read)) = self.progress.take() {

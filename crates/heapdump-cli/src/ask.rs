@@ -12,7 +12,8 @@ use heapsnapshot::{NamedFilter, NodeId, NodeOrdinal, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::report::{
-    self, By, HeapLimits, Hide, ObjectSort, ObjectsQuestion, Rows, Selection, Sort, TrendRun, View,
+    self, By, HeapLimits, Hide, ObjectSort, ObjectsQuestion, Rows, Selection, Series, Sort,
+    TrendRun, View,
 };
 use crate::times;
 
@@ -88,14 +89,15 @@ pub fn compare(base: &Snapshot, target: &Snapshot, options: &str) -> Result<Stri
 }
 
 /// Finds leaks in two or more snapshots, the earliest first. `options` may also have `match`, `traceAllObjects`,
-/// `work`, `minObjects`, `minBytes` and `minBytesOfFew`.
+/// `work`, `minObjects`, `minBytes` and `minBytesOfFew`, and the `series` that they are taken from.
 ///
 /// # Errors
 /// When the options are not as expected.
 pub fn find_leaks(snapshots: &[&Snapshot], options: &str) -> Result<String, AskError> {
     let options = Options::parse(options)?;
     let leaks = options.leaks();
-    json(&report::find_leaks(snapshots, &leaks, &options.rows(), options.trace_all_objects))
+    let (rows, trace) = (options.rows(), options.trace_all_objects);
+    json(&report::find_leaks(snapshots, &leaks, &rows, trace, options.series.as_ref()))
 }
 
 /// What grows over snapshots of one process, the earliest first. `options` has their `files` and may have `per`.
@@ -127,6 +129,7 @@ struct Options {
     matching: MatchName,
     objects: bool,
     trace_all_objects: bool,
+    series: Option<Series>,
     only: Option<FilterName>,
     without: Vec<String>,
     class: Option<String>,
@@ -160,6 +163,7 @@ impl Default for Options {
             matching: MatchName::Auto,
             objects: false,
             trace_all_objects: false,
+            series: None,
             only: None,
             without: Vec::new(),
             class: None,

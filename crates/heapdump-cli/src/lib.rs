@@ -23,8 +23,11 @@ mod times;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Parser;
+use heapsnapshot::Identities;
 
 use args::Args;
 use session::{Plain, Session};
@@ -75,6 +78,14 @@ where
     let mut err = anstream::stderr();
     let code = dispatch(arguments, Session::new(&mut out, &mut err, progress));
     (code, answer)
+}
+
+/// What several files of identities have, all together, as `--identity` reads them; `None` where there is no file.
+///
+/// # Errors
+/// The file that cannot be read or is none, and why.
+pub fn identities(files: &[PathBuf]) -> Result<Option<Arc<Identities>>, String> {
+    commands::identities(files).map_err(|error| error.to_string())
 }
 
 fn dispatch<I>(arguments: I, mut session: Session<'_>) -> u8

@@ -75,7 +75,7 @@ fn sentence(leak: Leak, counts: &[usize]) -> String {
     let read = |&count: &usize| Snapshot::read(leak(count).json().as_bytes()).unwrap();
     let snapshots: Vec<Snapshot> = counts.iter().map(read).collect();
     let borrowed: Vec<&Snapshot> = snapshots.iter().collect();
-    let report = find_leaks(&borrowed, &LeakOptions::default(), &Rows::default(), false);
+    let report = find_leaks(&borrowed, &LeakOptions::default(), &Rows::default(), false, None);
     report.suspects.into_iter().next().map(|suspect| suspect.sentence).unwrap()
 }
 

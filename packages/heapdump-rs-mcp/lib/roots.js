@@ -5,12 +5,12 @@ import path from 'node:path';
 
 import { Problem } from './problem.js';
 
-/** The real path of a file that may be read. A relative one is looked for in each root. */
-export function allowedFile(roots, file) {
+/** The real path of a file that may be read, and is none of the `secret` ones. A relative one is looked for in each root. */
+export function allowedFile(roots, file, secret) {
   const tried = path.isAbsolute(file) ? [file] : roots.map((root) => path.join(root, file));
   for (const candidate of tried) {
     const real = realPath(candidate);
-    if (real === undefined || !roots.some((root) => isBelow(root, real))) continue;
+    if (real === undefined || secret.includes(real) || !roots.some((root) => isBelow(root, real))) continue;
     // A FIFO or a device is never opened.
     if (!fs.statSync(real).isFile()) throw new Problem(`${file} is no file`);
     return real;

@@ -29,7 +29,7 @@ const answer = z.looseObject({
 export function createServer(settings) {
   const server = new McpServer({ name: 'heapdump-rs', version }, { instructions: readSkill() });
   const answers = new Answers();
-  const context = { settings, snapshots: new Snapshots(settings.roots), texts: new HeapTexts(settings.values) };
+  const context = { settings, snapshots: new Snapshots(settings), texts: new HeapTexts(settings.values) };
   const tools = { ...overviews(context), ...objects(context), ...comparisons(context), ...processes(context) };
   for (const [name, { title, description, input, run, annotations = { readOnlyHint: true } }] of Object.entries(tools)) {
     const config = { title, description, inputSchema: z.object({ ...input, maxBytes }), outputSchema: answer };

@@ -11,18 +11,25 @@ const LOADED = 3;
 
 export class Snapshots {
   #roots;
+  #identities;
   #files = [];
   #loaded = new Map();
 
-  constructor(roots) {
+  constructor({ roots, identities }) {
     this.#roots = roots;
+    this.#identities = identities;
+  }
+
+  /** How a command is told what opens encrypted ones. */
+  get identityWords() {
+    return this.#identities.map((file) => `--identity=${file}`);
   }
 
   /** The handle of a file, `s1`; of a handle itself. */
   handle(named) {
     const number = /^s(\d+)$/.exec(named)?.[1];
     if (number !== undefined && this.#files[number - 1] !== undefined) return named;
-    const file = allowedFile(this.#roots, named);
+    const file = this.#allowed(named);
     const known = this.#files.indexOf(file);
     return `s${known >= 0 ? known + 1 : this.#files.push(file)}`;
   }
@@ -34,14 +41,14 @@ export class Snapshots {
   /** The file, to be read now: where a link leads may have changed since it was named. */
   path(named) {
     const file = this.file(this.handle(named));
-    if (allowedFile(this.#roots, file) !== file) throw new Problem(`${file} is a link now; open the file that it leads to`);
+    if (this.#allowed(file) !== file) throw new Problem(`${file} is a link now; open the file that it leads to`);
     return file;
   }
 
   /** A snapshot, loaded. The one that was asked least recently makes room. */
   async get(named) {
     const handle = this.handle(named);
-    const loading = this.#loaded.get(handle) ?? open(this.path(handle));
+    const loading = this.#loaded.get(handle) ?? open(this.path(handle), { identity: this.#identities });
     this.#loaded.delete(handle);
     this.#loaded.set(handle, loading);
     while (this.#loaded.size > LOADED) this.close(this.#loaded.keys().next().value);
@@ -49,9 +56,15 @@ export class Snapshots {
       return await loading;
     } catch (error) {
       this.#loaded.delete(handle);
+      if (error instanceof Problem) throw error;
+      const hint = error.code === 'ERR_HEAPDUMP_ENCRYPTED' ? '. Whoever starts the server says --identity FILE' : '';
       // Of what is no snapshot, it says the first line.
-      throw error instanceof Problem ? error : new Problem(heapText(error.message, 500));
+      throw new Problem(heapText(error.message, 500) + hint);
     }
+  }
+
+  #allowed(file) {
+    return allowedFile(this.#roots, file, this.#identities);
   }
 
   /** Frees the memory. */

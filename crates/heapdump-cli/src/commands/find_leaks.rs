@@ -24,7 +24,7 @@ pub(crate) fn run(args: &FindLeaks, session: &mut Session<'_>) -> Result<u8> {
     let options =
         LeakOptions { matching: super::matching(args.matching), ..LeakOptions::default() };
     let rows = super::rows(&args.listing, SortKey::Retained);
-    let report = report::find_leaks(&snapshots, &options, &rows, args.trace_all_objects);
+    let report = report::find_leaks(&snapshots, &options, &rows, args.trace_all_objects, None);
     if args.output.json {
         json::write(session.out, "find-leaks", &report)?;
     } else {

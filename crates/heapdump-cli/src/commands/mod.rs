@@ -55,7 +55,7 @@ pub(crate) fn run(args: Args, session: &mut Session<'_>) -> Result<u8> {
 }
 
 /// What the files have, all together; `None` where there is no file.
-fn identities(files: &[PathBuf]) -> Result<Option<Arc<Identities>>> {
+pub(crate) fn identities(files: &[PathBuf]) -> Result<Option<Arc<Identities>>> {
     let mut all: Option<Identities> = None;
     for path in files {
         let text = std::fs::read_to_string(path)

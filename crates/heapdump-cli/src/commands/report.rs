@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use crate::args::Report;
 use crate::error::{Error, Result};
-use crate::report::{self, HeapLimits, HeapReport, Hide, LeaksReport, Rows, TrendReport, TrendRun};
+use crate::report::{
+    self, HeapLimits, HeapReport, Hide, LeaksReport, Rows, Series, TrendReport, TrendRun,
+};
 use crate::reporters::json;
 use crate::session::Session;
 use crate::times;
@@ -50,12 +52,14 @@ pub(crate) fn run(args: &Report, session: &mut Session<'_>) -> Result<u8> {
             }
             let hide = Hide::new(last, args.values);
             let mut trend = run.finish(&files, times::of(&args.files), args.per);
+            let series = Series::from(&trend);
             trend.groups.truncate(GROUPS);
             hide.trend(&mut trend);
             let of: Vec<&Snapshot> =
                 [Some(first), middle.as_ref(), Some(last)].into_iter().flatten().collect();
             let rows = Rows { limit: GROUPS, ..Rows::default() };
-            let mut leaks = report::find_leaks(&of, &LeakOptions::default(), &rows, false);
+            let mut leaks =
+                report::find_leaks(&of, &LeakOptions::default(), &rows, false, Some(&series));
             hide.leaks(&mut leaks);
             (heap(last, args.values)?, Some(trend), Some(leaks))
         }

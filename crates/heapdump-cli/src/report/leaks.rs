@@ -1,6 +1,7 @@
 //! What grows and is still held.
 
 pub(super) mod advice;
+mod series;
 pub(super) mod words;
 
 use heapsnapshot::compare::IdAgreement;
@@ -11,6 +12,8 @@ use heapsnapshot::{NodeOrdinal, Snapshot};
 use serde::Serialize;
 
 use super::{ObjectRef, PathReport, Rows};
+
+pub use series::Series;
 
 /// The suspects in two or more snapshots.
 #[derive(Debug, Serialize)]
@@ -136,13 +139,14 @@ pub struct TracedObject {
 }
 
 /// Finds leaks in two or more snapshots, the earliest first. With `trace`, each suspect lists its
-/// objects.
+/// objects. `series` is for words alone, where the snapshots are taken from a longer one.
 #[must_use]
 pub fn find_leaks(
     snapshots: &[&Snapshot],
     options: &LeakOptions,
     rows: &Rows,
     trace: bool,
+    series: Option<&Series>,
 ) -> LeaksReport {
     let found = leaks::find_leaks(snapshots, options);
     let growth = found.suspects.iter().fold(0, |sum: u64, s| sum.saturating_add(s.growth()));
@@ -157,13 +161,20 @@ pub fn find_leaks(
         suspect_count: found.suspects.len() as u64,
         growth,
         suspects: match snapshots.last() {
-            Some(last) => picked.into_iter().map(|found| suspect(last, found, trace)).collect(),
+            Some(last) => {
+                picked.into_iter().map(|found| suspect(last, found, trace, series)).collect()
+            }
             None => Vec::new(),
         },
     }
 }
 
-fn suspect(snapshot: &Snapshot, found: &Suspect, trace: bool) -> SuspectReport {
+fn suspect(
+    snapshot: &Snapshot,
+    found: &Suspect,
+    trace: bool,
+    series: Option<&Series>,
+) -> SuspectReport {
     let path = PathReport::new(snapshot, &found.path);
     let objects = if trace { found.objects.as_slice() } else { &[] };
     let location = snapshot.source_place(found.example);
@@ -171,7 +182,7 @@ fn suspect(snapshot: &Snapshot, found: &Suspect, trace: bool) -> SuspectReport {
         class: found.group.class.name.clone(),
         held_by: found.group.owner.as_ref().map(|owner| owner.name.clone()),
         sentence: String::new(),
-        what: words::what(snapshot, found),
+        what: words::what(snapshot, found, series),
         held: words::holder(snapshot, found),
         advice: advice::advice(snapshot, found),
         functions: found.functions.iter().map(FunctionReport::new).collect(),

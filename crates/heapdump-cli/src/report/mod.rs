@@ -22,7 +22,7 @@ pub use compare::{ClassChange, CompareReport, ObjectChange, compare};
 pub use heap::{HeapLimits, HeapReport, ObjectPage, heap, page};
 pub use hide::Hide;
 pub use inspections::InspectionReport;
-pub use leaks::{FunctionReport, LeaksReport, SuspectReport, TracedObject, find_leaks};
+pub use leaks::{FunctionReport, LeaksReport, Series, SuspectReport, TracedObject, find_leaks};
 pub use object::{
     ObjectReport, PathReport, Reference, View, dominators, inspect, nearest, path, retainers,
 };

@@ -26,7 +26,7 @@ impl Snapshot {
     }
 
     fn joined(&self, node: NodeOrdinal) -> String {
-        let mut text = String::new();
+        let mut text = String::with_capacity(64);
         let mut length = 0;
         let mut open = vec![node];
         // Text may be empty for ever, in a file that lies: each part is looked at only so often.
@@ -44,10 +44,11 @@ impl Snapshot {
             }
             let (mut first, mut second) = (None, None);
             for edge in self.edges(part).filter(|edge| edge.kind == EdgeKind::Internal) {
-                match &*self.edge_name(edge) {
-                    "first" => first = first.or(Some(edge.to)),
-                    "second" => second = second.or(Some(edge.to)),
-                    _ => continue,
+                let Some(name) = self.edge_name_index(edge) else { continue };
+                if self.strings.is(name, "first") {
+                    first = first.or(Some(edge.to));
+                } else if self.strings.is(name, "second") {
+                    second = second.or(Some(edge.to));
                 }
                 if first.is_some() && second.is_some() {
                     break;

@@ -51,7 +51,7 @@ export const comparisons = ({ snapshots, texts }) => ({
     input: { snapshots: z.array(snapshot).min(3).max(50) },
     async run({ snapshots: named }, signal) {
       const files = named.map((one) => snapshots.path(one));
-      const report = JSON.parse(await runCommand(['trend', '--json', '--', ...files], { signal }));
+      const report = JSON.parse(await runCommand(['trend', '--json', ...snapshots.identityWords, '--', ...files], { signal }));
       const rows = report.groups.map((group) => ({
         class: texts.className(group.class),
         heldBy: group.heldBy && texts.className(group.heldBy),

@@ -60,9 +60,10 @@ function captureTool(snapshots, directory) {
       if (found === undefined) throw new Problem(`no Node.js process ${pid} that this user may see; the tool processes lists them`);
       if (!isOwn(pid)) throw new Problem(`process ${pid} belongs to ${found.user}: only this user's processes are captured`);
       if (found.via === 'inspector') throw new Problem(`process ${pid} could be asked through its inspector alone, which would stop it for seconds: it is left alone`);
-      const file = path.join(directory, `capture-${pid}-${new Date().toISOString().replace(/\W/g, '')}.heapsnapshot`);
+      const output = path.join(directory, `capture-${pid}-${new Date().toISOString().replace(/\W/g, '')}.heapsnapshot`);
       captures += 1;
-      await runCommand(['node-snapshot', '--pid', String(pid), '--exactly', '--output', file], { signal });
+      // A process that demands it compresses or encrypts, and the file is called so.
+      const { file } = JSON.parse(await runCommand(['node-snapshot', '--pid', String(pid), '--exactly', '--json', '--output', output], { signal }));
       const { size: bytes } = fs.statSync(file);
       const handle = snapshots.handle(file);
       return { heading: `${handle}: ${heapText(path.basename(file))}, ${size(bytes)}, of process ${pid}, which goes on.`, facts: { snapshot: handle, file, bytes } };

@@ -4,17 +4,19 @@ use heapsnapshot::leaks::{Container, HeldFunction, Suspect};
 use heapsnapshot::paths::{ScriptOwner, SourcePlace, Step, file_name};
 use heapsnapshot::{NodeKind, NodeOrdinal, Snapshot};
 
+use super::Series;
 use crate::reporters::text::{number, size};
 
 /// `40 more Session objects than in the baseline (3 → 43) retain 10.9 kB more`.
-pub(super) fn what(snapshot: &Snapshot, found: &Suspect) -> String {
-    let series = match &found.container {
+pub(super) fn what(snapshot: &Snapshot, found: &Suspect, series: Option<&Series>) -> String {
+    let retained = match &found.container {
         Some(container) => &container.retained,
         None => &found.retained,
     };
-    let (first, last) = ends(series);
+    let (first, last) = ends(retained);
     let growth = last.saturating_sub(first);
-    let speed = match (found.work, series.len()) {
+    let snapshots = series.map_or(retained.len(), |series| series.snapshots);
+    let speed = match (found.work, snapshots) {
         (Some(work), _) => format!(", about {} a run", size(of_one(growth, work))),
         (None, 0..3) => String::new(),
         (None, many) => {
@@ -23,7 +25,7 @@ pub(super) fn what(snapshot: &Snapshot, found: &Suspect) -> String {
     };
     match &found.container {
         Some(container) => format!("{}{speed}", container_grew(snapshot, found, container)),
-        None => format!("{}{speed}", objects_grew(found)),
+        None => format!("{}{speed}", objects_grew(found, series)),
     }
 }
 
@@ -102,12 +104,11 @@ pub(super) fn place(place: &SourcePlace) -> String {
     format!("{script}:{}:{}", place.line, place.column)
 }
 
-fn objects_grew(found: &Suspect) -> String {
+fn objects_grew(found: &Suspect, series: Option<&Series>) -> String {
     let (first, last) = ends(&found.counts);
     let nouns = Nouns::of(&found.group.class.name);
     let bytes = size(found.growth());
-    let counts: Vec<String> = found.counts.iter().map(|&count| number(count)).collect();
-    let counts = counts.join(" → ");
+    let counts = counts(found, series);
     let chain = if found.is_chain { ", each holding the next," } else { "" };
     match (last.saturating_sub(first), last) {
         (0, 1) => format!("One {} retains {bytes} more than in the baseline", nouns.one),
@@ -122,6 +123,25 @@ fn objects_grew(found: &Suspect) -> String {
             number(more),
             nouns.many
         ),
+    }
+}
+
+/// `3 → 20 → 43`: of each snapshot, or of the first and the last where they are many, or not all were counted.
+fn counts(found: &Suspect, series: Option<&Series>) -> String {
+    const MOST: usize = 5;
+    let all = match series {
+        Some(series) if series.snapshots > found.counts.len() => series.counts(found),
+        _ => Some(found.counts.as_slice()),
+    };
+    match all {
+        Some(all) if all.len() <= MOST => {
+            let all: Vec<String> = all.iter().map(|&count| number(count)).collect();
+            all.join(" → ")
+        }
+        _ => {
+            let (first, last) = ends(&found.counts);
+            format!("{} → … → {}", number(first), number(last))
+        }
     }
 }
 
