@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn every_part_is_done_once_and_in_order() {
         for count in [0, 1, 99_999, 100_000, 1_234_567] {
-            let parts = in_parts(count, |part| part.collect::<Vec<u32>>());
+            let parts = in_parts(count, Iterator::collect::<Vec<u32>>);
             assert!(parts.iter().filter_map(|part| part.first()).all(|first| first % 64 == 0));
             assert!(parts.concat().into_iter().eq(0..count));
         }

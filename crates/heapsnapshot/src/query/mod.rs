@@ -54,8 +54,8 @@ impl Snapshot {
         let properties: Vec<Property> =
             query.properties.iter().map(|name| Property::find(self, name)).collect();
         let class_fits = |node| {
-            let class = self.classes().of(node).0 as usize;
-            classes.as_ref().is_none_or(|classes| classes.get(class))
+            let class = || self.classes().of(node).0 as usize;
+            classes.as_ref().is_none_or(|classes| classes.get(class()))
         };
         let fits = |node: NodeOrdinal| {
             self.shallow_size(node) > 0
