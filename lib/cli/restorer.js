@@ -165,12 +165,19 @@ class Restorer {
     };
   }
 
-  /** State, processor time of all threads in s, and resident memory in bytes (proc(5), stat). */
+  /** The state of all threads (`S` if all are asleep), their processor time in s, and resident memory in bytes (proc(5), stat). */
   #vitals() {
+    const directory = `/proc/${this.#process.pid}`;
+    const read = (file) => {
+      const text = fs.readFileSync(file, 'utf8');
+      return text.slice(text.lastIndexOf(')') + 2).split(' ');
+    };
     try {
-      const text = fs.readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8');
-      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      return { state: fields[0], spent: (Number(fields[11]) + Number(fields[12])) / TICKS, memory: Number(fields[21]) * PAGE };
+      const fields = read(`${directory}/stat`);
+      // One that waits for the disk, or for a processor, is at work, whoever waits for it.
+      const states = fs.readdirSync(`${directory}/task`).map((thread) => read(`${directory}/task/${thread}/stat`)[0]);
+      const state = states.every((each) => each === 'S') ? 'S' : states.join('');
+      return { state, spent: (Number(fields[11]) + Number(fields[12])) / TICKS, memory: Number(fields[21]) * PAGE };
     } catch {
       return undefined;
     }
