@@ -28,7 +28,7 @@ async function suspectsIn(files, work, { iterations, isAllowed }) {
 }
 
 async function open(file) {
-  const opened = await addon.openSnapshot(file, false, true, undefined);
+  const opened = await addon.openSnapshot(file, false, true, undefined, undefined, []);
   if (opened.message !== undefined) throw Object.assign(new Error(opened.message), { code: 'ERR_HEAPDUMP_ANALYZE' });
   return opened;
 }
