@@ -2,9 +2,10 @@
 
 use crate::Error;
 use crate::header::Header;
+use crate::lines::Place;
 use crate::marks::Usages;
 use crate::numbers::Records;
-use crate::records::{checked, name_of};
+use crate::records::checked;
 
 pub(crate) struct FunctionRecords<'a> {
     pub(crate) header: &'a Header,
@@ -20,13 +21,6 @@ impl Records for FunctionRecords<'_> {
         self.header.function.as_ref().map_or([usize::MAX; 2], |layout| [layout.name, layout.last])
     }
 
-    fn fields(&self) -> [usize; 3] {
-        self.header
-            .function
-            .as_ref()
-            .map_or([0; 3], |layout| [layout.kind, layout.name, layout.last])
-    }
-
     fn number(&mut self, field: usize, value: u64) -> Result<u64, Error> {
         use crate::marks::usage::{MADE, NAME, PATH};
         let Some(layout) = &self.header.function else {
@@ -35,7 +29,7 @@ impl Records for FunctionRecords<'_> {
         if field == layout.name || field == layout.last {
             let how = if field == layout.name { NAME | MADE } else { NAME | PATH };
             self.usages.add(checked(value)?, how)?;
-            return Ok(name_of(value));
+            return Ok(Place::Name.of(value));
         }
         Ok(value)
     }

@@ -10,6 +10,7 @@ mod audit;
 mod functions;
 mod header;
 mod key;
+mod lines;
 mod marks;
 mod names;
 mod numbers;

@@ -19,41 +19,59 @@ pub(crate) mod usage {
     pub(crate) const SYMBOL: u8 = 32;
     /// The path of a script.
     pub(crate) const PATH: u8 = 64;
+    /// Whether it is [`OF_TEXT`] is known: what a name that tells what it names leads to is the same wherever it stands.
+    pub(crate) const KNOWN: u8 = 128;
 }
 
 /// A [`usage`] for each string.
 #[derive(Default)]
-pub(crate) struct Usages(Vec<u8>);
+pub(crate) struct Usages {
+    bytes: Vec<u8>,
+    /// Of the bytes, those of strings that were met, or come before one.
+    met: usize,
+}
 
 impl Usages {
     #[inline]
     pub(crate) fn add(&mut self, string: u64, how: u8) -> Result<(), Error> {
+        *self.at(string)? |= how;
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn at(&mut self, string: u64) -> Result<&mut u8, Error> {
         let index = usize::try_from(string).map_err(|_| Error::Memory)?;
-        if index >= self.0.len() {
-            // A file may claim any number: what is reserved is what it has shown.
-            let more = index + 1 - self.0.len();
-            if more > LARGEST_GAP {
-                return Err(Error::Malformed {
-                    what: "an index of a string far beyond all others",
-                });
-            }
-            grow(&mut self.0, more)?;
-            self.0.resize(index + 1, 0);
+        if index >= self.bytes.len() {
+            self.extend(index)?;
         }
-        self.0[index] |= how;
+        self.met = self.met.max(index + 1);
+        Ok(&mut self.bytes[index])
+    }
+
+    #[cold]
+    fn extend(&mut self, index: usize) -> Result<(), Error> {
+        // A file may claim any number: what is reserved is what it has shown.
+        let more = index + 1 - self.bytes.len();
+        if more > LARGEST_GAP {
+            return Err(Error::Malformed { what: "an index of a string far beyond all others" });
+        }
+        grow(&mut self.bytes, more + AT_ONCE)?;
+        self.bytes.resize(index + 1 + AT_ONCE, 0);
         Ok(())
     }
 
     pub(crate) fn of(&self, string: usize) -> u8 {
-        self.0.get(string).copied().unwrap_or(0)
+        self.bytes.get(string).copied().unwrap_or(0)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.met
     }
 }
 
 const LARGEST_GAP: usize = 1 << 28;
+/// Most strings are the next one.
+const AT_ONCE: usize = 4096;
 
 /// What a node is, as far as it matters to its edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +122,10 @@ impl Owners {
         Ok(())
     }
 
-    /// Goes to the node that has the next edge.
+    /// Goes to the node that has the next edge; says whether it is another one.
     #[inline]
-    pub(crate) fn next_edge(&mut self) -> Result<(), Error> {
+    pub(crate) fn next_edge(&mut self) -> Result<bool, Error> {
+        let is_other = self.left == 0;
         while self.left == 0 {
             let mut next = || {
                 let byte = self.bytes.get(self.at).copied();
@@ -125,7 +144,7 @@ impl Owners {
             self.left = edges;
         }
         self.left -= 1;
-        Ok(())
+        Ok(is_other)
     }
 }
 

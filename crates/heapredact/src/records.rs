@@ -1,18 +1,10 @@
 //! Nodes and edges as they pass: which strings they need and for what, and where those will stand.
 
 use crate::Error;
-use crate::header::{self, EdgeKind, Header, Layout};
+use crate::header::{self, EdgeKind, Header, NodeKind};
+use crate::lines::{self, Lines, Place};
 use crate::marks::{Owners, Role, Texts, Usages, usage};
 use crate::numbers::Records;
-
-/// The place of a string's name in the file that comes out; its text has the next.
-pub(crate) fn name_of(string: u64) -> u64 {
-    string * 2
-}
-
-fn text_of(string: u64) -> u64 {
-    string * 2 + 1
-}
 
 /// No file has more strings than fit here twice.
 pub(crate) fn checked(string: u64) -> Result<u64, Error> {
@@ -45,32 +37,61 @@ impl Records for NodeRecords<'_> {
         [self.header.node.name; 2]
     }
 
-    fn fields(&self) -> [usize; 3] {
-        let Layout { kind, name, last, .. } = self.header.node;
-        [kind, name, last]
-    }
-
     #[inline]
     fn number(&mut self, field: usize, value: u64) -> Result<u64, Error> {
         let layout = &self.header.node;
         if field == layout.kind {
             self.nodes.kind = value;
-            return Ok(value);
-        }
-        let kinds = &self.header.node_kinds;
-        let kind = usize::try_from(self.nodes.kind).ok().and_then(|kind| kinds.get(kind)).copied();
-        let kind = kind.unwrap_or(header::UNKNOWN);
-        if field == layout.name {
+        } else if field == layout.name {
             self.nodes.string = checked(value)?;
+            let kind = self.kind(self.nodes.kind);
             self.usages.add(value, kind.usage)?;
-            return Ok(if kind.is_text() { text_of(value) } else { name_of(value) });
-        }
-        if field == layout.last {
-            self.nodes.owners.push(kind.role, value)?;
-            self.nodes.texts.push(kind.is_text(), self.nodes.string)?;
+            return Ok(place(kind).of(value));
+        } else if field == layout.last {
+            self.node(self.kind(self.nodes.kind), self.nodes.string, value)?;
         }
         Ok(value)
     }
+
+    fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
+        let layout = &self.header.node;
+        if (layout.kind, layout.name) != (0, 1) {
+            return Ok(0);
+        }
+        lines::take::<5>(chunk, (layout.stride, layout.last), self, out)
+    }
+}
+
+impl Lines for NodeRecords<'_> {
+    #[inline]
+    fn record(&mut self, kind: u64, string: u64, edges: impl Fn() -> u64) -> Result<Place, Error> {
+        let kind = self.kind(kind);
+        self.usages.add(string, kind.usage)?;
+        self.node(kind, string, edges())?;
+        Ok(place(kind))
+    }
+}
+
+impl NodeRecords<'_> {
+    #[inline]
+    fn kind(&self, kind: u64) -> NodeKind {
+        let kinds = &self.header.node_kinds;
+        usize::try_from(kind)
+            .ok()
+            .and_then(|kind| kinds.get(kind))
+            .copied()
+            .unwrap_or(header::UNKNOWN)
+    }
+
+    #[inline]
+    fn node(&mut self, kind: NodeKind, string: u64, edges: u64) -> Result<(), Error> {
+        self.nodes.owners.push(kind.role, edges)?;
+        self.nodes.texts.push(kind.is_text(), string)
+    }
+}
+
+fn place(kind: NodeKind) -> Place {
+    if kind.is_text() { Place::Text } else { Place::Name }
 }
 
 #[derive(Default)]
@@ -79,7 +100,7 @@ pub(crate) struct Edges {
     name: u64,
     /// Nodes whose properties are global variables, and whether the node that is being read is one.
     globals: Vec<u64>,
-    global: Option<(u64, bool)>,
+    is_global: bool,
     /// Internal edges of that node so far.
     internal: u32,
 }
@@ -103,92 +124,109 @@ impl Records for EdgeRecords<'_> {
         [self.header.edge.name; 2]
     }
 
-    fn fields(&self) -> [usize; 3] {
-        let Layout { kind, name, last, .. } = self.header.edge;
-        [kind, name, last]
-    }
-
     #[inline]
     fn number(&mut self, field: usize, value: u64) -> Result<u64, Error> {
         let layout = &self.header.edge;
         if field == layout.kind {
-            self.nodes.owners.next_edge()?;
-            let kinds = &self.header.edge_kinds;
-            self.edges.kind = usize::try_from(value).ok().and_then(|kind| kinds.get(kind)).copied();
-            if self.edges.kind.is_none() {
-                return Err(Error::Malformed {
-                    what: "a kind of edge that its meta does not name",
-                });
-            }
+            self.edges.kind = Some(self.begin(value)?);
         } else if field == layout.name {
             self.edges.name = value;
             if self.edges.kind != Some(EdgeKind::Index) {
-                return Ok(name_of(checked(value)?));
+                return Ok(Place::Name.of(checked(value)?));
             }
-        } else if field == layout.last {
-            self.edge(value / self.header.node.stride.max(1) as u64)?;
+        } else if field == layout.last
+            && let Some(kind) = self.edges.kind
+        {
+            self.edge(kind, self.edges.name, || value)?;
         }
         Ok(value)
+    }
+
+    fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
+        let layout = &self.header.edge;
+        if (layout.kind, layout.name) != (0, 1) {
+            return Ok(0);
+        }
+        lines::take::<3>(chunk, (layout.stride, layout.last), self, out)
+    }
+}
+
+impl Lines for EdgeRecords<'_> {
+    #[inline]
+    fn record(&mut self, kind: u64, name: u64, to: impl Fn() -> u64) -> Result<Place, Error> {
+        let kind = self.begin(kind)?;
+        self.edge(kind, name, to)?;
+        Ok(if kind == EdgeKind::Index { Place::Same } else { Place::Name })
     }
 }
 
 impl EdgeRecords<'_> {
-    /// All of an edge is known.
-    fn edge(&mut self, to: u64) -> Result<(), Error> {
-        use usage::{MADE, NAME, OF_TEXT, SYMBOL};
-        let Some(kind) = self.edges.kind else { return Ok(()) };
-        let owners = &self.nodes.owners;
-        let owner = owners.role.unwrap_or(Role::Other);
-        // What most edges lead to is not looked at.
-        let is_symbols = owner == Role::Symbol && kind == EdgeKind::Internal;
-        let is_shapes =
-            owner == Role::Shape && matches!(kind, EdgeKind::Index | EdgeKind::Internal);
-        let text = if is_shapes || !matches!(kind, EdgeKind::Index | EdgeKind::Property) {
-            self.nodes.texts.string(to)
-        } else {
-            None
-        };
-        let node = owners.node;
-        let is_global = match self.edges.global {
-            Some((of, is)) if of == node => is,
-            _ => {
-                let is = self.edges.globals.contains(&node);
-                self.edges.global = Some((node, is));
-                self.edges.internal = 0;
-                is
-            }
-        };
-        let how = match kind {
-            EdgeKind::Index => 0,
-            EdgeKind::Variable => NAME | MADE,
-            EdgeKind::Property if is_global => NAME | MADE,
-            EdgeKind::Property => NAME,
-            EdgeKind::Internal | EdgeKind::Shortcut => NAME | MADE,
-        };
-        if how != 0 {
-            let of_text = if text.is_some() { OF_TEXT } else { 0 };
-            self.usages.add(self.edges.name, how | of_text)?;
+    /// Its kind is known, and so whose it is.
+    #[inline]
+    fn begin(&mut self, kind: u64) -> Result<EdgeKind, Error> {
+        if self.nodes.owners.next_edge()? {
+            self.edges.is_global = self.edges.globals.contains(&self.nodes.owners.node);
+            self.edges.internal = 0;
         }
-        if let Some(text) = text {
-            // Hidden classes and their transitions have edges to the names of properties.
-            if is_shapes {
-                self.usages.add(text, MADE)?;
-            } else if is_symbols {
-                self.usages.add(text, SYMBOL)?;
+        let kinds = &self.header.edge_kinds;
+        usize::try_from(kind)
+            .ok()
+            .and_then(|kind| kinds.get(kind))
+            .copied()
+            .ok_or(Error::Malformed { what: "a kind of edge that its meta does not name" })
+    }
+
+    /// All of an edge is known. What most edges lead to is not looked at.
+    #[inline]
+    fn edge(&mut self, kind: EdgeKind, name: u64, to: impl Fn() -> u64) -> Result<(), Error> {
+        use usage::{KNOWN, MADE, NAME};
+        let stride = self.header.node.stride.max(1) as u64;
+        let to_node = || to() / stride;
+        if kind != EdgeKind::Index {
+            let is_property = kind == EdgeKind::Property;
+            let usage = self.usages.at(name)?;
+            *usage |= if is_property && !self.edges.is_global { NAME } else { NAME | MADE };
+            if !is_property && *usage & KNOWN == 0 {
+                *usage |= KNOWN;
+                if self.nodes.texts.string(to_node()).is_some() {
+                    self.usages.add(name, usage::OF_TEXT)?;
+                }
             }
+        }
+        let (node, owner) = (self.nodes.owners.node, self.nodes.owners.role.unwrap_or(Role::Other));
+        if matches!(owner, Role::Shape | Role::Symbol) {
+            self.edge_of_v8(owner, kind, to_node())?;
+        }
+        if kind == EdgeKind::Shortcut && (node == 0 || owner == Role::Object) {
+            self.edges.add_global(to_node());
+        }
+        Ok(())
+    }
+
+    /// Hidden classes and their transitions have edges to the names of properties, symbols to what they are called.
+    fn edge_of_v8(&mut self, owner: Role, kind: EdgeKind, to: u64) -> Result<(), Error> {
+        let is_shape = owner == Role::Shape;
+        if (kind == EdgeKind::Internal || is_shape && kind == EdgeKind::Index)
+            && let Some(text) = self.nodes.texts.string(to)
+        {
+            self.usages.add(text, if is_shape { usage::MADE } else { usage::SYMBOL })?;
         }
         // Since V8 14 the root leads to native contexts, whose first fields are a scope's, the global object and its proxy
         // (NATIVE_CONTEXT_FIELDS of src/objects/contexts.h).
-        let is_field_of_context = is_global && owner == Role::Symbol && kind == EdgeKind::Internal;
-        self.edges.internal += u32::from(kind == EdgeKind::Internal);
-        let leads_to_global = kind == EdgeKind::Shortcut && (node == 0 || owner == Role::Object)
-            || is_field_of_context && matches!(self.edges.internal, 2 | 3);
-        if leads_to_global
-            && self.edges.globals.len() < GLOBALS
-            && !self.edges.globals.contains(&to)
-        {
-            self.edges.globals.push(to);
+        if self.edges.is_global && owner == Role::Symbol && kind == EdgeKind::Internal {
+            self.edges.internal += 1;
+            if matches!(self.edges.internal, 2 | 3) {
+                self.edges.add_global(to);
+            }
         }
         Ok(())
+    }
+}
+
+impl Edges {
+    fn add_global(&mut self, node: u64) {
+        if self.globals.len() < GLOBALS && !self.globals.contains(&node) {
+            self.globals.push(node);
+        }
     }
 }

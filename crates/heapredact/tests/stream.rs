@@ -81,11 +81,11 @@ impl Made {
         let strings: Vec<String> =
             self.strings.iter().map(|text| Value::from(text.as_str()).to_string()).collect();
         format!(
-            "{{\"snapshot\":{{\"meta\":{META},\"node_count\":{},\"edge_count\":{},\"trace_function_count\":0}},\n\"nodes\":[{}],\n\"edges\":[{}],\n\"trace_function_infos\":[],\n\"trace_tree\":[],\n\"samples\":[],\n\"locations\":[0,1,2,3],\n\"strings\":[{}]}}",
+            "{{\"snapshot\":{{\"meta\":{META},\"node_count\":{},\"edge_count\":{},\"trace_function_count\":0}},\n\"nodes\":[{}\n],\n\"edges\":[{}\n],\n\"trace_function_infos\":[],\n\"trace_tree\":[],\n\"samples\":[],\n\"locations\":[0,1,2,3],\n\"strings\":[{}]}}",
             self.nodes.len(),
             edges.len(),
             nodes.join("\n,"),
-            edges.join(",\n"),
+            edges.join("\n,"),
             strings.join(",\n"),
         )
     }
