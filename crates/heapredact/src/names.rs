@@ -93,6 +93,9 @@ pub(crate) fn script_path<'a>(path: &'a str, hides: bool, parts: &mut Vec<Part<'
 /// `5 / part of key (Foo @1) -> value (text @3) pair in WeakMap (table @5)`.
 fn ephemeron<'a>(name: &'a str, about: About<'_>, parts: &mut Vec<Part<'a>>) -> bool {
     const KEY: &str = "part of key (";
+    if !name.starts_with(['p', '/', ' ', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
+        return false;
+    }
     let start = name.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ' ' | '/'));
     if !start.starts_with(KEY) {
         return false;
@@ -231,12 +234,14 @@ fn is_of_v8(name: &str) -> bool {
             byte.is_ascii_alphanumeric() || b" _-".contains(&byte) || also.contains(&byte)
         };
         text.bytes().all(belongs)
-            && text.split([' ', '@']).all(|word| is_innocent(word) || is_number(word))
+            && text.split([' ', '@']).all(|word| is_innocent(word) || is_number(word.as_bytes()))
     };
-    if name.is_empty() || is_number(name) {
+    if name.is_empty() || is_number(name.as_bytes()) {
         return true;
     }
-    if let Some((number, rest)) = name.split_once(" / ").filter(|(number, _)| is_number(number)) {
+    if let Some((number, rest)) =
+        name.split_once(" / ").filter(|(number, _)| is_number(number.as_bytes()))
+    {
         return !number.is_empty() && (is_of_code(rest) || is_of_v8(rest) || words(rest, b"():"));
     }
     for start in ["system / ", "Node / "] {
@@ -255,10 +260,11 @@ fn is_of_v8(name: &str) -> bool {
 }
 
 /// No array has more than 2^32 elements.
-fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &[u8]) -> bool {
     (1..=10).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-        && text.parse::<u32>().is_ok()
+        && text.iter().all(u8::is_ascii_digit)
+        && text.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
+            <= u64::from(u32::MAX)
 }
 
 fn is_identifier(text: &str) -> bool {

@@ -5,6 +5,7 @@
 //! a unit, [`SHORT_WIDE`]) there are more texts than can meet by chance, and a keyed hash is spelled in letters.
 
 use crate::Key;
+use crate::key::Tweaked;
 use crate::units::is_surrogate;
 
 /// One-byte texts below this length are encrypted. From here on 26 letters a unit make 2^70 texts and more.
@@ -19,7 +20,7 @@ const IDEOGRAPHS: (u16, u16) = (0x4e00, 0x3fff);
 /// Two-byte texts of this length and more are letters, and one unit says how wide they are.
 const WIDE_LETTERS: usize = 16;
 const WIDE: u16 = 0x101;
-const ROUNDS: u8 = 8;
+const ROUNDS: usize = 8;
 
 /// How many signs a class has: letters, digits, `_`, `$`; all that ASCII prints; all units of a byte.
 const CLASSES: [u16; 3] = [64, 95, 256];
@@ -30,6 +31,10 @@ pub(crate) struct Pseudonyms {
     /// The place of each one-byte unit among the signs of texts, and the signs of pseudonyms.
     place: [u8; 256],
     sign: [u8; 256],
+    /// The signs as JSON has them: how many bytes, and which. Those of [`Pseudonyms::write_short`] have no more than two.
+    shown: [(u8, [u8; 2]); 256],
+    /// For each class and length below [`SHORT`].
+    networks: Vec<Network>,
     /// Texts of one unit: permutations of each class.
     single: [u8; 256],
     digits: Vec<Digit>,
@@ -49,7 +54,15 @@ impl Pseudonyms {
             place[usize::from(unit)] = u8::try_from(at).unwrap_or(0);
         }
         let single = shuffled(&key);
-        Pseudonyms { key, place, sign: pseudonym, single, digits: Vec::new() }
+        let shown = pseudonym.map(|sign| match sign {
+            b'"' | b'\\' => (2, [b'\\', sign]),
+            0..0x80 => (1, [sign, 0]),
+            _ => (2, [0xc0 | sign >> 6, 0x80 | sign & 0x3f]),
+        });
+        let networks = (0..CLASSES.len() * SHORT)
+            .map(|at| Network::new(&key, at / SHORT, at % SHORT))
+            .collect();
+        Pseudonyms { key, place, sign: pseudonym, shown, networks, single, digits: Vec::new() }
     }
 
     /// Writes the pseudonym of a text as the inside of a JSON string, straight from another one's. Most texts are ASCII.
@@ -78,33 +91,35 @@ impl Pseudonyms {
     }
 
     /// The same of a few units that ASCII prints.
-    fn write_short(&mut self, raw: &[u8], out: &mut Vec<u8>) {
+    fn write_short(&self, raw: &[u8], out: &mut Vec<u8>) {
         let mut digits = [0_u8; SHORT];
         let digits = &mut digits[..raw.len()];
         for (digit, &byte) in digits.iter_mut().zip(raw) {
             *digit = self.place[usize::from(byte)];
         }
         self.encrypt_narrow(digits);
+        let mut line = [0; 2 * SHORT + 2];
+        let mut length = 0;
         for digit in digits {
-            match self.sign[usize::from(*digit)] {
-                sign @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', sign]),
-                sign @ 0..0x80 => out.push(sign),
-                sign => out.extend_from_slice(&[0xc0 | sign >> 6, 0x80 | sign & 0x3f]),
-            }
+            let (bytes, sign) = self.shown[usize::from(*digit)];
+            line[length..length + 2].copy_from_slice(&sign);
+            length += usize::from(bytes);
         }
+        out.extend_from_slice(&line[..length]);
     }
 
     /// Encrypts the places of two signs or more.
-    fn encrypt_narrow(&mut self, places: &mut [u8]) {
+    fn encrypt_narrow(&self, places: &mut [u8]) {
         let highest = u16::from(places.iter().copied().max().unwrap_or(0));
         let class = CLASSES.iter().position(|&signs| highest < signs).unwrap_or(2);
         let below = if class == 0 { 0 } else { CLASSES[class - 1] };
         // Texts of a class have a sign of it; those that have none are another class', which has its own.
+        let network = &self.networks[class * SHORT + places.len()];
         loop {
             match class {
-                0 => encrypt_digits::<64>(&self.key, class, places),
-                1 => encrypt_digits::<95>(&self.key, class, places),
-                _ => encrypt_digits::<256>(&self.key, class, places),
+                0 => network.encrypt::<64>(places),
+                1 => network.encrypt::<95>(places),
+                _ => network.encrypt::<256>(places),
             }
             if places.iter().any(|&place| u16::from(place) >= below) {
                 break;
@@ -226,43 +241,59 @@ fn shuffled(key: &Key) -> [u8; 256] {
     places
 }
 
-/// One permutation of all texts of this length, whose digits are below `RADIX`: a constant, by which a compiler divides fast.
-fn encrypt_digits<const RADIX: u64>(key: &Key, class: usize, digits: &mut [u8]) {
-    let length = digits.len();
-    let (first, second) = digits.split_at_mut(length / 2);
-    let number =
-        |digits: &[u8]| digits.iter().fold(0_u64, |value, &digit| value * RADIX + u64::from(digit));
-    let size = |digits: &[u8]| digits.iter().fold(1_u64, |size, _| size * RADIX);
-    let spread = |mut number: u64, digits: &mut [u8]| {
-        for digit in digits.iter_mut().rev() {
-            *digit = (number % RADIX).to_le_bytes()[0];
-            number /= RADIX;
-        }
-    };
-    let (left, right) =
-        rounds(key, class, length, (number(first), size(first)), (number(second), size(second)));
-    spread(left, first);
-    spread(right, second);
+/// What the key makes of a class and length: a Feistel network over two numbers.
+struct Network {
+    rounds: [Tweaked; ROUNDS],
+    /// How many there are of each number.
+    sizes: [u64; 2],
 }
 
-/// A Feistel network over two numbers and how many there are of each.
-fn rounds(
-    key: &Key,
-    class: usize,
-    length: usize,
-    (mut left, left_size): (u64, u64),
-    (mut right, right_size): (u64, u64),
-) -> (u64, u64) {
-    let tweak = (class as u64) << 40 | (length as u64) << 8;
-    for round in 0..ROUNDS {
-        let tweak = tweak | u64::from(round);
-        if round % 2 == 0 {
-            left = add(left, key.number(tweak, right), left_size);
-        } else {
-            right = add(right, key.number(tweak, left), right_size);
-        }
+impl Network {
+    fn new(key: &Key, class: usize, length: usize) -> Network {
+        let size = |digits: usize| (0..digits).fold(1, |size, _| size * u64::from(CLASSES[class]));
+        Network::of(key, class, length, [size(length / 2), size(length - length / 2)])
     }
-    (left, right)
+
+    fn of(key: &Key, class: usize, length: usize, sizes: [u64; 2]) -> Network {
+        let tweak = (class as u64) << 40 | (length as u64) << 8;
+        Network { rounds: std::array::from_fn(|round| key.tweaked(tweak | round as u64)), sizes }
+    }
+
+    /// One permutation of all texts of its length, whose digits are below `RADIX`: a constant, by which a compiler divides fast.
+    fn encrypt<const RADIX: u64>(&self, digits: &mut [u8]) {
+        let (first, second) = digits.split_at_mut(digits.len() / 2);
+        let number = |digits: &[u8]| {
+            digits.iter().fold(0_u64, |value, &digit| value * RADIX + u64::from(digit))
+        };
+        let spread = |mut number: u64, digits: &mut [u8]| {
+            for digit in digits.iter_mut().rev() {
+                *digit = (number % RADIX).to_le_bytes()[0];
+                number /= RADIX;
+            }
+        };
+        let (left, right) = (number(first), number(second));
+        let [left, right] = if RADIX.is_power_of_two() {
+            self.run([left, right], |sum, size| sum & (size - 1))
+        } else {
+            self.run([left, right], |sum, size| sum % size)
+        };
+        spread(left, first);
+        spread(right, second);
+    }
+
+    #[inline]
+    fn run(&self, [mut left, mut right]: [u64; 2], rest: impl Fn(u64, u64) -> u64) -> [u64; 2] {
+        // Sizes are at most 2^56 (256 signs, seven of fourteen; two units of two bytes).
+        let add = |value: u64, random: u64, size: u64| {
+            let sum = value + rest(random, size);
+            if sum < size { sum } else { sum - size }
+        };
+        for [even, odd] in self.rounds.as_chunks::<2>().0 {
+            left = add(left, even.number(right), self.sizes[0]);
+            right = add(right, odd.number(left), self.sizes[1]);
+        }
+        [left, right]
+    }
 }
 
 /// One permutation of all values that digits of these radices can have.
@@ -270,15 +301,11 @@ fn encrypt(key: &Key, class: usize, digits: &mut [Digit]) {
     let length = digits.len();
     let middle = length / 2;
     let (first, second) = digits.split_at_mut(middle);
-    let (left, right) = rounds(key, class, length, number(first), number(second));
+    let ((left, left_size), (right, right_size)) = (number(first), number(second));
+    let network = Network::of(key, class, length, [left_size, right_size]);
+    let [left, right] = network.run([left, right], |sum, size| sum % size);
     spread(left, first);
     spread(right, second);
-}
-
-/// Sizes are at most 2^56 (256 signs, seven of fourteen; two units of two bytes).
-fn add(value: u64, random: u64, size: u64) -> u64 {
-    let sum = value + random % size;
-    if sum < size { sum } else { sum - size }
 }
 
 fn number(digits: &[Digit]) -> (u64, u64) {

@@ -56,41 +56,76 @@ type Look = fn(&str) -> bool;
 /// What a text looks like, first the family that says most; `None` for what looks harmless.
 #[must_use]
 pub fn family(text: &str) -> Option<Family> {
-    // Most texts lack what a family cannot do without, which costs one look at each byte.
-    let (mut digits, mut signs) = (0, [false; 3]);
-    for byte in text.bytes() {
-        digits += usize::from(byte.is_ascii_digit());
-        signs[0] |= byte == b'-';
-        signs[1] |= byte == b'@';
-        signs[2] |= matches!(byte, b'=' | b':' | b' ');
-    }
+    family_of(text, &Signs::of(text))
+}
+
+fn family_of(text: &str, signs: &Signs) -> Option<Family> {
     let long = |length: usize| text.len() >= length;
     let found: [(Family, bool, Look); 8] = [
-        (Family::Key, signs[0], is_key),
+        (Family::Key, signs.dash, is_key),
         (Family::Token, long(SHORTEST_ODD), has_token),
-        (Family::Credential, signs[2], has_credential),
-        (Family::Mail, signs[1], has_mail),
-        (Family::Card, digits >= 13, has_card),
-        (Family::Hex, long(16) && digits >= 2, |text| {
+        (Family::Credential, signs.assigns || signs.space && long(22), has_credential),
+        (Family::Mail, signs.at, has_mail),
+        (Family::Card, signs.digits >= 13, has_card),
+        (Family::Hex, long(16) && signs.digits >= 2, |text| {
             runs(text, |byte| byte.is_ascii_hexdigit()).any(is_hex)
         }),
-        (Family::Digits, digits >= 8, |text| {
+        (Family::Digits, signs.digits >= 8, |text| {
             runs(text, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 8)
         }),
-        (Family::Entropy, long(20) && digits >= 1, |text| runs(text, is_token_byte).any(is_random)),
+        (Family::Entropy, long(20) && signs.digits >= 1, |text| {
+            runs(text, is_token_byte).any(is_random)
+        }),
     ];
     found.iter().find(|(_, may_be, is)| *may_be && is(text)).map(|(family, ..)| *family)
 }
 
+/// What a family cannot do without, which most texts lack: one look at each byte.
+struct Signs {
+    digits: usize,
+    dash: bool,
+    at: bool,
+    /// `=` or `:`.
+    assigns: bool,
+    space: bool,
+}
+
+impl Signs {
+    fn of(text: &str) -> Signs {
+        let (mut digits, mut seen) = (0, 0);
+        for byte in text.bytes() {
+            let sign = SIGNS[usize::from(byte)];
+            digits += usize::from(sign & 1);
+            seen |= sign;
+        }
+        let has = |sign: u8| seen & sign != 0;
+        Signs { digits, dash: has(2), at: has(4), assigns: has(8), space: has(16) }
+    }
+}
+
+const SIGNS: [u8; 256] = {
+    let mut signs = [0; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = 1;
+        digit += 1;
+    }
+    signs[b'-' as usize] = 2;
+    signs[b'@' as usize] = 4;
+    signs[b'=' as usize] = 8;
+    signs[b':' as usize] = 8;
+    signs[b' ' as usize] = 16;
+    signs
+};
+
 /// Whether a name may be one that code gave, as far as its letters tell. Stricter than [`family`]: to hide a name is no
 /// harm, to show a secret is.
 pub(crate) fn is_innocent(name: &str) -> bool {
-    let digits_in_all = digits(name);
+    let signs = Signs::of(name);
     name.len() <= 120
-        && family(name).is_none()
-        && (digits_in_all < 6
-            || !runs(name, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 6))
-        && (digits_in_all < 2
+        && family_of(name, &signs).is_none()
+        && (signs.digits < 6 || !runs(name, |byte| byte.is_ascii_digit()).any(|run| run.len() >= 6))
+        && (signs.digits < 2
             || !runs(name, |byte| byte.is_ascii_hexdigit())
                 .any(|run| run.len() >= 8 && digits(run) >= 2))
         && (name.len() < SHORTEST_ODD || !runs(name, is_token_byte).any(is_odd))
@@ -105,40 +140,25 @@ pub(crate) fn is_plain_identifier(name: &[u8]) -> bool {
 /// Nothing shorter is a token, or odd.
 const SHORTEST_ODD: usize = 12;
 
-const TOKENS: [&str; 32] = [
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "sk_live_",
-    "sk_test_",
-    "pk_live_",
-    "rk_live_",
-    "sk-",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "xoxr-",
-    "xoxs-",
-    "AKIA",
-    "ASIA",
-    "AIza",
-    "ya29.",
-    "npm_",
-    "SG.",
-    "shpat_",
-    "whsec_",
-    "hvs.",
-    "dop_v1_",
-    "eyJ",
-    "AGE-SECRET-KEY-",
-    "pypi-",
-    "dckr_pat_",
-    "sq0",
-];
+/// How tokens begin that begin with this letter.
+fn tokens(first: u8) -> &'static [&'static str] {
+    match first {
+        b'g' => &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"],
+        b's' => &["sk_live_", "sk_test_", "sk-", "shpat_", "sq0"],
+        b'p' => &["pk_live_", "pypi-"],
+        b'r' => &["rk_live_"],
+        b'x' => &["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-"],
+        b'A' => &["AKIA", "ASIA", "AIza", "AGE-SECRET-KEY-"],
+        b'y' => &["ya29."],
+        b'n' => &["npm_"],
+        b'S' => &["SG."],
+        b'w' => &["whsec_"],
+        b'h' => &["hvs."],
+        b'd' => &["dop_v1_", "dckr_pat_"],
+        b'e' => &["eyJ"],
+        _ => &[],
+    }
+}
 
 fn has_token(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -153,10 +173,9 @@ fn has_token(text: &str) -> bool {
     // A token begins where a word does.
     (0..bytes.len().saturating_sub(10)).any(|at| {
         (at == 0 || !bytes[at - 1].is_ascii_alphanumeric())
-            && TOKENS.iter().any(|token| {
-                bytes[at] == token.as_bytes()[0]
-                    && bytes[at..].strip_prefix(token.as_bytes()).is_some_and(is_token)
-            })
+            && tokens(bytes[at])
+                .iter()
+                .any(|token| bytes[at..].strip_prefix(token.as_bytes()).is_some_and(is_token))
     })
 }
 
@@ -176,8 +195,7 @@ fn has_credential(text: &str) -> bool {
         "authorization",
         "pwd",
     ];
-    let lower = text.to_ascii_lowercase();
-    let valued = |word: &str| {
+    let valued = |lower: &str, word: &str| {
         lower.match_indices(word).any(|(at, _)| {
             let rest = lower[at + word.len()..].trim_start_matches(['"', '\'', ' ']);
             let Some(value) = rest.strip_prefix(['=', ':']) else { return false };
@@ -189,7 +207,7 @@ fn has_credential(text: &str) -> bool {
                 >= 6
         })
     };
-    let in_url = || {
+    let in_url = |lower: &str| {
         lower.match_indices("://").any(|(at, _)| {
             let authority = lower[at + 3..].split(['/', ' ', '?', '#']).next().unwrap_or_default();
             authority
@@ -197,17 +215,23 @@ fn has_credential(text: &str) -> bool {
                 .is_some_and(|(user, host)| user.contains(':') && !host.is_empty())
         })
     };
-    let bearer = || {
-        ["bearer ", "basic "].iter().any(|word| {
-            lower.match_indices(word).any(|(at, _)| {
-                let mut rest = lower[at + word.len()..]
-                    .bytes()
-                    .take_while(|&byte| is_token_byte(byte) || byte == b'.');
-                rest.by_ref().take(16).filter(u8::is_ascii_alphanumeric).count() >= 16
-            })
-        })
+    let assigns = || {
+        let lower = text.to_ascii_lowercase();
+        WORDS.iter().any(|word| valued(&lower, word)) || in_url(&lower)
     };
-    WORDS.iter().any(|word| valued(word)) || in_url() || bearer()
+    text.bytes().any(|byte| matches!(byte, b'=' | b':')) && assigns() || has_bearer(text)
+}
+
+/// `Bearer`, or `Basic`, and sixteen letters and digits on end.
+fn has_bearer(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let ends_with = |text: &[u8], word: &[u8]| {
+        text.len() >= word.len() && text[text.len() - word.len()..].eq_ignore_ascii_case(word)
+    };
+    memchr::memchr_iter(b' ', bytes).any(|at| {
+        (ends_with(&bytes[..at], b"bearer") || ends_with(&bytes[..at], b"basic"))
+            && bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count() >= 16
+    })
 }
 
 fn has_mail(text: &str) -> bool {
@@ -256,18 +280,18 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'$')
 }
 
-fn is_hex(run: &str) -> bool {
+fn is_hex(run: &[u8]) -> bool {
     run.len() >= 16 && digits(run) >= 2
 }
 
 /// Letters and digits as chance has them.
-fn is_random(run: &str) -> bool {
+fn is_random(run: &[u8]) -> bool {
     let often = |percent| changes(run) * 100 >= run.len() * percent;
     run.len() >= 20 && (digits(run) >= 1 && often(50) || digits(run) >= 3 && often(42))
 }
 
 /// The same, with less to go by: no name is so.
-fn is_odd(run: &str) -> bool {
+fn is_odd(run: &[u8]) -> bool {
     let length = run.len();
     let often = |percent| changes(run) * 100 >= length * percent;
     length >= SHORTEST_ODD && (often(55) || digits(run) >= 3 && often(35))
@@ -275,36 +299,40 @@ fn is_odd(run: &str) -> bool {
 }
 
 /// Seven consonants on end; abbreviations of code are shorter.
-fn is_unspeakable(run: &str) -> bool {
+fn is_unspeakable(run: &[u8]) -> bool {
     let mut consonants = 0;
-    run.bytes().any(|byte| {
+    run.iter().any(|&byte| {
         let is_vowel = matches!(byte, b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
         consonants = if byte.is_ascii_lowercase() && !is_vowel { consonants + 1 } else { 0 };
         consonants >= 7
     })
 }
 
-fn digits(run: &str) -> usize {
-    run.bytes().filter(u8::is_ascii_digit).count()
+fn digits(run: &[u8]) -> usize {
+    run.iter().filter(|byte| byte.is_ascii_digit()).count()
 }
 
 /// How often small letters, capitals and digits take turns.
-fn changes(run: &str) -> usize {
+fn changes(run: &[u8]) -> usize {
     let kind = |byte: u8| match byte {
-        b'a'..=b'z' => 1,
+        b'a'..=b'z' => 1_u8,
         b'A'..=b'Z' => 2,
-        b'0'..=b'9' => 3,
+        b'0'..=b'9' => 4,
         _ => 0,
     };
-    let bytes = run.as_bytes();
-    bytes
-        .windows(2)
-        .filter(|pair| kind(pair[0]) != kind(pair[1]) && kind(pair[0]) * kind(pair[1]) != 0)
+    let mut before = 0;
+    run.iter()
+        .filter(|&&byte| {
+            let kind = kind(byte);
+            let differs = kind != before && kind != 0 && before != 0;
+            before = kind;
+            differs
+        })
         .count()
 }
 
-fn runs(text: &str, belongs: fn(u8) -> bool) -> impl Iterator<Item = &str> {
-    text.split(move |c: char| !c.is_ascii() || !belongs(c as u8)).filter(|run| !run.is_empty())
+fn runs(text: &str, belongs: impl Fn(u8) -> bool) -> impl Iterator<Item = &[u8]> {
+    text.as_bytes().split(move |&byte| !belongs(byte)).filter(|run| !run.is_empty())
 }
 
 #[cfg(test)]

@@ -49,31 +49,31 @@ impl Strings {
         let mut at = 0;
         while let Some(&byte) = chunk.get(at) {
             if self.inside {
-                let start = at;
-                while let Some(&byte) = chunk.get(at) {
-                    if self.escaped {
-                        self.escaped = false;
-                    } else if byte == b'"' || byte == b'\\' {
-                        if byte == b'"' {
-                            self.inside = false;
-                            break;
-                        }
-                        self.escaped = true;
-                    } else if let Some(next) = memchr::memchr2(b'"', b'\\', &chunk[at..]) {
-                        at += next;
-                        continue;
-                    } else {
-                        at = chunk.len();
-                        break;
-                    }
+                if std::mem::take(&mut self.escaped) {
+                    self.keep(&chunk[at..=at])?;
                     at += 1;
+                    continue;
                 }
-                let piece = &chunk[start..at];
-                self.raw.try_reserve(piece.len()).map_err(|_| Error::Memory)?;
-                self.raw.extend_from_slice(piece);
-                if !self.inside {
-                    at += 1;
-                    self.write(usages, out)?;
+                let text = &chunk[at..];
+                let Some(length) = next_sign(text) else {
+                    self.keep(text)?;
+                    return Ok((chunk.len(), false));
+                };
+                at += length + 1;
+                if text[length] == b'\\' {
+                    self.escaped = true;
+                    self.keep(&text[..=length])?;
+                    continue;
+                }
+                self.inside = false;
+                if self.raw.is_empty() {
+                    self.write(&text[..length], usages, out)?;
+                } else {
+                    self.keep(&text[..length])?;
+                    let raw = std::mem::take(&mut self.raw);
+                    self.write(&raw, usages, out)?;
+                    self.raw = raw;
+                    self.raw.clear();
                 }
                 continue;
             }
@@ -95,48 +95,68 @@ impl Strings {
         Ok((at, false))
     }
 
-    fn write(&mut self, usages: &Usages, out: &mut Vec<u8>) -> Result<(), Error> {
-        let usage = usages.of(self.count);
-        out.extend_from_slice(if self.count == 0 { b"\"" } else { b",\n\"" });
-        if self.count == 0 && self.raw == b"<dummy>" {
-            out.extend_from_slice(&self.raw);
-        } else if usage & usage::NAME != 0 {
-            self.write_name(usage, out)?;
-        }
-        out.extend_from_slice(b"\",\"");
-        if usage & usage::TEXT != 0 {
-            self.pseudonyms.write(&self.raw, &mut self.units, out);
-        }
-        out.push(b'"');
-        self.count += 1;
-        self.raw.clear();
+    /// A piece of a string that is not whole yet, or has escapes.
+    fn keep(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.raw.try_reserve(piece.len()).map_err(|_| Error::Memory)?;
+        self.raw.extend_from_slice(piece);
         Ok(())
     }
 
-    fn write_name(&mut self, usage: u8, out: &mut Vec<u8>) -> Result<(), Error> {
-        if is_plain_identifier(&self.raw) && usage & (usage::MADE | usage::PATH) != usage::PATH {
-            // Most names by far. What the rest of this function does for them, and no more.
-            let name = std::str::from_utf8(&self.raw).unwrap_or_default();
-            if usage & usage::MADE != 0
+    fn write(&mut self, raw: &[u8], usages: &Usages, out: &mut Vec<u8>) -> Result<(), Error> {
+        let usage = usages.of(self.count);
+        out.extend_from_slice(if self.count == 0 { b"\"" } else { b",\n\"" });
+        if self.count == 0 && raw == b"<dummy>" {
+            out.extend_from_slice(raw);
+        } else if usage & usage::NAME != 0 {
+            self.write_name(raw, usage, out)?;
+        }
+        out.extend_from_slice(b"\",\"");
+        if usage & usage::TEXT != 0 {
+            self.pseudonyms.write(raw, &mut self.units, out);
+        }
+        out.push(b'"');
+        self.count += 1;
+        Ok(())
+    }
+
+    fn write_name(&mut self, raw: &[u8], usage: u8, out: &mut Vec<u8>) -> Result<(), Error> {
+        let is_made = usage & usage::MADE != 0;
+        // Most names by far, and what the rest of this function does for them, and no more.
+        if is_made && names::is_number(raw) {
+            out.extend_from_slice(raw);
+            return Ok(());
+        }
+        if is_plain_identifier(raw) && (is_made || usage & usage::PATH == 0) {
+            let name = std::str::from_utf8(raw).unwrap_or_default();
+            if is_made
                 || usage & usage::WORD != 0 && names::is_word(name)
                 || names::is_known_property(name)
             {
-                self.kept.try_reserve(1).map_err(|_| Error::Memory)?;
-                self.kept.insert(hash(name));
-                out.extend_from_slice(&self.raw);
+                self.stay(name)?;
+                out.extend_from_slice(raw);
             } else {
-                self.pseudonyms.write(&self.raw, &mut self.units, out);
+                self.pseudonyms.write(raw, &mut self.units, out);
             }
             return Ok(());
         }
-        units::decode(&self.raw, &mut self.units);
-        // V8 writes no more than a kilobyte of any name.
-        let name = String::from_utf16(&self.units).ok().filter(|name| name.len() <= 4096);
-        let Some(name) = name.as_deref() else {
-            self.pseudonyms.replace(&mut self.units);
-            units::encode(&self.units, out);
-            return Ok(());
-        };
+        if raw.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\')
+            && let Ok(name) = std::str::from_utf8(raw)
+            && name.len() <= LONGEST_NAME
+        {
+            return self.write_parts(name, usage, out);
+        }
+        units::decode(raw, &mut self.units);
+        let name = String::from_utf16(&self.units).ok().filter(|name| name.len() <= LONGEST_NAME);
+        if let Some(name) = name {
+            return self.write_parts(&name, usage, out);
+        }
+        self.pseudonyms.replace(&mut self.units);
+        units::encode(&self.units, out);
+        Ok(())
+    }
+
+    /// What stays of a name, and pseudonyms for the rest.
+    fn write_parts(&mut self, name: &str, usage: u8, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut parts = Vec::new();
         let stays = |name: &str| name.is_empty() || self.kept.contains(&hash(name));
         let about = About {
@@ -158,8 +178,7 @@ impl Strings {
             parts.push(Part::Hide(name));
         }
         if let [Part::Keep(_)] = parts[..] {
-            self.kept.try_reserve(1).map_err(|_| Error::Memory)?;
-            self.kept.insert(hash(name));
+            self.stay(name)?;
         }
         for part in parts {
             let (Part::Keep(text) | Part::Hide(text)) = part;
@@ -167,6 +186,12 @@ impl Strings {
                 && is_literal(text)
             {
                 out.extend_from_slice(text.as_bytes());
+                continue;
+            }
+            if let Part::Hide(_) = part
+                && is_literal(text)
+            {
+                self.pseudonyms.write(text.as_bytes(), &mut self.units, out);
                 continue;
             }
             self.units.clear();
@@ -178,6 +203,35 @@ impl Strings {
         }
         Ok(())
     }
+
+    fn stay(&mut self, name: &str) -> Result<(), Error> {
+        self.kept.try_reserve(1).map_err(|_| Error::Memory)?;
+        self.kept.insert(hash(name));
+        Ok(())
+    }
+}
+
+/// V8 writes no more than a kilobyte of any name.
+const LONGEST_NAME: usize = 4096;
+
+/// How far it is to the next quotation mark or backslash.
+#[inline]
+fn next_sign(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Most strings are short.
+    if let Some(word) = text.first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let is = |byte: u8| {
+            let word = word ^ (ONES * u64::from(byte));
+            word.wrapping_sub(ONES) & !word & (ONES * 0x80)
+        };
+        // Above a sign there may be bits that are none, below it there are not.
+        let signs = is(b'"') | is(b'\\');
+        if signs != 0 {
+            return Some(signs.trailing_zeros() as usize / 8);
+        }
+    }
+    memchr::memchr2(b'"', b'\\', text)
 }
 
 /// Names outside of a snapshot, as the snapshot has them.
@@ -250,9 +304,16 @@ impl Hasher for Hashed {
     }
 }
 
-/// FNV: of names that are public.
+/// Of names that are public: eight bytes at once, each multiplied by an odd number of no pattern (2^64 by the golden ratio).
 fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    let mix = |hash: u64, word: u64| {
+        let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ mixed >> 32
+    };
+    let (words, rest) = name.as_bytes().as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let hash =
+        words.iter().fold(name.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    mix(hash, u64::from_le_bytes(last))
 }
