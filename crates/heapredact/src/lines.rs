@@ -29,25 +29,22 @@ pub(crate) trait Lines {
     fn record(&mut self, kind: u64, string: u64, last: impl Fn() -> u64) -> Result<Place, Error>;
 }
 
-/// Takes lines of `stride` numbers that begin with the kind and the string, and have `last` somewhere behind them, while they are
+/// Takes lines of `STRIDE` numbers that begin with the kind and the string, and have `LAST` somewhere behind them, while they are
 /// no longer than `WORDS` times eight bytes. They come out without the line feed. Says how much was consumed.
-pub(crate) fn take<const WORDS: usize>(
+#[inline]
+pub(crate) fn take<const WORDS: usize, const STRIDE: usize, const LAST: usize>(
     chunk: &[u8],
-    (stride, last): (usize, usize),
     records: &mut impl Lines,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    if !(2..MOST_FIELDS).contains(&last) || last >= stride || stride > MOST_FIELDS {
-        return Ok(0);
-    }
+    const { assert!(1 < LAST && LAST < STRIDE && STRIDE <= MOST_FIELDS && WORDS <= MOST_WORDS) };
     let mut batch = [0; BATCH + LINE];
     let (mut consumed, mut written) = (0, 0);
     while let Some(text) = chunk[consumed..].first_chunk::<WINDOW>()
-        && let Some(line) = Line::parse::<WORDS>(text, stride)
+        && let Some(line) = Line::parse::<WORDS, STRIDE, LAST>(text)
     {
-        let from = line.ends[last - 1] + 1;
-        let last = || number(text, from, line.ends[last]);
-        let place = records.record(line.kind, line.string, last)?;
+        let (from, to) = line.last;
+        let place = records.record(line.kind, line.number, || number(text, from, to))?;
         let Some(space) = batch.get_mut(written..).and_then(<[u8]>::first_chunk_mut::<LINE>) else {
             break;
         };
@@ -63,7 +60,8 @@ pub(crate) fn take<const WORDS: usize>(
 }
 
 const MOST_FIELDS: usize = 8;
-/// At most five words of a line, and as many again behind its string.
+const MOST_WORDS: usize = 5;
+/// The words of a line, and as many again behind its string.
 const WINDOW: usize = 56;
 /// The same with another digit.
 const LINE: usize = 64;
@@ -75,68 +73,66 @@ const DIGITS: usize = 8;
 /// What a number of 64 bits surely holds.
 const MOST_DIGITS: usize = 19;
 
+/// Numbers are known by where they begin and end.
 struct Line {
     kind: u64,
-    string: u64,
-    /// The string's digits, and what follows.
+    number: u64,
+    /// The digits of the string's number, and what follows.
     word: u64,
-    /// Behind each number.
-    ends: [usize; MOST_FIELDS],
+    string: (usize, usize),
+    last: (usize, usize),
     /// The line feed, which a comma follows.
     end: usize,
 }
 
 impl Line {
-    #[inline]
-    fn parse<const WORDS: usize>(text: &[u8; WINDOW], stride: usize) -> Option<Line> {
-        const { assert!(WORDS <= 5) };
+    #[inline(always)]
+    fn parse<const WORDS: usize, const STRIDE: usize, const LAST: usize>(
+        text: &[u8; WINDOW],
+    ) -> Option<Line> {
         let mut others = 0;
         for (at, word) in text.as_chunks::<8>().0.iter().take(WORDS).enumerate() {
             others |= no_digits(u64::from_le_bytes(*word)) << (8 * at);
         }
         let mut ends = [0; MOST_FIELDS];
         let mut start = 0;
-        for end in &mut ends[..stride] {
+        for (field, end) in ends.iter_mut().enumerate().take(STRIDE) {
             // 64 where there is none, which is too far.
             *end = others.trailing_zeros() as usize;
             others &= others.wrapping_sub(1);
-            if end.wrapping_sub(start).wrapping_sub(1) >= MOST_DIGITS {
+            let behind = if field + 1 < STRIDE { b',' } else { b'\n' };
+            if end.wrapping_sub(start).wrapping_sub(1) >= MOST_DIGITS
+                || text.get(*end) != Some(&behind)
+            {
                 return None;
             }
             start = *end + 1;
-        }
-        let end = start - 1;
-        for comma in ends[..stride - 1].iter().chain([&start]) {
-            if text.get(*comma) != Some(&b',') {
-                return None;
-            }
         }
         let kind = match ends[0] {
             1 => u64::from(text[0] & 15),
             2 => u64::from(text[0] & 15) * 10 + u64::from(text[1] & 15),
             _ => return None,
         };
-        let (from, to) = (ends[0] + 1, ends[1]);
-        let word = word_at(text, from);
-        let has_zeros = text[from] == b'0' && to - from > 1;
-        (text.get(end) == Some(&b'\n') && to - from <= DIGITS && !has_zeros).then(|| Line {
-            kind,
-            string: value(word, to - from),
-            word,
-            ends,
-            end,
-        })
+        let string = (ends[0] + 1, ends[1]);
+        let length = string.1 - string.0;
+        let word = word_at(text, string.0);
+        let has_zeros = word & 0xff == u64::from(b'0') && length > 1;
+        if text.get(start) != Some(&b',') || length > DIGITS || has_zeros {
+            return None;
+        }
+        let last = (ends[LAST - 1] + 1, ends[LAST]);
+        Some(Line { kind, number: value(word, length), word, string, last, end: start - 1 })
     }
 
     /// The record with its string in another place, and a comma behind it; says how long it is.
-    #[inline]
+    #[inline(always)]
     fn write<const WORDS: usize>(
         &self,
         text: &[u8; WINDOW],
         place: Place,
         line: &mut [u8; LINE],
     ) -> usize {
-        let (start, end) = (self.ends[0] + 1, self.ends[1]);
+        let (start, end) = self.string;
         line[..8].copy_from_slice(&text[..8]);
         let (carry, doubled) = doubled(self.word, end - start, place == Place::Text);
         let (carry, word) = if place == Place::Same { (0, self.word) } else { (carry, doubled) };
@@ -173,11 +169,18 @@ fn value(word: u64, length: usize) -> u64 {
     fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
+#[inline]
 fn number(text: &[u8; WINDOW], from: usize, to: usize) -> u64 {
-    if to - from <= DIGITS {
-        return value(word_at(text, from), to - from);
+    if to - from > DIGITS {
+        long_number(&text[from..to])
+    } else {
+        value(word_at(text, from), to - from)
     }
-    text[from..to].iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
+}
+
+#[cold]
+fn long_number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
 }
 
 /// Twice a number, and one if it is to be odd, digit by digit: 5 and more carry one to the digit before. Says whether there is a 1
@@ -208,13 +211,20 @@ mod tests {
         }
     }
 
-    fn taken<const WORDS: usize>(
-        text: &str,
-        shape: (usize, usize),
-    ) -> (usize, String, Vec<(u64, u64, u64)>) {
+    type Taken = (usize, String, Vec<(u64, u64, u64)>);
+
+    fn taken<const WORDS: usize, const STRIDE: usize, const LAST: usize>(text: &str) -> Taken {
         let (mut seen, mut out) = (Seen(Vec::new()), Vec::new());
-        let consumed = take::<WORDS>(text.as_bytes(), shape, &mut seen, &mut out).expect("memory");
-        (consumed, String::from_utf8(out).expect("text"), seen.0)
+        let consumed = take::<WORDS, STRIDE, LAST>(text.as_bytes(), &mut seen, &mut out);
+        (consumed.expect("memory"), String::from_utf8(out).expect("text"), seen.0)
+    }
+
+    fn edges(text: &str) -> Taken {
+        taken::<3, 3, 2>(text)
+    }
+
+    fn nodes(text: &str) -> Taken {
+        taken::<5, 7, 4>(text)
     }
 
     #[test]
@@ -232,7 +242,7 @@ mod tests {
                     let written = place.of(string);
                     if edge.len() <= 24 {
                         assert_eq!(
-                            taken::<3>(&format!("{edge}{edge}{behind}"), (3, 2)),
+                            edges(&format!("{edge}{edge}{behind}")),
                             (
                                 edge.len() * 2,
                                 format!("{kind},{written},{to},").repeat(2),
@@ -241,7 +251,7 @@ mod tests {
                         );
                     }
                     assert_eq!(
-                        taken::<5>(&format!("{node}{behind}"), (7, 4)),
+                        nodes(&format!("{node}{behind}")),
                         (
                             node.len(),
                             format!("{kind},{written},{to},16,{number},0,3,"),
@@ -278,11 +288,11 @@ mod tests {
             "1,2,3]",
             "1,2,\u{b3}\n,",
         ] {
-            assert_eq!(taken::<3>(&format!("{text}{behind}"), (3, 2)).0, 0, "{text}");
+            assert_eq!(edges(&format!("{text}{behind}")).0, 0, "{text}");
         }
         let line = "1,2,3\n,";
-        assert_eq!(taken::<3>(&line.repeat(WINDOW / line.len()), (3, 2)).0, line.len());
-        assert_eq!(taken::<3>(line, (3, 2)).0, 0);
+        assert_eq!(edges(&line.repeat(WINDOW / line.len())).0, line.len());
+        assert_eq!(edges(line).0, 0);
     }
 
     #[test]
@@ -290,7 +300,7 @@ mod tests {
         let (lines, expected): (String, String) = (0..20_000_u64)
             .map(|at| (format!("2,{at},{}\n,", at * 3), format!("2,{},{},", at * 2 + 1, at * 3)))
             .unzip();
-        let (consumed, out, _) = taken::<3>(&format!("{lines}{}", " ".repeat(WINDOW)), (3, 2));
+        let (consumed, out, _) = edges(&format!("{lines}{}", " ".repeat(WINDOW)));
         assert_eq!((consumed, out), (lines.len(), expected));
     }
 }

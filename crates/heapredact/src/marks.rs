@@ -123,9 +123,18 @@ impl Owners {
     }
 
     /// Goes to the node that has the next edge; says whether it is another one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_edge(&mut self) -> Result<bool, Error> {
         let is_other = self.left == 0;
+        if is_other {
+            self.next_node()?;
+        }
+        self.left -= 1;
+        Ok(is_other)
+    }
+
+    /// Goes to the next node that has edges.
+    fn next_node(&mut self) -> Result<(), Error> {
         while self.left == 0 {
             let mut next = || {
                 let byte = self.bytes.get(self.at).copied();
@@ -143,8 +152,7 @@ impl Owners {
             self.role = Some(Role::of(first));
             self.left = edges;
         }
-        self.left -= 1;
-        Ok(is_other)
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nodes and edges as they pass: which strings they need and for what, and where those will stand.
 
 use crate::Error;
-use crate::header::{self, EdgeKind, Header, NodeKind};
+use crate::header::{self, EdgeKind, Header, Layout, NodeKind};
 use crate::lines::{self, Lines, Place};
 use crate::marks::{Owners, Role, Texts, Usages, usage};
 use crate::numbers::Records;
@@ -54,16 +54,18 @@ impl Records for NodeRecords<'_> {
     }
 
     fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
-        let layout = &self.header.node;
-        if (layout.kind, layout.name) != (0, 1) {
-            return Ok(0);
+        let Layout { stride, kind, name, last } = self.header.node;
+        match (stride, kind, name, last) {
+            (5, 0, 1, 4) => lines::take::<5, 5, 4>(chunk, self, out),
+            (6, 0, 1, 4) => lines::take::<5, 6, 4>(chunk, self, out),
+            (7, 0, 1, 4) => lines::take::<5, 7, 4>(chunk, self, out),
+            _ => Ok(0),
         }
-        lines::take::<5>(chunk, (layout.stride, layout.last), self, out)
     }
 }
 
 impl Lines for NodeRecords<'_> {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, kind: u64, string: u64, edges: impl Fn() -> u64) -> Result<Place, Error> {
         let kind = self.kind(kind);
         self.usages.add(string, kind.usage)?;
@@ -73,7 +75,7 @@ impl Lines for NodeRecords<'_> {
 }
 
 impl NodeRecords<'_> {
-    #[inline]
+    #[inline(always)]
     fn kind(&self, kind: u64) -> NodeKind {
         let kinds = &self.header.node_kinds;
         usize::try_from(kind)
@@ -83,7 +85,7 @@ impl NodeRecords<'_> {
             .unwrap_or(header::UNKNOWN)
     }
 
-    #[inline]
+    #[inline(always)]
     fn node(&mut self, kind: NodeKind, string: u64, edges: u64) -> Result<(), Error> {
         self.nodes.owners.push(kind.role, edges)?;
         self.nodes.texts.push(kind.is_text(), string)
@@ -143,16 +145,16 @@ impl Records for EdgeRecords<'_> {
     }
 
     fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
-        let layout = &self.header.edge;
-        if (layout.kind, layout.name) != (0, 1) {
-            return Ok(0);
+        let Layout { stride, kind, name, last } = self.header.edge;
+        match (stride, kind, name, last) {
+            (3, 0, 1, 2) => lines::take::<3, 3, 2>(chunk, self, out),
+            _ => Ok(0),
         }
-        lines::take::<3>(chunk, (layout.stride, layout.last), self, out)
     }
 }
 
 impl Lines for EdgeRecords<'_> {
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, kind: u64, name: u64, to: impl Fn() -> u64) -> Result<Place, Error> {
         let kind = self.begin(kind)?;
         self.edge(kind, name, to)?;
@@ -162,7 +164,7 @@ impl Lines for EdgeRecords<'_> {
 
 impl EdgeRecords<'_> {
     /// Its kind is known, and so whose it is.
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, kind: u64) -> Result<EdgeKind, Error> {
         if self.nodes.owners.next_edge()? {
             self.edges.is_global = self.edges.globals.contains(&self.nodes.owners.node);
@@ -177,7 +179,7 @@ impl EdgeRecords<'_> {
     }
 
     /// All of an edge is known. What most edges lead to is not looked at.
-    #[inline]
+    #[inline(always)]
     fn edge(&mut self, kind: EdgeKind, name: u64, to: impl Fn() -> u64) -> Result<(), Error> {
         use usage::{KNOWN, MADE, NAME};
         let stride = self.header.node.stride.max(1) as u64;
