@@ -77,6 +77,12 @@ impl Strings {
                 }
                 continue;
             }
+            if !self.wanted && chunk[at..].starts_with(b",\n\"") {
+                // As V8 writes it.
+                at += 3;
+                self.inside = true;
+                continue;
+            }
             at += 1;
             match byte {
                 b'"' if self.wanted => (self.inside, self.wanted) = (true, false),
@@ -219,7 +225,7 @@ const LONGEST_NAME: usize = 4096;
 fn next_sign(text: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     // Most strings are short.
-    if let Some(word) = text.first_chunk() {
+    for (at, word) in text.as_chunks().0.iter().enumerate().take(2) {
         let word = u64::from_le_bytes(*word);
         let is = |byte: u8| {
             let word = word ^ (ONES * u64::from(byte));
@@ -228,7 +234,7 @@ fn next_sign(text: &[u8]) -> Option<usize> {
         // Above a sign there may be bits that are none, below it there are not.
         let signs = is(b'"') | is(b'\\');
         if signs != 0 {
-            return Some(signs.trailing_zeros() as usize / 8);
+            return Some(8 * at + signs.trailing_zeros() as usize / 8);
         }
     }
     memchr::memchr2(b'"', b'\\', text)
