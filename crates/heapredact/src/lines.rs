@@ -29,26 +29,43 @@ pub(crate) trait Lines {
     fn record(&mut self, kind: u64, string: u64, last: impl Fn() -> u64) -> Result<Place, Error>;
 }
 
-/// Takes lines of `STRIDE` numbers that begin with the kind and the string, and have `LAST` somewhere behind them, while they are
-/// no longer than `WORDS` times eight bytes. They come out without the line feed. Says how much was consumed.
-#[inline]
-pub(crate) fn take<const WORDS: usize, const STRIDE: usize, const LAST: usize>(
+/// Takes edges: kind, string, target. They come out without the line feed. Says how much was consumed.
+pub(crate) fn edges(
     chunk: &[u8],
     records: &mut impl Lines,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    const { assert!(1 < LAST && LAST < STRIDE && STRIDE <= MOST_FIELDS && WORDS <= MOST_WORDS) };
+    take::<2>(chunk, Line::edge, records, out)
+}
+
+/// Takes nodes of so many numbers: kind, string, id, size, number of edges and what follows.
+pub(crate) fn nodes<const STRIDE: usize>(
+    chunk: &[u8],
+    records: &mut impl Lines,
+    out: &mut Vec<u8>,
+) -> Result<usize, Error> {
+    take::<NODE>(chunk, Line::node::<STRIDE>, records, out)
+}
+
+/// `TAIL`: the most words behind a string.
+#[inline(always)]
+fn take<const TAIL: usize>(
+    chunk: &[u8],
+    parse: impl Fn(&[u8; WINDOW]) -> Option<Line>,
+    records: &mut impl Lines,
+    out: &mut Vec<u8>,
+) -> Result<usize, Error> {
     let mut batch = [0; BATCH + LINE];
     let (mut consumed, mut written) = (0, 0);
     while let Some(text) = chunk[consumed..].first_chunk::<WINDOW>()
-        && let Some(line) = Line::parse::<WORDS, STRIDE, LAST>(text)
+        && let Some(line) = parse(text)
     {
         let (from, to) = line.last;
         let place = records.record(line.kind, line.number, || number(text, from, to))?;
         let Some(space) = batch.get_mut(written..).and_then(<[u8]>::first_chunk_mut::<LINE>) else {
             break;
         };
-        written += line.write::<WORDS>(text, place, space);
+        written += line.write::<TAIL>(text, place, space);
         consumed += line.end + 2;
         if written >= BATCH {
             out.extend_from_slice(&batch[..written]);
@@ -60,7 +77,10 @@ pub(crate) fn take<const WORDS: usize, const STRIDE: usize, const LAST: usize>(
 }
 
 const MOST_FIELDS: usize = 8;
-const MOST_WORDS: usize = 5;
+/// Words of a node's line.
+const NODE: usize = 5;
+/// Which of its numbers is that of edges.
+const EDGES: usize = 4;
 /// The words of a line, and as many again behind its string.
 const WINDOW: usize = 56;
 /// The same with another digit.
@@ -86,13 +106,33 @@ struct Line {
 }
 
 impl Line {
+    /// One number after the other, because there are few.
     #[inline(always)]
-    fn parse<const WORDS: usize, const STRIDE: usize, const LAST: usize>(
-        text: &[u8; WINDOW],
-    ) -> Option<Line> {
+    fn edge(text: &[u8; WINDOW]) -> Option<Line> {
+        let word = word_at(text, 2);
+        let string = (2, 2 + digits_at(text, 2));
+        let last = (string.1 + 1, string.1 + 1 + digits_at(text, string.1 + 1));
+        let end = last.1;
+        let is_record = text[0].is_ascii_digit()
+            && text[1] == b','
+            && text.get(string.1) == Some(&b',')
+            && text.get(end..end + 2) == Some(b"\n,");
+        let is_short = last.0 < end && end - last.0 < 2 * DIGITS;
+        if !is_record || !is_short || !is_string(word, string.1 - string.0) {
+            return None;
+        }
+        let (kind, number) = (u64::from(text[0] & 15), value(word, string.1 - string.0));
+        Some(Line { kind, number, word, string, last, end })
+    }
+
+    /// All numbers at once.
+    #[inline(always)]
+    fn node<const STRIDE: usize>(text: &[u8; WINDOW]) -> Option<Line> {
+        const { assert!(EDGES < STRIDE && STRIDE <= MOST_FIELDS) };
         let mut others = 0;
-        for (at, word) in text.as_chunks::<8>().0.iter().take(WORDS).enumerate() {
-            others |= no_digits(u64::from_le_bytes(*word)) << (8 * at);
+        for (at, word) in text.as_chunks::<8>().0.iter().take(NODE).enumerate() {
+            let bits = no_digits(u64::from_le_bytes(*word)) >> 7;
+            others |= (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
         }
         let mut ends = [0; MOST_FIELDS];
         let mut start = 0;
@@ -116,17 +156,16 @@ impl Line {
         let string = (ends[0] + 1, ends[1]);
         let length = string.1 - string.0;
         let word = word_at(text, string.0);
-        let has_zeros = word & 0xff == u64::from(b'0') && length > 1;
-        if text.get(start) != Some(&b',') || length > DIGITS || has_zeros {
+        if text.get(start) != Some(&b',') || !is_string(word, length) {
             return None;
         }
-        let last = (ends[LAST - 1] + 1, ends[LAST]);
+        let last = (ends[EDGES - 1] + 1, ends[EDGES]);
         Some(Line { kind, number: value(word, length), word, string, last, end: start - 1 })
     }
 
     /// The record with its string in another place, and a comma behind it; says how long it is.
     #[inline(always)]
-    fn write<const WORDS: usize>(
+    fn write<const TAIL: usize>(
         &self,
         text: &[u8; WINDOW],
         place: Place,
@@ -140,19 +179,34 @@ impl Line {
         let mut at = start + carry;
         line[at..at + 8].copy_from_slice(&word.to_le_bytes());
         at += end - start;
-        line[at..at + 8 * WORDS].copy_from_slice(&text[end..end + 8 * WORDS]);
+        line[at..at + 8 * TAIL].copy_from_slice(&text[end..end + 8 * TAIL]);
         at += self.end - end;
         line[at] = b',';
         at + 1
     }
 }
 
-/// A bit for each byte that is no digit.
-#[inline]
+/// The highest bit of each byte that is no digit.
+#[inline(always)]
 fn no_digits(word: u64) -> u64 {
     let word = word ^ (ONES * 0x30);
-    let above = ((word & (ONES * 0x7f)) + ONES * 0x76) | word;
-    ((above >> 7) & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56
+    (((word & (ONES * 0x7f)) + ONES * 0x76) | word) & (ONES * 0x80)
+}
+
+/// How many digits stand here, up to sixteen.
+#[inline(always)]
+fn digits_at(text: &[u8; WINDOW], at: usize) -> usize {
+    let digits = |at| no_digits(word_at(text, at)).trailing_zeros() as usize / 8;
+    match digits(at) {
+        DIGITS => DIGITS + digits(at + DIGITS),
+        few => few,
+    }
+}
+
+/// Whether a number of so many digits can be doubled here, which are written as V8 does.
+#[inline(always)]
+fn is_string(word: u64, length: usize) -> bool {
+    (1..=DIGITS).contains(&length) && (word & 0xff != u64::from(b'0') || length == 1)
 }
 
 #[inline]
@@ -213,18 +267,18 @@ mod tests {
 
     type Taken = (usize, String, Vec<(u64, u64, u64)>);
 
-    fn taken<const WORDS: usize, const STRIDE: usize, const LAST: usize>(text: &str) -> Taken {
+    fn taken(take: impl Fn(&mut Seen, &mut Vec<u8>) -> Result<usize, Error>) -> Taken {
         let (mut seen, mut out) = (Seen(Vec::new()), Vec::new());
-        let consumed = take::<WORDS, STRIDE, LAST>(text.as_bytes(), &mut seen, &mut out);
-        (consumed.expect("memory"), String::from_utf8(out).expect("text"), seen.0)
+        let consumed = take(&mut seen, &mut out).expect("memory");
+        (consumed, String::from_utf8(out).expect("text"), seen.0)
     }
 
     fn edges(text: &str) -> Taken {
-        taken::<3, 3, 2>(text)
+        taken(|seen, out| super::edges(text.as_bytes(), seen, out))
     }
 
     fn nodes(text: &str) -> Taken {
-        taken::<5, 7, 4>(text)
+        taken(|seen, out| super::nodes::<7>(text.as_bytes(), seen, out))
     }
 
     #[test]
@@ -240,7 +294,7 @@ mod tests {
                     let edge = format!("{kind},{string},{to}\n,");
                     let node = format!("{kind},{string},{to},16,{number},0,3\n,");
                     let written = place.of(string);
-                    if edge.len() <= 24 {
+                    if kind < 10 {
                         assert_eq!(
                             edges(&format!("{edge}{edge}{behind}")),
                             (

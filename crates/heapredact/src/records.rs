@@ -56,9 +56,9 @@ impl Records for NodeRecords<'_> {
     fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
         let Layout { stride, kind, name, last } = self.header.node;
         match (stride, kind, name, last) {
-            (5, 0, 1, 4) => lines::take::<5, 5, 4>(chunk, self, out),
-            (6, 0, 1, 4) => lines::take::<5, 6, 4>(chunk, self, out),
-            (7, 0, 1, 4) => lines::take::<5, 7, 4>(chunk, self, out),
+            (5, 0, 1, 4) => lines::nodes::<5>(chunk, self, out),
+            (6, 0, 1, 4) => lines::nodes::<6>(chunk, self, out),
+            (7, 0, 1, 4) => lines::nodes::<7>(chunk, self, out),
             _ => Ok(0),
         }
     }
@@ -147,7 +147,7 @@ impl Records for EdgeRecords<'_> {
     fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
         let Layout { stride, kind, name, last } = self.header.edge;
         match (stride, kind, name, last) {
-            (3, 0, 1, 2) => lines::take::<3, 3, 2>(chunk, self, out),
+            (3, 0, 1, 2) => lines::edges(chunk, self, out),
             _ => Ok(0),
         }
     }
