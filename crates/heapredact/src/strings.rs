@@ -77,9 +77,8 @@ impl Strings {
                 }
                 continue;
             }
-            if !self.wanted && chunk[at..].starts_with(b",\n\"") {
-                // As V8 writes it.
-                at += 3;
+            if !self.wanted && chunk[at..].starts_with(b",\"") {
+                at += 2;
                 self.inside = true;
                 continue;
             }
