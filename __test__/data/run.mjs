@@ -16,6 +16,23 @@ import { installDuckDb } from './install.mjs';
 const BIN = join(root, 'bin/heapdump-rs.js');
 const PYARROW = 'pyarrow==26.0.1';
 
+/** A root and an object: no text is there twice. */
+const SMALL = JSON.stringify({
+  snapshot: {
+    meta: {
+      node_fields: ['type', 'name', 'id', 'self_size', 'edge_count'],
+      node_types: [['synthetic', 'object'], 'string', 'number', 'number', 'number'],
+      edge_fields: ['type', 'name_or_index', 'to_node'],
+      edge_types: [['property'], 'string_or_number', 'node'],
+    },
+    node_count: 2,
+    edge_count: 1,
+  },
+  nodes: [0, 0, 1, 0, 1, 1, 1, 3, 8, 0],
+  edges: [0, 2, 5],
+  strings: ['', 'Thing', 'thing'],
+});
+
 const quick = process.argv.includes('--quick');
 let home;
 
@@ -50,6 +67,11 @@ async function all(directory) {
   });
   await step('a query may begin with a comment', () => {
     for (const comment of ['-- how many', '--json\t?', '--a=b c']) assert.deepEqual(sql(tables, `${comment}\nselect 1`), [[1]]);
+  });
+  await step('a table may have no rows', () => {
+    const file = join(directory, 'small.heapsnapshot');
+    writeFileSync(file, SMALL);
+    assert.deepEqual(sql(file, 'select (select count(*) from strings), (select count(*) from nodes)'), [['0', '2']]);
   });
   await step('sql reads encrypted snapshots, each with its key', () => encrypted(directory, [before, after]));
   for (const [title, query] of questions()) {

@@ -101,6 +101,8 @@ async function createView(connection, table, roots) {
     const columns = first === last ? `${quoted(first)} as snapshot, * exclude (snapshot)` : '*';
     return `select ${columns} from read_parquet(${quoted(file)})`;
   });
+  // Where no file has a row, there is none that says what its snapshot is called.
+  if (branches.length === 0) branches.push(`select * from read_parquet([${globs}], union_by_name = true)`);
   await connection.run(`create view ${table} as ${branches.join(' union all by name ')}`);
 }
 

@@ -413,6 +413,42 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_way_the_last_steps_are_told() {
+        use std::fmt::Write;
+
+        const LENGTH: usize = 150;
+        let (mut nodes, mut edges) = (String::from("0,0,1,0,1"), String::from("0,2,5"));
+        for at in 1..=LENGTH {
+            write!(nodes, ",1,1,{},8,{}", 2 * at + 1, usize::from(at < LENGTH)).unwrap();
+            if at < LENGTH {
+                write!(edges, ",0,2,{}", 5 * (at + 1)).unwrap();
+            }
+        }
+        let json = format!(
+            r#"{{"snapshot":{{"meta":{{"node_fields":["type","name","id","self_size","edge_count"],
+            "node_types":[["synthetic","object"],"string","number","number","number"],
+            "edge_fields":["type","name_or_index","to_node"],
+            "edge_types":[["property"],"string_or_number","node"]}},"node_count":{},"edge_count":{LENGTH}}},
+            "nodes":[{nodes}],"edges":[{edges}],"strings":["","Item","next"]}}"#,
+            LENGTH + 1
+        );
+        let snapshot = Snapshot::read(json.as_bytes()).unwrap();
+        let last = 2 * LENGTH + 1;
+        let told = |question, limit: usize| {
+            let options = format!(r#"{{"id":{last},"limit":{limit}}}"#);
+            let answer = ask(&snapshot, question, &options).unwrap();
+            let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+            let path = answer.get("path").unwrap_or(&answer).clone();
+            let steps = path["steps"].as_array().unwrap();
+            assert_eq!(steps.last().unwrap()["object"]["id"], last);
+            (steps.len(), path["leftOut"].as_u64())
+        };
+        assert_eq!(told("path", 0), (LENGTH, None));
+        assert_eq!(told("path", 1), (1, Some(149)));
+        assert_eq!(told("page", 20), (100, Some(50)));
+    }
+
+    #[test]
     fn wrong_questions_say_why() {
         let snapshot = snapshot();
         let error = |question, options| ask(&snapshot, question, options).unwrap_err().to_string();
