@@ -362,8 +362,9 @@ fn suspect(
         candidate.links = None;
     }
     let is_within = candidate.links.is_some();
-    let chain = candidate.links.as_ref().and_then(|links| links.last()).filter(|l| l.is_chain());
-    let outermost = chain.and_then(|links| links.outermost(snapshot));
+    let ends = candidate.links.as_ref().and_then(|links| links.first().zip(links.last()));
+    let chain = ends.filter(|(before, links)| links.is_chain(before));
+    let outermost = chain.and_then(|(before, links)| links.outermost(snapshot, before, first));
     let survivors = candidate.survivors(fresh);
     let counted = candidate.counted().last().copied().unwrap_or_default();
     let members = match &container {
