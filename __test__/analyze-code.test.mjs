@@ -156,3 +156,28 @@ test('the commands give places in TypeScript too', async (t) => {
   assert.ok(shares.some(({ script }) => script?.endsWith('src/server.ts')), JSON.stringify(shares));
   assert.match(command('suspects', directory.at('a.heapsnapshot'), '--threshold', '0.01%'), /server\.ts: /);
 });
+
+test('variables of a block have their names in a path, unless a number beside them makes that unsure', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  write(directory, {
+    'app.js': `
+      class Kept {}
+      class Beside {}
+      {
+        let nothing; const sessions = [new Kept()];
+        globalThis.both = () => [nothing, sessions];
+      }
+      {
+        const count = 12; const unsure = [new Beside()];
+        globalThis.third = () => [count, unsure];
+      }
+      require('node:v8').writeHeapSnapshot('a.heapsnapshot');`,
+  });
+  const snapshot = await snapshotOf(directory, 'app.js');
+  const way = async (name) => {
+    const { objects: [{ id }] } = await snapshot.objects({ class: name, limit: 1 });
+    return (await snapshot.inspect(id)).path.text;
+  };
+  assert.equal(await way('Kept'), 'app.js: sessions → Array → [key] → Kept');
+  assert.equal(await way('Beside'), 'app.js: Array → [key] → Beside');
+});

@@ -3,6 +3,7 @@
 mod keeper;
 mod script;
 mod starts;
+mod variables;
 mod ways;
 
 use std::borrow::Cow;
@@ -103,7 +104,7 @@ impl Snapshot {
         }
         let name = self.label(last).filter(|name| name != "[key]")?;
         match last.edge.kind {
-            EdgeKind::Context => {
+            EdgeKind::Context | EdgeKind::Hidden => {
                 let script = self.script_of_context(before, last.from);
                 let place = script.map(|script| format!(" in {}", file_name(&script)));
                 Some(format!("`{name}`{}", place.unwrap_or_default()))
@@ -205,9 +206,7 @@ impl Snapshot {
         {
             return (at, self.start_in_words(start, &path[..at], path[at]));
         }
-        let variable = path
-            .iter()
-            .rposition(|step| step.edge.kind == EdgeKind::Context && self.is_context(step.from));
+        let variable = path.iter().rposition(|step| self.variable(step).is_some());
         if let Some(at) = variable {
             let script = self.script_of_context(&path[..at], path[at].from);
             return (at, script.map_or(String::new(), |name| format!("{}: ", file_name(&name))));
@@ -274,6 +273,7 @@ impl Snapshot {
             EdgeKind::Property | EdgeKind::Context | EdgeKind::Shortcut => {
                 Some(self.edge_name(step.edge))
             }
+            EdgeKind::Hidden => self.variable(step),
             EdgeKind::Internal => {
                 if self.name(step.from) == CELL {
                     return None;

@@ -1,7 +1,7 @@
 //! Whose code keeps what a way leads to.
 
 use super::Step;
-use crate::{EdgeKind, NodeKind, Snapshot};
+use crate::{NodeKind, Snapshot};
 
 impl Snapshot {
     /// The script of what on a way is nearest to its end, the end itself left out, and is of a script: an object by
@@ -11,7 +11,7 @@ impl Snapshot {
         let (start, _) = self.anchor(path);
         let within = path.get(start..)?;
         within.iter().enumerate().rev().find_map(|(at, step)| {
-            let is_variable = step.edge.kind == EdgeKind::Context && self.is_context(step.from);
+            let is_variable = self.variable(step).is_some();
             let at = at + start;
             match self.kind(step.from) {
                 _ if is_variable => self.script_of_context(path.get(..at)?, step.from),
