@@ -3,7 +3,8 @@
 // sizes, in a process of its own, one after the other. Figures are only to be compared within one run.
 //
 // Others are run once, and stopped after LIMIT_SECONDS (120) of CPU; ONLY=a,b leaves out all whose names have none of these.
-// PROTOTYPE=path adds another program that takes the file as its only argument.
+// PROTOTYPE=path adds another program that takes the file as its only argument, BEFORE=path an older `heapdump-rs` whose `suspects`
+// ours is compared with. `node bench/analyze.mjs answers FILE…` measures that part alone, on snapshots that are there.
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -21,6 +22,12 @@ const LIMIT_SECONDS = Number(process.env.LIMIT_SECONDS ?? 120);
 const PAIRS = 5;
 
 fs.mkdirSync(cache, { recursive: true });
+if (process.argv[2] === 'answers') {
+  execFileSync('cargo', ['build', '--release', '--quiet', '-p', 'heapdump-cli'], { cwd: root, stdio: 'inherit' });
+  for (const file of process.argv.slice(3)) answers(path.resolve(file));
+  process.exit();
+}
+
 const tools = await prepare();
 for (const megabytes of sizes) {
   const file = snapshot(megabytes);
@@ -36,6 +43,29 @@ for (const megabytes of sizes) {
   }
   // Two of the large ones would take the most time of all, and say nothing else.
   cores(file, megabytes > 250 ? undefined : snapshot(megabytes * 1.05));
+  answers(file);
+}
+
+/** What an answer takes beside a load of the same file (its `summary`): what is suspect in it, and what grew in five of them. */
+function answers(file) {
+  const binary = path.join(target, 'release/heapdump-rs');
+  const commands = {
+    load: [binary, 'summary', file, '--limit', '1'],
+    suspects: [binary, 'suspects', file],
+    'trend of five': [binary, 'trend', ...Array(5).fill(file)],
+  };
+  const ratios = [['suspects', 'load'], ['trend of five', 'load']];
+  if (process.env.BEFORE) {
+    commands['suspects, before'] = [process.env.BEFORE, 'suspects', file];
+    ratios.push(['suspects', 'suspects, before']);
+  }
+  const rounds = Array.from({ length: 3 }, () => {
+    return Object.fromEntries(Object.entries(commands).map(([name, command]) => [name, measure(command)?.user]));
+  });
+  const of = (name) => median(rounds.map((round) => round[name]));
+  const ratio = (a, b) => median(rounds.map((round) => round[a] / round[b])).toFixed(2);
+  process.stdout.write(`\n${path.basename(file)}: user CPU, medians of ${rounds.length} rounds: ${Object.keys(commands).map((name) => `${name} ${of(name).toFixed(1)} s`).join(', ')}\n`);
+  for (const [a, b] of ratios) process.stdout.write(`${a} : ${b} = ${ratio(a, b)}\n`);
 }
 
 function row(figures, ours, edges) {
