@@ -160,8 +160,9 @@ process.stdin.on('data', () => {
   for (const what of wrong) console.log(`wrong: ${what}`);
   console.log(`checked ${done} ${stall.toFixed(1)}`);
   stall = 0;
+  end.refresh();
 });
 process.stdin.on('end', () => process.exit());
 setTimeout(() => console.log('ready'), 300);
-// When nobody is left to end it.
-setTimeout(() => process.exit(1), require('../../harness/limits.cjs').PROGRAM).unref();
+// When nobody asks it any more.
+const end = setTimeout(() => process.exit(1), require('../../harness/limits.cjs').PROGRAM).unref();
