@@ -33,7 +33,8 @@ pub(crate) struct Header {
     pub(crate) edge: Layout,
     pub(crate) function: Option<Layout>,
     pub(crate) node_kinds: Vec<NodeKind>,
-    pub(crate) edge_kinds: Vec<EdgeKind>,
+    /// By their numbers; V8 has seven.
+    pub(crate) edge_kinds: [Option<EdgeKind>; 16],
 }
 
 /// What becomes of the name of a node.
@@ -111,10 +112,12 @@ fn layouts(meta: &Map<String, Value>) -> Result<Header, Error> {
     };
     let function = layout("trace_function_info_fields", "function_id", "name", "script_name");
     let node_kinds = kinds("node_types", node.kind).into_iter().map(node_kind).collect();
-    let edge_kinds: Option<Vec<EdgeKind>> =
-        kinds("edge_types", edge.kind).into_iter().map(edge_kind).collect();
-    let edge_kinds =
-        edge_kinds.ok_or(Error::Malformed { what: "a kind of edge that is not known" })?;
+    let mut edge_kinds = [None; 16];
+    for (at, name) in kinds("edge_types", edge.kind).into_iter().enumerate() {
+        let kind = edge_kind(name).filter(|_| at < edge_kinds.len());
+        let kind = kind.ok_or(Error::Malformed { what: "a kind of edge that is not known" })?;
+        edge_kinds[at] = Some(kind);
+    }
     Ok(Header { node, edge, function, node_kinds, edge_kinds })
 }
 

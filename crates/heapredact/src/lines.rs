@@ -2,6 +2,7 @@
 //! snapshot. What is not exactly so is left to [`crate::numbers::Numbers`], which writes the same.
 
 use crate::Error;
+use wide::u8x16;
 
 /// Where a string's number leads in the file that comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,36 +56,36 @@ fn take<const TAIL: usize>(
     records: &mut impl Lines,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    let mut batch = [0; BATCH + LINE];
-    let (mut consumed, mut written) = (0, 0);
-    while let Some(text) = chunk[consumed..].first_chunk::<WINDOW>()
+    let mut batch = [0; BATCH + WINDOW];
+    let mut written = 0;
+    let mut rest = chunk;
+    while let Some(text) = rest.first_chunk::<WINDOW>()
         && let Some(line) = parse(text)
     {
         let (from, to) = line.last;
-        let place = records.record(line.kind, line.number, || number(text, from, to))?;
-        let Some(space) = batch.get_mut(written..).and_then(<[u8]>::first_chunk_mut::<LINE>) else {
-            break;
-        };
+        let place = records.record(line.kind, value(line.digits), || number(text, from, to))?;
+        let Some(space) = batch.get_mut(written..).and_then(<[u8]>::first_chunk_mut) else { break };
         written += line.write::<TAIL>(text, place, space);
-        consumed += line.next;
+        rest = &rest[line.next & LAST..];
         if written >= BATCH {
             out.extend_from_slice(&batch[..written]);
             written = 0;
         }
     }
     out.extend_from_slice(&batch[..written]);
-    Ok(consumed)
+    Ok(chunk.len() - rest.len())
 }
 
-const MOST_FIELDS: usize = 8;
-/// Words of a node's line.
+/// What is looked at of a line, and what may be written of one. No place in it needs a check.
+const WINDOW: usize = 64;
+const LAST: usize = WINDOW - 1;
+/// Where a string's number begins and ends at most, and the words of a node's line behind it.
+const STRING: usize = 3;
+const STRING_END: usize = 15;
 const NODE: usize = 5;
-/// Which of its numbers is that of edges.
+/// Which of a node's numbers is that of edges.
 const EDGES: usize = 4;
-/// The words of a line, and as many again behind its string.
-const WINDOW: usize = 56;
-/// The same with another digit.
-const LINE: usize = 64;
+const MOST_FIELDS: usize = 8;
 const BATCH: usize = 4096;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -96,9 +97,8 @@ const MOST_DIGITS: usize = 19;
 /// Numbers are known by where they begin and end.
 struct Line {
     kind: u64,
-    number: u64,
-    /// The digits of the string's number, and what follows.
-    word: u64,
+    /// Those of the string's number.
+    digits: u64,
     string: (usize, usize),
     last: (usize, usize),
     /// Where the last number ends, and the next record begins.
@@ -107,61 +107,75 @@ struct Line {
 }
 
 impl Line {
-    /// One number after the other, because there are few.
     #[inline(always)]
     fn edge(text: &[u8; WINDOW]) -> Option<Line> {
-        let word = word_at(text, 2);
-        let string = (2, 2 + digits_at(text, 2));
-        let last = (string.1 + 1, string.1 + 1 + digits_at(text, string.1 + 1));
-        let end = last.1;
-        let next = next(text, end)?;
-        let is_record =
-            text[0].is_ascii_digit() && text[1] == b',' && text.get(string.1) == Some(&b',');
-        let is_short = last.0 < end && end - last.0 < 2 * DIGITS;
-        if !is_record || !is_short || !is_string(word, string.1 - string.0) {
+        let others = others::<2>(text);
+        let head = word_at(text, 0);
+        // A digit, a comma, and a digit.
+        if others & 7 != 2 || head & 0xff00 != u64::from(b',') << 8 {
             return None;
         }
-        let (kind, number) = (u64::from(text[0] & 15), value(word, string.1 - string.0));
-        Some(Line { kind, number, word, string, last, end, next })
+        let mut rest = others ^ 2;
+        let string = (2, next_of(&mut rest));
+        let last = (string.1 + 1, next_of(&mut rest));
+        let is_short = last.1.wrapping_sub(last.0 + 1) < MOST_DIGITS;
+        if !is_short || text[string.1 & LAST] != b',' {
+            return None;
+        }
+        Line::of(text, head & 15, string, last, last.1)
     }
 
-    /// All numbers at once.
     #[inline(always)]
     fn node<const STRIDE: usize>(text: &[u8; WINDOW]) -> Option<Line> {
         const { assert!(EDGES < STRIDE && STRIDE <= MOST_FIELDS) };
-        let mut others = 0;
-        for (at, word) in text.as_chunks::<8>().0.iter().take(NODE).enumerate() {
-            let bits = no_digits(u64::from_le_bytes(*word)) >> 7;
-            others |= (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * at);
-        }
+        let others = others::<3>(text);
+        let mut rest = others;
         let mut ends = [0; MOST_FIELDS];
-        let mut start = 0;
-        for (field, end) in ends.iter_mut().enumerate().take(STRIDE) {
-            // 64 where there is none, which is too far.
-            *end = others.trailing_zeros() as usize;
-            others &= others.wrapping_sub(1);
-            if end.wrapping_sub(start).wrapping_sub(1) >= MOST_DIGITS
-                || field + 1 < STRIDE && text.get(*end) != Some(&b',')
-            {
-                return None;
-            }
-            start = *end + 1;
+        for end in ends.iter_mut().take(STRIDE) {
+            *end = next_of(&mut rest);
         }
-        let end = start - 1;
-        let next = next(text, end)?;
-        let kind = match ends[0] {
-            1 => u64::from(text[0] & 15),
-            2 => u64::from(text[0] & 15) * 10 + u64::from(text[1] & 15),
-            _ => return None,
-        };
-        let string = (ends[0] + 1, ends[1]);
-        let length = string.1 - string.0;
-        let word = word_at(text, string.0);
-        if !is_string(word, length) {
+        let end = ends[STRIDE - 1];
+        // There is a digit before each comma, and there are not too many. Of short lines this is known.
+        let is_short = end <= MOST_DIGITS + 2 * (STRIDE - 1)
+            || ends[..STRIDE].windows(2).all(|ends| ends[1] - ends[0] <= MOST_DIGITS);
+        // No two of them are side by side, and none is anything else.
+        let wrong = others & (others << 1 | 1) | (others ^ commas::<3>(text)) << 1;
+        if end > LAST || !is_short || wrong << (LAST - (end & LAST)) != 0 {
             return None;
         }
-        let last = (ends[EDGES - 1] + 1, ends[EDGES]);
-        Some(Line { kind, number: value(word, length), word, string, last, end, next })
+        let head = word_at(text, 0);
+        let kind = match ends[0] {
+            1 => head & 15,
+            2 => (head & 15) * 10 + (head >> 8 & 15),
+            _ => return None,
+        };
+        Line::of(text, kind, (ends[0] + 1, ends[1]), (ends[EDGES - 1] + 1, ends[EDGES]), end)
+    }
+
+    #[inline(always)]
+    fn of(
+        text: &[u8; WINDOW],
+        kind: u64,
+        string: (usize, usize),
+        last: (usize, usize),
+        end: usize,
+    ) -> Option<Line> {
+        let length = string.1 - string.0;
+        let word = word_at(text, string.0 & STRING);
+        // Twice the number has no more than eight digits, and it is written as V8 does.
+        let first = (word & 0xff) as u8;
+        let is_string =
+            length + usize::from(first >= b'5') <= DIGITS && (first != b'0' || length == 1);
+        if !is_string {
+            return None;
+        }
+        // A comma comes before the next record, perhaps after a line feed.
+        let comma = match text[end & LAST] {
+            b',' => end,
+            b'\n' if text[(end + 1) & LAST] == b',' => end + 1,
+            _ => return None,
+        };
+        Some(Line { kind, digits: digits(word, length), string, last, end, next: comma + 1 })
     }
 
     /// The record with its string in another place, and a comma behind it; says how long it is.
@@ -170,73 +184,76 @@ impl Line {
         &self,
         text: &[u8; WINDOW],
         place: Place,
-        line: &mut [u8; LINE],
+        line: &mut [u8; WINDOW],
     ) -> usize {
-        let (start, end) = self.string;
+        let (start, end) = (self.string.0 & STRING, self.string.1 & STRING_END);
         line[..8].copy_from_slice(&text[..8]);
-        let (carry, doubled) = doubled(self.word, end - start, place == Place::Text);
-        let (carry, word) = if place == Place::Same { (0, self.word) } else { (carry, doubled) };
-        line[start] = b'1';
-        let mut at = start + carry;
-        line[at..at + 8].copy_from_slice(&word.to_le_bytes());
-        at += end - start;
+        let (word, carry) = match place {
+            Place::Same => (word_at(text, start), 0),
+            _ => doubled(self.digits, end - start, place == Place::Text),
+        };
+        line[start..start + 8].copy_from_slice(&word.to_le_bytes());
+        let at = (end + carry) & STRING_END;
         line[at..at + 8 * TAIL].copy_from_slice(&text[end..end + 8 * TAIL]);
-        at += self.end - end;
-        line[at] = b',';
-        at + 1
+        line[(self.end + carry) & LAST] = b',';
+        self.end + carry + 1
     }
 }
 
-/// The highest bit of each byte that is no digit.
+/// Of each of so many times sixteen bytes a bit: those that are no digits.
 #[inline(always)]
-fn no_digits(word: u64) -> u64 {
-    let word = word ^ (ONES * 0x30);
-    (((word & (ONES * 0x7f)) + ONES * 0x76) | word) & (ONES * 0x80)
+fn others<const LENGTH: usize>(text: &[u8; WINDOW]) -> u64 {
+    // Digits become 0 to 9, and what is added leaves them without the highest bit.
+    bits::<LENGTH>(text, |bytes| (bytes ^ u8x16::splat(b'0')).saturating_add(u8x16::splat(0x76)))
 }
 
-/// The record behind a number that ends here: a comma comes before it, perhaps after a line feed.
 #[inline(always)]
-fn next(text: &[u8; WINDOW], end: usize) -> Option<usize> {
-    let comma = end + usize::from(text.get(end) == Some(&b'\n'));
-    (text.get(comma) == Some(&b',')).then_some(comma + 1)
+fn commas<const LENGTH: usize>(text: &[u8; WINDOW]) -> u64 {
+    bits::<LENGTH>(text, |bytes| bytes.cmp_eq(u8x16::splat(b',')))
 }
 
-/// How many digits stand here, up to sixteen.
 #[inline(always)]
-fn digits_at(text: &[u8; WINDOW], at: usize) -> usize {
-    let digits = |at| no_digits(word_at(text, at)).trailing_zeros() as usize / 8;
-    match digits(at) {
-        DIGITS => DIGITS + digits(at + DIGITS),
-        few => few,
-    }
+fn bits<const LENGTH: usize>(text: &[u8; WINDOW], highest: impl Fn(u8x16) -> u8x16) -> u64 {
+    let (lanes, _) = text.as_chunks();
+    lanes.iter().take(LENGTH).enumerate().fold(0, |bits, (at, lane)| {
+        let mask = highest(u8x16::new(*lane)).move_mask().cast_unsigned();
+        bits | u64::from(mask) << (16 * at)
+    })
 }
 
-/// Whether a number of so many digits can be doubled here, which are written as V8 does.
+/// Where the lowest bit stands, which goes; 64 where there is none.
 #[inline(always)]
-fn is_string(word: u64, length: usize) -> bool {
-    (1..=DIGITS).contains(&length) && (word & 0xff != u64::from(b'0') || length == 1)
+fn next_of(bits: &mut u64) -> usize {
+    let at = bits.trailing_zeros() as usize;
+    *bits &= bits.wrapping_sub(1);
+    at
 }
 
-#[inline]
+#[inline(always)]
 fn word_at(text: &[u8; WINDOW], at: usize) -> u64 {
     text.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-/// Of up to eight digits at the start of a word: pairs, then fours, then all of them.
-#[inline]
-fn value(word: u64, length: usize) -> u64 {
-    let digits = (word << (64 - 8 * length)) & (ONES * 15);
+/// The values of the first digits of a word, at its end.
+#[inline(always)]
+fn digits(word: u64, length: usize) -> u64 {
+    (word << (64 - 8 * length)) & (ONES * 15)
+}
+
+/// What eight digits say: pairs, then fours, then all of them.
+#[inline(always)]
+fn value(digits: u64) -> u64 {
     let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(10_000 << 32 | 1) >> 32
 }
 
-#[inline]
+#[inline(always)]
 fn number(text: &[u8; WINDOW], from: usize, to: usize) -> u64 {
     if to - from > DIGITS {
         long_number(&text[from..to])
     } else {
-        value(word_at(text, from), to - from)
+        value(digits(word_at(text, from), to - from))
     }
 }
 
@@ -245,14 +262,15 @@ fn long_number(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
 }
 
-/// Twice a number, and one if it is to be odd, digit by digit: 5 and more carry one to the digit before. Says whether there is a 1
-/// to be written before the others.
-#[inline]
-fn doubled(word: u64, length: usize, odd: bool) -> (usize, u64) {
-    let digits = word & (u64::MAX >> (64 - 8 * length)) & (ONES * 15);
+/// Twice a number of so many digits, and one if it is to be odd: 5 and more carry one to the digit before. As text, and whether it
+/// has one digit more.
+#[inline(always)]
+fn doubled(digits: u64, length: usize, odd: bool) -> (u64, usize) {
     let carries = ((digits + ONES * (0x80 - 5)) >> 7) & ONES;
-    let sum = (2 * digits - 10 * carries + (carries >> 8)) | u64::from(odd) << (8 * (length - 1));
-    (usize::from(carries & 1 == 1), sum | (ONES * 0x30))
+    let sum = (2 * digits - 10 * carries + (carries >> 8)) | u64::from(odd) << 56 | (ONES * 0x30);
+    let before = 64 - 8 * length;
+    let carry = carries >> before & 1;
+    (sum >> (before - 8 * carry as usize), carry as usize)
 }
 
 #[cfg(test)]
@@ -295,7 +313,8 @@ mod tests {
         for (kind, feed) in (0..15_u64).flat_map(|kind| [(kind, ""), (kind, "\n")]) {
             for length in 0..=8_u32 {
                 for number in [0, 1, 4, 5, 49, 50, 12_345_678, 98_765_432, 99_999_999] {
-                    let string = number % 10_u64.pow(length).max(1);
+                    // Twice the number has eight digits.
+                    let string = number % 10_u64.pow(length).min(50_000_000);
                     let to = string.wrapping_mul(7919) % 10_000_000_000;
                     let place = [Place::Same, Place::Name, Place::Text]
                         [usize::try_from(kind % 3).expect("small")];
@@ -351,7 +370,7 @@ mod tests {
             assert_eq!(edges(&format!("{text}{behind}")).0, 0, "{text}");
         }
         let line = "1,2,3\n,";
-        assert_eq!(edges(&line.repeat(WINDOW / line.len())).0, line.len());
+        assert_eq!(edges(&line.repeat(WINDOW)[..WINDOW]).0, line.len());
         assert_eq!(edges(line).0, 0);
     }
 

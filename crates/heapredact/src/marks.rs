@@ -32,20 +32,28 @@ pub(crate) struct Usages {
 }
 
 impl Usages {
-    #[inline]
-    pub(crate) fn add(&mut self, string: u64, how: u8) -> Result<(), Error> {
-        *self.at(string)? |= how;
-        Ok(())
+    /// Says how it was used before.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, string: u64, how: u8) -> Result<u8, Error> {
+        let index = usize::try_from(string).map_err(|_| Error::Memory)?;
+        match self.bytes.get_mut(index) {
+            Some(usage) if *usage != 0 => {
+                let before = *usage;
+                *usage |= how;
+                Ok(before)
+            }
+            _ => self.meet(index, how),
+        }
     }
 
-    #[inline]
-    pub(crate) fn at(&mut self, string: u64) -> Result<&mut u8, Error> {
-        let index = usize::try_from(string).map_err(|_| Error::Memory)?;
+    /// The string has not been used yet.
+    fn meet(&mut self, index: usize, how: u8) -> Result<u8, Error> {
         if index >= self.bytes.len() {
             self.extend(index)?;
         }
         self.met = self.met.max(index + 1);
-        Ok(&mut self.bytes[index])
+        self.bytes[index] = how;
+        Ok(0)
     }
 
     #[cold]
@@ -97,19 +105,36 @@ impl Role {
 }
 
 /// The nodes in their order: each one's role and number of edges, in a byte where it has few.
-#[derive(Default)]
 pub(crate) struct Owners {
     bytes: Vec<u8>,
     at: usize,
-    /// The node that is being read.
+    /// The node that is being read, and which comes after it.
     pub(crate) node: u64,
-    pub(crate) role: Option<Role>,
+    next: u64,
+    pub(crate) role: Role,
     left: u64,
 }
 
+impl Default for Owners {
+    fn default() -> Owners {
+        Owners { bytes: Vec::new(), at: 0, node: 0, next: 0, role: Role::Other, left: 0 }
+    }
+}
+
 impl Owners {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, role: Role, edges: u64) -> Result<(), Error> {
+        let few = edges < 32;
+        if !few || self.bytes.len() == self.bytes.capacity() {
+            return self.push_many(role, edges);
+        }
+        self.bytes.push((role as u8) | ((edges & 31) as u8) << 2);
+        Ok(())
+    }
+
+    /// The same of any number.
+    #[inline(never)]
+    fn push_many(&mut self, role: Role, edges: u64) -> Result<(), Error> {
         grow(&mut self.bytes, 11)?;
         let more = |rest: u64| if rest > 0 { 0x80 } else { 0 };
         let mut rest = edges >> 5;
@@ -135,24 +160,37 @@ impl Owners {
 
     /// Goes to the next node that has edges.
     fn next_node(&mut self) -> Result<(), Error> {
-        while self.left == 0 {
-            let mut next = || {
-                let byte = self.bytes.get(self.at).copied();
-                self.at += 1;
-                byte.ok_or(Error::Malformed { what: "more edges than the nodes have" })
-            };
-            let first = next()?;
-            let (mut edges, mut shift, mut byte) = (u64::from(first >> 2 & 31), 5, first);
-            while byte & 0x80 != 0 {
-                byte = next()?;
-                edges |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
-                shift += 7;
+        // Most have some, and few.
+        let (mut at, mut next) = (self.at, self.next);
+        let first = loop {
+            let first = self.bytes.get(at).copied();
+            let first = first.ok_or(Error::Malformed { what: "more edges than the nodes have" })?;
+            (at, next) = (at + 1, next + 1);
+            if first >> 2 != 0 {
+                break first;
             }
-            self.node = if self.role.is_none() { 0 } else { self.node + 1 };
-            self.role = Some(Role::of(first));
-            self.left = edges;
+        };
+        self.left = u64::from(first >> 2 & 31);
+        if first & 0x80 != 0 {
+            at = self.count_many(at)?;
         }
+        (self.at, self.next, self.node, self.role) = (at, next, next - 1, Role::of(first));
         Ok(())
+    }
+
+    /// The rest of a large number; says what comes behind it.
+    #[cold]
+    fn count_many(&mut self, mut at: usize) -> Result<usize, Error> {
+        let mut shift = 5;
+        loop {
+            let byte = self.bytes.get(at).copied();
+            let byte = byte.ok_or(Error::Malformed { what: "more edges than the nodes have" })?;
+            self.left |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            (at, shift) = (at + 1, shift + 7);
+            if byte & 0x80 == 0 {
+                return Ok(at);
+            }
+        }
     }
 }
 
@@ -173,17 +211,11 @@ pub(crate) struct Texts {
 const WORDS_A_COUNT: usize = 8;
 
 impl Texts {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, is_text: bool, string: u64) -> Result<(), Error> {
         let bit = self.nodes % 64;
         if bit == 0 {
-            if self.words.len().is_multiple_of(WORDS_A_COUNT) {
-                grow(&mut self.counts, 1)?;
-                let others = u32::try_from(self.others.len()).map_err(|_| Error::Memory)?;
-                self.counts.push((self.strings, others));
-            }
-            grow(&mut self.words, 1)?;
-            self.words.push((0, 0));
+            self.add_word()?;
         }
         self.nodes += 1;
         let is_first = string == u64::from(self.strings) + 1;
@@ -192,11 +224,30 @@ impl Texts {
             *firsts |= u64::from(is_first) << bit;
         }
         if is_first {
-            self.strings = self.strings.checked_add(1).ok_or(Error::Memory)?;
+            // No file has more strings than fit: `checked` has seen this one.
+            self.strings += 1;
         } else if is_text {
-            grow(&mut self.others, 1)?;
-            self.others.push(u32::try_from(string).map_err(|_| Error::Memory)?);
+            self.add_other(string)?;
         }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn add_word(&mut self) -> Result<(), Error> {
+        if self.words.len().is_multiple_of(WORDS_A_COUNT) {
+            grow(&mut self.counts, 1)?;
+            let others = u32::try_from(self.others.len()).map_err(|_| Error::Memory)?;
+            self.counts.push((self.strings, others));
+        }
+        grow(&mut self.words, 1)?;
+        self.words.push((0, 0));
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn add_other(&mut self, string: u64) -> Result<(), Error> {
+        grow(&mut self.others, 1)?;
+        self.others.push(u32::try_from(string).map_err(|_| Error::Memory)?);
         Ok(())
     }
 
@@ -246,7 +297,7 @@ mod tests {
             for _ in 0..count {
                 owners.next_edge().expect("an edge");
                 assert_eq!(owners.node, at as u64);
-                assert_eq!(owners.role, Some(if at % 2 == 0 { Role::Shape } else { Role::Object }));
+                assert_eq!(owners.role, if at % 2 == 0 { Role::Shape } else { Role::Object });
             }
         }
         assert!(owners.next_edge().is_err());

@@ -102,6 +102,7 @@ pub(crate) struct Edges {
     name: u64,
     /// Nodes whose properties are global variables, and whether the node that is being read is one.
     globals: Vec<u64>,
+    last_global: u64,
     is_global: bool,
     /// Internal edges of that node so far.
     internal: u32,
@@ -167,14 +168,11 @@ impl EdgeRecords<'_> {
     #[inline(always)]
     fn begin(&mut self, kind: u64) -> Result<EdgeKind, Error> {
         if self.nodes.owners.next_edge()? {
-            self.edges.is_global = self.edges.globals.contains(&self.nodes.owners.node);
-            self.edges.internal = 0;
+            self.edges.begin(self.nodes.owners.node);
         }
-        let kinds = &self.header.edge_kinds;
         usize::try_from(kind)
             .ok()
-            .and_then(|kind| kinds.get(kind))
-            .copied()
+            .and_then(|kind| self.header.edge_kinds.get(kind).copied().flatten())
             .ok_or(Error::Malformed { what: "a kind of edge that its meta does not name" })
     }
 
@@ -182,20 +180,18 @@ impl EdgeRecords<'_> {
     #[inline(always)]
     fn edge(&mut self, kind: EdgeKind, name: u64, to: impl Fn() -> u64) -> Result<(), Error> {
         use usage::{KNOWN, MADE, NAME};
-        let stride = self.header.node.stride.max(1) as u64;
-        let to_node = || to() / stride;
+        let header = self.header;
+        let to_node = || to() / header.node.stride.max(1) as u64;
         if kind != EdgeKind::Index {
             let is_property = kind == EdgeKind::Property;
-            let usage = self.usages.at(name)?;
-            *usage |= if is_property && !self.edges.is_global { NAME } else { NAME | MADE };
-            if !is_property && *usage & KNOWN == 0 {
-                *usage |= KNOWN;
-                if self.nodes.texts.string(to_node()).is_some() {
-                    self.usages.add(name, usage::OF_TEXT)?;
-                }
+            let made = if is_property && !self.edges.is_global { 0 } else { MADE };
+            let known = if is_property { 0 } else { KNOWN };
+            let before = self.usages.add(name, NAME | made | known)?;
+            if known & !before != 0 && self.nodes.texts.string(to_node()).is_some() {
+                self.usages.add(name, usage::OF_TEXT)?;
             }
         }
-        let (node, owner) = (self.nodes.owners.node, self.nodes.owners.role.unwrap_or(Role::Other));
+        let (node, owner) = (self.nodes.owners.node, self.nodes.owners.role);
         if matches!(owner, Role::Shape | Role::Symbol) {
             self.edge_of_v8(owner, kind, to_node())?;
         }
@@ -226,9 +222,19 @@ impl EdgeRecords<'_> {
 }
 
 impl Edges {
+    /// The edges of a node.
+    #[inline(always)]
+    fn begin(&mut self, node: u64) {
+        // They are near the root, and most nodes come after all of them.
+        self.is_global = node <= self.last_global && self.globals.contains(&node);
+        self.internal = 0;
+    }
+
+    #[cold]
     fn add_global(&mut self, node: u64) {
         if self.globals.len() < GLOBALS && !self.globals.contains(&node) {
             self.globals.push(node);
+            self.last_global = self.last_global.max(node);
         }
     }
 }
