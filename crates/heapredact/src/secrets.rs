@@ -128,7 +128,7 @@ pub(crate) fn is_innocent(name: &str) -> bool {
         && (signs.digits < 2
             || !runs(name, |byte| byte.is_ascii_hexdigit())
                 .any(|run| run.len() >= 8 && digits(run) >= 2))
-        && (name.len() < SHORTEST_ODD || !runs(name, is_token_byte).any(is_odd))
+        && (name.len() < SHORTEST_ODD || !has_odd(name))
 }
 
 /// Whether a name is one of those that [`is_innocent`] need not look at: a short identifier without digits.
@@ -276,7 +276,7 @@ fn luhn(digits: &[u32]) -> bool {
     digits.iter().rev().enumerate().map(doubled).sum::<u32>().is_multiple_of(10)
 }
 
-fn is_token_byte(byte: u8) -> bool {
+const fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=' | b'$')
 }
 
@@ -290,23 +290,67 @@ fn is_random(run: &[u8]) -> bool {
     run.len() >= 20 && (digits(run) >= 1 && often(50) || digits(run) >= 3 && often(42))
 }
 
-/// The same, with less to go by: no name is so.
-fn is_odd(run: &[u8]) -> bool {
-    let length = run.len();
-    let often = |percent| changes(run) * 100 >= length * percent;
-    length >= SHORTEST_ODD && (often(55) || digits(run) >= 3 && often(35))
-        || length >= 16 && !run.is_empty() && is_unspeakable(run)
+/// The same of any run of a name, with less to go by: no name is so, or has seven consonants on end; abbreviations of code are shorter.
+fn has_odd(name: &str) -> bool {
+    let mut run = Run::default();
+    name.bytes().any(|byte| run.is_ended_by(byte)) || run.is_odd()
 }
 
-/// Seven consonants on end; abbreviations of code are shorter.
-fn is_unspeakable(run: &[u8]) -> bool {
-    let mut consonants = 0;
-    run.iter().any(|&byte| {
-        let is_vowel = matches!(byte, b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
-        consonants = if byte.is_ascii_lowercase() && !is_vowel { consonants + 1 } else { 0 };
-        consonants >= 7
-    })
+#[derive(Default)]
+struct Run {
+    length: u32,
+    digits: u32,
+    /// How often small letters, capitals and digits take turns.
+    changes: u32,
+    before: u8,
+    consonants: u32,
+    is_unspeakable: bool,
 }
+
+impl Run {
+    /// Whether it is one, and odd, that ends here.
+    #[inline]
+    fn is_ended_by(&mut self, byte: u8) -> bool {
+        let what = BYTES[usize::from(byte)];
+        if what == 0 {
+            return std::mem::take(self).is_odd();
+        }
+        let kind = what & 7;
+        self.length += 1;
+        self.digits += u32::from(what & DIGIT != 0);
+        self.changes += u32::from(kind != self.before && kind != 0 && self.before != 0);
+        self.before = kind;
+        self.consonants = if what & CONSONANT != 0 { self.consonants + 1 } else { 0 };
+        self.is_unspeakable |= self.consonants >= 7;
+        false
+    }
+
+    fn is_odd(&self) -> bool {
+        let often = |percent| self.changes * 100 >= self.length * percent;
+        self.length as usize >= SHORTEST_ODD && (often(55) || self.digits >= 3 && often(35))
+            || self.length >= 16 && self.is_unspeakable
+    }
+}
+
+/// What a token may be made of: a small letter, a capital, a digit, or something else.
+const BYTES: [u8; 256] = {
+    let mut bytes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        bytes[byte as usize] = match byte {
+            b'a' | b'e' | b'i' | b'o' | b'u' | b'y' => 1,
+            b'a'..=b'z' => 1 | CONSONANT,
+            b'A'..=b'Z' => 2,
+            b'0'..=b'9' => DIGIT,
+            byte if is_token_byte(byte) => 8,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    bytes
+};
+const DIGIT: u8 = 4;
+const CONSONANT: u8 = 16;
 
 fn digits(run: &[u8]) -> usize {
     run.iter().filter(|byte| byte.is_ascii_digit()).count()

@@ -7,6 +7,7 @@ use crate::numbers::Numbers;
 use crate::records::{EdgeRecords, Edges, NodeRecords, Nodes};
 use crate::strings::Strings;
 use crate::{Error, Options};
+use wide::u8x16;
 
 /// Redacts one snapshot.
 ///
@@ -291,7 +292,15 @@ impl Redactor {
         chunk: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(usize, bool), Error> {
-        for (at, byte) in chunk.iter().enumerate() {
+        let mut at = 0;
+        while let Some(byte) = chunk.get(at) {
+            // Most of it.
+            if let Some(lane) = chunk[at..].first_chunk()
+                && are_numbers(*lane)
+            {
+                at += lane.len();
+                continue;
+            }
             match byte {
                 b'[' => depth += 1,
                 b']' => depth -= 1,
@@ -306,9 +315,20 @@ impl Redactor {
                 out.extend_from_slice(&chunk[..=at]);
                 return Ok((at + 1, true));
             }
+            at += 1;
         }
         out.extend_from_slice(chunk);
         self.place = Place::Inside(Part::Other(depth));
         Ok((chunk.len(), false))
     }
+}
+
+/// Whether these are digits, commas and line feeds alone.
+#[inline]
+fn are_numbers(bytes: [u8; 16]) -> bool {
+    let bytes = u8x16::new(bytes);
+    let digits = bytes ^ u8x16::splat(b'0');
+    let are_digits = digits.min(u8x16::splat(9)).cmp_eq(digits);
+    let are = |sign: u8| bytes.cmp_eq(u8x16::splat(sign));
+    (are_digits | are(b',') | are(b'\n')).move_mask() == 0xffff
 }
