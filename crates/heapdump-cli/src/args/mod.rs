@@ -129,7 +129,7 @@ pub(crate) struct Output {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct OneFile {
-    /// The snapshot, which may be compressed (.gz, .zst)
+    /// The snapshot, which may be compressed (.gz, .zst) and encrypted (.age)
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -303,7 +303,7 @@ pub(crate) struct Suspects {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Redact {
-    /// The snapshot, which may be compressed (.gz, .zst)
+    /// The snapshot, which may be compressed (.gz, .zst) and encrypted (.age)
     #[arg(required_unless_present = "audit")]
     pub(crate) input: Option<PathBuf>,
     /// The file to write, compressed if its name ends in .gz or .zst, encrypted if that is followed by .age
