@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
-import { differences } from './redact/compare.mjs';
+import { differences, figures } from './redact/compare.mjs';
 import { startApp } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
@@ -126,6 +126,33 @@ test('redact and its audit, on files: one key gives one pseudonym, and the graph
   assert.equal((await cli('redact', at('one'), at('three'))).code, 2);
   assert.equal((await cli('redact', '--audit', at('one'))).code, 0);
   assert.deepEqual(directory.names(), ['one', 'plain', 'two.gz']);
+});
+
+/** Forty pairs of objects whose names DevTools cuts off behind the last property that they have in common, or not: by a unit or two. */
+const similar = async ({ promises, args }) => {
+  globalThis.kept = [];
+  for (let group = 0; group < 40; group++) {
+    const names = Array.from({ length: 9 }, (_, at) => `k-${group}-${at}`.padEnd(10, 'x'));
+    for (const last of ['a', 'b', 'a', 'b']) {
+      // {, nine names of ten units, a comma and a space behind each, and what is left up to 120.
+      kept.push(Object.fromEntries([...names, `${last}-`.padEnd(10 + (group % 5), 'y')].map((name) => [name, kept])));
+    }
+  }
+  await promises.writeSnapshot(args.file, {});
+};
+
+test('the same objects make a class, however their properties are called', async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const { at } = directory;
+  await startApp(t, similar, { cwd: directory.path, args: { file: 'plain' } }).result();
+  const summary = async (file) => JSON.parse((await runCommand(t, ['summary', at(file), '--json', '--limit', '0'])).stdout);
+  const plain = await summary('plain');
+  const groups = plain.classes.filter(({ name }) => name.startsWith('{k-'));
+  assert.deepEqual(new Set(groups.map(({ count }) => count)), new Set([2, 4]));
+  for (const key of ['one key of sixteen', 'another key of sixteen', 'a third key of sixteen']) {
+    assert.equal((await runCommand(t, ['redact', at('plain'), at(key), '--key', key])).code, 0);
+    assert.equal(figures(await summary(key)), figures(plain), key);
+  }
 });
 
 test('the audit finds what looks like a secret, and shows no more of it than it must', async (t) => {

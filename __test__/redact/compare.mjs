@@ -45,3 +45,15 @@ export function differences(originalFile, redactedFile) {
   if (after.snapshot.redacted?.by !== 'heapdump-rs') say('no mark');
   return wrong;
 }
+
+/** All numbers of an answer, whatever it calls what they are of: rows that are equal but for their names may stand in any order. */
+export function figures(answer) {
+  const rows = [];
+  const walk = (value, place) => {
+    if (Array.isArray(value)) rows.push(...value.map((each) => JSON.stringify(each, (key, inner) => (typeof inner === 'string' ? undefined : inner))));
+    else if (value !== null && typeof value === 'object') for (const [key, inner] of Object.entries(value)) walk(inner, `${place}.${key}`);
+    else if (typeof value === 'number') rows.push(`${place} ${value}`);
+  };
+  walk(answer, '');
+  return rows.sort().join('\n');
+}

@@ -15,7 +15,7 @@ import limits from '../../harness/limits.cjs';
 import { NODES, fetchNode } from '../../harness/nodes.mjs';
 import { bold, green, main, red, root } from '../../harness/run.mjs';
 import { ageKey } from '../support/age.mjs';
-import { differences } from './compare.mjs';
+import { differences, figures } from './compare.mjs';
 
 const COMMAND = join(root, 'bin/heapdump-rs.js');
 const KEY = 'a key for these tests alone';
@@ -132,18 +132,6 @@ async function twin(node, directory) {
   });
   if (compared[0] !== compared[1]) wrong.push('compare says something else');
   return wrong;
-}
-
-/** All numbers of an answer, whatever it calls what they are of: rows that are equal but for their names may stand in any order. */
-function figures(answer) {
-  const rows = [];
-  const walk = (value, place) => {
-    if (Array.isArray(value)) rows.push(...value.map((each) => JSON.stringify(each, (key, inner) => (typeof inner === 'string' ? undefined : inner))));
-    else if (value !== null && typeof value === 'object') for (const [key, inner] of Object.entries(value)) walk(inner, `${place}.${key}`);
-    else if (typeof value === 'number') rows.push(`${place} ${value}`);
-  };
-  walk(answer, '');
-  return rows.sort().join('\n');
 }
 
 function command(...words) {

@@ -113,7 +113,10 @@ fn ephemeron<'a>(name: &'a str, about: About<'_>, parts: &mut Vec<Part<'a>>) -> 
         let table = rest.rfind(") pair in WeakMap (table @").filter(|&at| at >= value_at)?;
         let id = rest[table..].strip_prefix(") pair in WeakMap (table @")?.strip_suffix(')')?;
         let value_end = value_at + before_id(&rest[value_at..table])?;
-        id.bytes().all(|byte| byte.is_ascii_digit()).then_some((key_end, value_at, value_end))
+        // As in DevTools, such a name is one line.
+        let is_whole = id.bytes().all(|byte| byte.is_ascii_digit())
+            && !name.contains(['\n', '\r', '\u{2028}', '\u{2029}']);
+        is_whole.then_some((key_end, value_at, value_end))
     };
     let Some((key_end, value_at, value_end)) = found() else {
         // V8 cuts such names off at a kilobyte.
@@ -260,11 +263,12 @@ fn is_of_v8(name: &str) -> bool {
 }
 
 /// No array has more than 2^32 elements.
+#[inline]
 pub(crate) fn is_number(text: &[u8]) -> bool {
+    let value = || text.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15));
     (1..=10).contains(&text.len())
         && text.iter().all(u8::is_ascii_digit)
-        && text.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
-            <= u64::from(u32::MAX)
+        && (text.len() < 10 || value() <= u64::from(u32::MAX))
 }
 
 fn is_identifier(text: &str) -> bool {

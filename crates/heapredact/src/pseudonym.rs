@@ -1,11 +1,15 @@
 //! What stands in a text's place: as long, as wide, the same for the same text and key, another for another.
 //!
-//! Short texts are encrypted, so that no two can meet: a Feistel network over all texts of one length and class, whose
-//! digits are written with signs that no name in code and no secret is made of. From [`SHORT`] units on (for two bytes
-//! a unit, [`SHORT_WIDE`]) there are more texts than can meet by chance, and a keyed hash is spelled in letters.
+//! Short texts are encrypted, so that no two can meet: a [`Network`] over all texts of one length and class, whose digits are written
+//! with signs that no name in code and no secret is made of. From [`SHORT`] units on (for two bytes a unit, [`SHORT_WIDE`])
+//! there are more texts than can meet by chance, and a keyed hash is spelled in letters.
+//!
+//! A name may not change in one way more: how long it is as DevTools shows it, which decides where the name of a class is cut off, and
+//! so which objects make one. What is quoted there stays so, and has as much that is escaped.
 
 use crate::Key;
-use crate::key::Tweaked;
+use crate::network::{self, Digit, Network};
+use crate::signs::{self, PARTS, Signs, is_escaped, is_quoted};
 use crate::units::is_surrogate;
 
 /// One-byte texts below this length are encrypted. From here on 26 letters a unit make 2^70 texts and more.
@@ -20,49 +24,35 @@ const IDEOGRAPHS: (u16, u16) = (0x4e00, 0x3fff);
 /// Two-byte texts of this length and more are letters, and one unit says how wide they are.
 const WIDE_LETTERS: usize = 16;
 const WIDE: u16 = 0x101;
-const ROUNDS: usize = 8;
-
-/// How many signs a class has: letters, digits, `_`, `$`; all that ASCII prints; all units of a byte.
-const CLASSES: [u16; 3] = [64, 95, 256];
 
 /// Makes pseudonyms.
 pub(crate) struct Pseudonyms {
     key: Key,
-    /// The place of each one-byte unit among the signs of texts, and the signs of pseudonyms.
-    place: [u8; 256],
-    sign: [u8; 256],
-    /// The signs as JSON has them: how many bytes, and which. Those of [`Pseudonyms::write_short`] have no more than two.
-    shown: [(u8, [u8; 2]); 256],
+    signs: Signs,
     /// For each class and length below [`SHORT`].
     networks: Vec<Network>,
-    /// Texts of one unit: permutations of each class.
+    /// Texts of one unit: permutations of each part.
     single: [u8; 256],
     digits: Vec<Digit>,
 }
 
-#[derive(Clone, Copy)]
-struct Digit {
-    value: u64,
-    radix: u64,
-}
-
 impl Pseudonyms {
     pub(crate) fn new(key: Key) -> Pseudonyms {
-        let (text, pseudonym) = signs();
-        let mut place = [0; 256];
-        for (at, &unit) in text.iter().enumerate() {
-            place[usize::from(unit)] = u8::try_from(at).unwrap_or(0);
-        }
         let single = shuffled(&key);
-        let shown = pseudonym.map(|sign| match sign {
-            b'"' | b'\\' => (2, [b'\\', sign]),
-            0..0x80 => (1, [sign, 0]),
-            _ => (2, [0xc0 | sign >> 6, 0x80 | sign & 0x3f]),
-        });
-        let networks = (0..CLASSES.len() * SHORT)
-            .map(|at| Network::new(&key, at / SHORT, at % SHORT))
+        let networks = (0..PARTS.len() * SHORT)
+            .map(|at| Network::new(&key, at / SHORT, at % SHORT, u64::from(PARTS[at / SHORT])))
             .collect();
-        Pseudonyms { key, place, sign: pseudonym, shown, networks, single, digits: Vec::new() }
+        Pseudonyms { key, signs: Signs::new(), networks, single, digits: Vec::new() }
+    }
+
+    /// The same as [`Pseudonyms::write`], of a name.
+    pub(crate) fn write_name(&mut self, raw: &[u8], units: &mut Vec<u16>, out: &mut Vec<u8>) {
+        if !raw.iter().any(|&byte| byte == b'\\' || is_quoted(u16::from(byte))) {
+            return self.write(raw, units, out);
+        }
+        crate::units::decode(raw, units);
+        self.replace_name(units);
+        crate::units::encode(units, out);
     }
 
     /// Writes the pseudonym of a text as the inside of a JSON string, straight from another one's. Most texts are ASCII.
@@ -97,27 +87,30 @@ impl Pseudonyms {
     /// depends on how many there are. Says whether it is such a text.
     fn write_word(&self, raw: &[u8], out: &mut Vec<u8>) -> bool {
         let first = raw.len() / 2;
-        let places = |half: u64, length: usize| {
-            let places = half.to_be_bytes().map(|byte| self.place[usize::from(byte)]);
-            u64::from_be_bytes(places) & (u64::MAX >> (64 - 8 * length))
+        let both = |[left, right]: [u64; 2], bytes: fn(u64) -> [u8; 8]| {
+            let mut both = [0; 16];
+            both[..8].copy_from_slice(&bytes(left));
+            both[8..].copy_from_slice(&bytes(right));
+            both
         };
-        let [left, right] = halves(raw);
-        let (left, right) = (places(left, first), places(right, raw.len() - first));
-        if (left | right) & 0xc0c0_c0c0_c0c0_c0c0 != 0 {
+        let (places, others) = signs::words(both(halves(raw), u64::to_le_bytes));
+        let ones = |length: usize| (1_u16 << length) - 1;
+        let asked = ones(first) | ones(raw.len() - first) << 8;
+        if others & asked != 0 {
             return false;
         }
+        let half = |at: usize| {
+            let half = places[at..].first_chunk().map_or(0, |half| u64::from_le_bytes(*half));
+            packed(half)
+        };
         let network = &self.networks[raw.len()];
-        let [left, right] =
-            network.run([packed(left), packed(right)], |sum, size| sum & (size - 1));
+        let [left, right] = network.run([half(0), half(8)], network::add_bits);
+        let left = unpacked(left) << (64 - 8 * first);
+        let right = unpacked(right) << (64 - 8 * (raw.len() - first));
+        let [left, right] = signs::shown_words(both([left, right], u64::to_be_bytes));
         let mut line = [0; 32];
-        for (at, half, length) in [(0, left, first), (2 * first, right, raw.len() - first)] {
-            let places = (unpacked(half) << (64 - 8 * length)).to_be_bytes();
-            let (pairs, _) = line[at..at + 16].as_chunks_mut::<2>();
-            for (pair, place) in pairs.iter_mut().zip(places) {
-                // U+00C0 to U+00FF are these signs.
-                *pair = [0xc3, 0x80 | place];
-            }
-        }
+        line[..16].copy_from_slice(&left);
+        line[2 * first..2 * first + 16].copy_from_slice(&right);
         let start = out.len();
         out.extend_from_slice(&line);
         out.truncate(start + 2 * raw.len());
@@ -126,38 +119,80 @@ impl Pseudonyms {
 
     /// The same of a few units that ASCII prints.
     fn write_short(&self, raw: &[u8], out: &mut Vec<u8>) {
-        let mut digits = [0_u8; SHORT];
-        let digits = &mut digits[..raw.len()];
-        for (digit, &byte) in digits.iter_mut().zip(raw) {
-            *digit = self.place[usize::from(byte)];
+        let mut places = [0_u8; SHORT];
+        let places = &mut places[..raw.len()];
+        for (place, &byte) in places.iter_mut().zip(raw) {
+            *place = self.signs.place[usize::from(byte)];
         }
-        self.encrypt_narrow(digits);
+        self.encrypt_narrow(places);
         let mut line = [0; 2 * SHORT + 2];
         let mut length = 0;
-        for digit in digits {
-            let (bytes, sign) = self.shown[usize::from(*digit)];
+        for place in places {
+            let (bytes, sign) = self.signs.shown[usize::from(*place)];
             line[length..length + 2].copy_from_slice(&sign);
             length += usize::from(bytes);
         }
         out.extend_from_slice(&line[..length]);
     }
 
-    /// Encrypts the places of two signs or more.
+    /// Encrypts the places of two signs or more. Texts of another kind are not met: they have their own network, or are passed by.
     fn encrypt_narrow(&self, places: &mut [u8]) {
-        let highest = u16::from(places.iter().copied().max().unwrap_or(0));
-        let class = CLASSES.iter().position(|&signs| highest < signs).unwrap_or(2);
-        let below = if class == 0 { 0 } else { CLASSES[class - 1] };
-        // Texts of a class have a sign of it; those that have none are another class', which has its own.
-        let network = &self.networks[class * SHORT + places.len()];
+        let kind = self.signs.kind(places);
+        let network = &self.networks[kind.class * SHORT + places.len()];
         loop {
-            match class {
+            match kind.class {
                 0 => network.encrypt::<64>(places),
-                1 => network.encrypt::<95>(places),
+                1 => network.encrypt::<89>(places),
+                2 => network.encrypt::<90>(places),
+                3 => network.encrypt::<95>(places),
+                4 => network.encrypt::<127>(places),
                 _ => network.encrypt::<256>(places),
             }
-            if places.iter().any(|&place| u16::from(place) >= below) {
+            if self.signs.kind(places) == kind {
                 break;
             }
+        }
+    }
+
+    /// Replaces a name by its pseudonym. Where DevTools quotes it, what it does so for stays, and what is escaped.
+    pub(crate) fn replace_name(&mut self, units: &mut [u16]) {
+        if !units.iter().any(|&unit| is_quoted(unit)) {
+            return self.replace(units);
+        }
+        let stays = |unit: u16| is_quoted(unit) || is_escaped(unit);
+        let mut rest: Vec<u16> = units.iter().copied().filter(|&unit| !stays(unit)).collect();
+        if rest.len() >= WIDE_LETTERS {
+            return self.replace_quoted(units);
+        }
+        self.replace(&mut rest);
+        for (unit, replaced) in units.iter_mut().filter(|unit| !stays(**unit)).zip(rest) {
+            *unit = replaced;
+        }
+    }
+
+    /// The same of a long one: nobody needs to know where they stood.
+    fn replace_quoted(&self, units: &mut [u16]) {
+        let is_wide = units.iter().any(|&unit| unit > 0xff);
+        let mut letters = Letters::new(&self.key, b'q', units);
+        // A letter's escape adds one unit, another control character's five.
+        let is_short = |unit: u16| unit >= 0x20 || [8, 9, 10, 12, 13].contains(&unit);
+        let mut first: Vec<u16> = units
+            .iter()
+            .filter(|&&unit| is_escaped(unit))
+            .map(|&unit| if is_short(unit) { u16::from(b'"') } else { 1 })
+            .collect();
+        first.sort_unstable();
+        if first.last() != Some(&u16::from(b'"')) {
+            first.push(u16::from(b'\''));
+        }
+        let (shown, rest) = units.split_at_mut(first.len());
+        shown.copy_from_slice(&first);
+        rest.iter_mut().for_each(|unit| *unit = letters.letter());
+        if rest.len() >= WORDS {
+            spaced(rest);
+        }
+        if is_wide {
+            rest[0] = WIDE;
         }
     }
 
@@ -197,43 +232,53 @@ impl Pseudonyms {
             return;
         }
         if let [unit] = units {
-            let place = self.place[usize::from(*unit & 0xff)];
-            *unit = u16::from(self.sign[usize::from(self.single[usize::from(place)])]);
+            let place = self.signs.place[usize::from(*unit & 0xff)];
+            *unit = u16::from(self.signs.sign[usize::from(self.single[usize::from(place)])]);
             return;
         }
         let mut places = [0_u8; SHORT];
         let places = &mut places[..units.len()];
         for (place, &unit) in places.iter_mut().zip(&*units) {
-            *place = self.place[usize::from(unit & 0xff)];
+            *place = self.signs.place[usize::from(unit & 0xff)];
         }
         self.encrypt_narrow(places);
         for (unit, place) in units.iter_mut().zip(places) {
-            *unit = u16::from(self.sign[usize::from(*place)]);
+            *unit = u16::from(self.signs.sign[usize::from(*place)]);
         }
     }
 
-    /// Surrogates stay surrogates and pairs stay pairs, whatever a reader makes of lone ones.
+    /// Surrogates stay surrogates and pairs stay pairs, whatever a reader makes of lone ones. What is escaped, quoted or ends a line
+    /// stays what it is.
     fn encrypt_wide(&mut self, units: &mut [u16]) {
+        let stays =
+            |unit: u16| is_quoted(unit) || is_escaped(unit) || matches!(unit, 0x2028 | 0x2029);
+        // What may become of each: all that has these bits, and no other.
+        let kinds: Vec<(u16, u16)> = units
+            .iter()
+            .map(|&unit| match unit {
+                unit if stays(unit) => (unit, 0),
+                unit if is_surrogate(unit) => (unit & 0xfc00, 0x3ff),
+                _ => (0, 0xffff),
+            })
+            .collect();
         self.digits.clear();
-        for &unit in &*units {
-            let radix = if is_surrogate(unit) { 4 } else { 256 };
-            let high = u64::from(unit >> 8);
-            let high = if is_surrogate(unit) { high & 3 } else { high };
-            self.digits.push(Digit { value: high, radix });
-            self.digits.push(Digit { value: u64::from(unit & 0xff), radix: 256 });
+        for (&unit, (_, free)) in units.iter().zip(&kinds) {
+            for (unit, free) in unit.to_be_bytes().into_iter().zip(free.to_be_bytes()) {
+                let (value, radix) = (u64::from(unit & free), u64::from(free) + 1);
+                self.digits.push(Digit { value, radix });
+            }
         }
-        let kinds: Vec<u16> =
-            units.iter().map(|&unit| if is_surrogate(unit) { unit & 0xfc00 } else { 0 }).collect();
-        // The kinds of surrogates are part of what is encrypted: texts of other kinds never meet.
         loop {
-            encrypt(&self.key, 3, &mut self.digits);
-            for ((unit, kind), pair) in
+            network::encrypt(&self.key, PARTS.len(), &mut self.digits);
+            for ((unit, (kind, _)), pair) in
                 units.iter_mut().zip(&kinds).zip(self.digits.chunks_exact(2))
             {
                 let value = pair[0].value << 8 | pair[1].value;
                 *unit = kind | u16::try_from(value).unwrap_or(0);
             }
-            let fits = |(unit, kind): (&u16, &u16)| *kind != 0 || !is_surrogate(*unit);
+            let fits = |(&unit, kind): (&u16, &(u16, u16))| {
+                kind.1 != 0xffff || !is_surrogate(unit) && !stays(unit)
+            };
             if units.iter().zip(&kinds).all(fits) && units.iter().any(|&unit| unit > 0xff) {
                 break;
             }
@@ -241,36 +286,20 @@ impl Pseudonyms {
     }
 }
 
-/// The signs of texts in the order of their classes, and those of pseudonyms. Letters of Latin-1 stand for what names
-/// are made of, and the second class has no letter, digit or `@` of ASCII either.
-fn signs() -> ([u8; 256], [u8; 256]) {
-    let is_word = |unit: &u8| unit.is_ascii_alphanumeric() || *unit == b'_' || *unit == b'$';
-    let is_latin = |unit: &u8| (0xc0..=0xff).contains(unit);
-    let is_mark = |unit: &u8| matches!(unit, b' '..=b'~') && !is_word(unit);
-    let is_sign = |unit: &u8| is_mark(unit) && *unit != b'@' || *unit == 0xbf;
-    let in_order = |first: &dyn Fn(&u8) -> bool, second: &dyn Fn(&u8) -> bool| {
-        let mut order: Vec<u8> = (0..=255).filter(first).collect();
-        order.extend((0..=255).filter(|unit| second(unit) && !first(unit)));
-        order.extend((0..=255).filter(|unit| !first(unit) && !second(unit)));
-        order.try_into().unwrap_or([0; 256])
-    };
-    (in_order(&is_word, &is_mark), in_order(&is_latin, &is_sign))
-}
-
-/// Fisher and Yates, within each class.
+/// Fisher and Yates, within each part.
 fn shuffled(key: &Key) -> [u8; 256] {
     let mut places = [0; 256];
     for (at, place) in places.iter_mut().enumerate() {
         *place = u8::try_from(at).unwrap_or(0);
     }
     let mut start = 0;
-    for class in CLASSES.map(usize::from) {
-        for at in (start + 1..class).rev() {
+    for end in PARTS.map(usize::from) {
+        for at in (start + 1..end).rev() {
             let span = (at - start + 1) as u64;
             let with = start + usize::try_from(key.number(0xff, at as u64) % span).unwrap_or(0);
             places.swap(at, with);
         }
-        start = class;
+        start = end;
     }
     places
 }
@@ -306,86 +335,6 @@ fn unpacked(bits: u64) -> u64 {
     let fours = bits & 0x0000_0000_00ff_ffff | bits << 8 & 0x00ff_ffff_0000_0000;
     let twos = fours & 0x0000_0fff_0000_0fff | fours << 4 & 0x0fff_0000_0fff_0000;
     twos & 0x003f_003f_003f_003f | twos << 2 & 0x3f00_3f00_3f00_3f00
-}
-
-/// What the key makes of a class and length: a Feistel network over two numbers.
-struct Network {
-    rounds: [Tweaked; ROUNDS],
-    /// How many there are of each number.
-    sizes: [u64; 2],
-}
-
-impl Network {
-    fn new(key: &Key, class: usize, length: usize) -> Network {
-        let size = |digits: usize| (0..digits).fold(1, |size, _| size * u64::from(CLASSES[class]));
-        Network::of(key, class, length, [size(length / 2), size(length - length / 2)])
-    }
-
-    fn of(key: &Key, class: usize, length: usize, sizes: [u64; 2]) -> Network {
-        let tweak = (class as u64) << 40 | (length as u64) << 8;
-        Network { rounds: std::array::from_fn(|round| key.tweaked(tweak | round as u64)), sizes }
-    }
-
-    /// One permutation of all texts of its length, whose digits are below `RADIX`: a constant, by which a compiler divides fast.
-    fn encrypt<const RADIX: u64>(&self, digits: &mut [u8]) {
-        let (first, second) = digits.split_at_mut(digits.len() / 2);
-        let number = |digits: &[u8]| {
-            digits.iter().fold(0_u64, |value, &digit| value * RADIX + u64::from(digit))
-        };
-        let spread = |mut number: u64, digits: &mut [u8]| {
-            for digit in digits.iter_mut().rev() {
-                *digit = (number % RADIX).to_le_bytes()[0];
-                number /= RADIX;
-            }
-        };
-        let (left, right) = (number(first), number(second));
-        let [left, right] = if RADIX.is_power_of_two() {
-            self.run([left, right], |sum, size| sum & (size - 1))
-        } else {
-            self.run([left, right], |sum, size| sum % size)
-        };
-        spread(left, first);
-        spread(right, second);
-    }
-
-    #[inline]
-    fn run(&self, [mut left, mut right]: [u64; 2], rest: impl Fn(u64, u64) -> u64) -> [u64; 2] {
-        // Sizes are at most 2^56 (256 signs, seven of fourteen; two units of two bytes).
-        let add = |value: u64, random: u64, size: u64| {
-            let sum = value + rest(random, size);
-            if sum < size { sum } else { sum - size }
-        };
-        for [even, odd] in self.rounds.as_chunks::<2>().0 {
-            left = add(left, even.number(right), self.sizes[0]);
-            right = add(right, odd.number(left), self.sizes[1]);
-        }
-        [left, right]
-    }
-}
-
-/// One permutation of all values that digits of these radices can have.
-fn encrypt(key: &Key, class: usize, digits: &mut [Digit]) {
-    let length = digits.len();
-    let middle = length / 2;
-    let (first, second) = digits.split_at_mut(middle);
-    let ((left, left_size), (right, right_size)) = (number(first), number(second));
-    let network = Network::of(key, class, length, [left_size, right_size]);
-    let [left, right] = network.run([left, right], |sum, size| sum % size);
-    spread(left, first);
-    spread(right, second);
-}
-
-fn number(digits: &[Digit]) -> (u64, u64) {
-    digits.iter().fold((0, 1), |(value, size), digit| {
-        (value * digit.radix + digit.value, size * digit.radix)
-    })
-}
-
-fn spread(mut number: u64, digits: &mut [Digit]) {
-    for digit in digits.iter_mut().rev() {
-        digit.value = number % digit.radix;
-        number /= digit.radix;
-    }
 }
 
 fn spaced(units: &mut [u16]) {

@@ -7,6 +7,7 @@ use crate::secrets::is_plain_identifier;
 use crate::{Error, Options, units};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
+use wide::u8x16;
 
 pub(crate) struct Strings {
     pseudonyms: Pseudonyms,
@@ -47,7 +48,7 @@ impl Strings {
     ) -> Result<(usize, bool), Error> {
         let malformed = |what| Err(Error::Malformed { what });
         let mut at = 0;
-        while let Some(&byte) = chunk.get(at) {
+        while at < chunk.len() {
             if self.inside {
                 if std::mem::take(&mut self.escaped) {
                     self.keep(&chunk[at..=at])?;
@@ -77,11 +78,13 @@ impl Strings {
                 }
                 continue;
             }
-            if !self.wanted && chunk[at..].starts_with(b",\"") {
-                at += 2;
-                self.inside = true;
-                continue;
+            if !self.wanted {
+                at += self.whole(&chunk[at..], usages, out)?;
+                if at == chunk.len() {
+                    break;
+                }
             }
+            let byte = chunk[at];
             at += 1;
             match byte {
                 b'"' if self.wanted => (self.inside, self.wanted) = (true, false),
@@ -90,7 +93,7 @@ impl Strings {
                     if self.count < usages.len() {
                         return malformed("fewer strings than it refers to");
                     }
-                    out.push(b']');
+                    out.extend_from_slice(if self.count == 0 { b"]" } else { b"\"]" });
                     return Ok((at, true));
                 }
                 b' ' | b'\n' | b'\r' | b'\t' => {}
@@ -100,6 +103,19 @@ impl Strings {
         Ok((at, false))
     }
 
+    /// Strings as V8 writes them, a comma before each, that are here as a whole and have no escapes; says how much they were.
+    fn whole(&mut self, chunk: &[u8], usages: &Usages, out: &mut Vec<u8>) -> Result<usize, Error> {
+        let mut rest = chunk;
+        while let Some(text) = rest.strip_prefix(b",\"").or_else(|| rest.strip_prefix(b",\n\""))
+            && let Some(length) = next_sign(text)
+            && text[length] == b'"'
+        {
+            self.write(&text[..length], usages, out)?;
+            rest = &text[length + 1..];
+        }
+        Ok(chunk.len() - rest.len())
+    }
+
     /// A piece of a string that is not whole yet, or has escapes.
     fn keep(&mut self, piece: &[u8]) -> Result<(), Error> {
         self.raw.try_reserve(piece.len()).map_err(|_| Error::Memory)?;
@@ -107,20 +123,29 @@ impl Strings {
         Ok(())
     }
 
+    /// Each string ends where the next one begins, or all do.
     fn write(&mut self, raw: &[u8], usages: &Usages, out: &mut Vec<u8>) -> Result<(), Error> {
         let usage = usages.of(self.count);
-        out.extend_from_slice(if self.count == 0 { b"\"" } else { b",\n\"" });
-        if self.count == 0 && raw == b"<dummy>" {
-            out.extend_from_slice(raw);
+        let is_first = self.count == 0;
+        self.count += 1;
+        if is_first {
+            out.extend_from_slice(b"\"");
+            if raw == b"<dummy>" {
+                out.extend_from_slice(raw);
+            } else if usage & usage::NAME != 0 {
+                self.write_name(raw, usage, out)?;
+            }
+            out.extend_from_slice(b"\",\"");
         } else if usage & usage::NAME != 0 {
+            out.extend_from_slice(b"\",\n\"");
             self.write_name(raw, usage, out)?;
+            out.extend_from_slice(b"\",\"");
+        } else {
+            out.extend_from_slice(b"\",\n\"\",\"");
         }
-        out.extend_from_slice(b"\",\"");
         if usage & usage::TEXT != 0 {
             self.pseudonyms.write(raw, &mut self.units, out);
         }
-        out.push(b'"');
-        self.count += 1;
         Ok(())
     }
 
@@ -155,7 +180,7 @@ impl Strings {
         if let Some(name) = name {
             return self.write_parts(&name, usage, out);
         }
-        self.pseudonyms.replace(&mut self.units);
+        self.pseudonyms.replace_name(&mut self.units);
         units::encode(&self.units, out);
         Ok(())
     }
@@ -196,13 +221,13 @@ impl Strings {
             if let Part::Hide(_) = part
                 && is_literal(text)
             {
-                self.pseudonyms.write(text.as_bytes(), &mut self.units, out);
+                self.pseudonyms.write_name(text.as_bytes(), &mut self.units, out);
                 continue;
             }
             self.units.clear();
             self.units.extend(text.encode_utf16());
             if let Part::Hide(_) = part {
-                self.pseudonyms.replace(&mut self.units);
+                self.pseudonyms.replace_name(&mut self.units);
             }
             units::encode(&self.units, out);
         }
@@ -222,18 +247,13 @@ const LONGEST_NAME: usize = 4096;
 /// How far it is to the next quotation mark or backslash.
 #[inline]
 fn next_sign(text: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     // Most strings are short.
-    for (at, word) in text.as_chunks().0.iter().enumerate().take(2) {
-        let word = u64::from_le_bytes(*word);
-        let is = |byte: u8| {
-            let word = word ^ (ONES * u64::from(byte));
-            word.wrapping_sub(ONES) & !word & (ONES * 0x80)
-        };
-        // Above a sign there may be bits that are none, below it there are not.
-        let signs = is(b'"') | is(b'\\');
+    if let Some(start) = text.first_chunk() {
+        let start = u8x16::new(*start);
+        let are = |sign: u8| start.cmp_eq(u8x16::splat(sign));
+        let signs = (are(b'"') | are(b'\\')).move_mask();
         if signs != 0 {
-            return Some(8 * at + signs.trailing_zeros() as usize / 8);
+            return Some(signs.trailing_zeros() as usize);
         }
     }
     memchr::memchr2(b'"', b'\\', text)
@@ -279,7 +299,7 @@ impl Names {
                 Part::Keep(text) => shown.push_str(text),
                 Part::Hide(text) => {
                     let mut units: Vec<u16> = text.encode_utf16().collect();
-                    self.pseudonyms.replace(&mut units);
+                    self.pseudonyms.replace_name(&mut units);
                     shown.push_str(&String::from_utf16_lossy(&units));
                 }
             }

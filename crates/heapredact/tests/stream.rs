@@ -319,6 +319,71 @@ fn no_two_texts_meet() {
     }
 }
 
+/// How long DevTools shows the name of a property (`JSHeapSnapshot.formatPropertyName`), which decides where it cuts off that of an
+/// object, and so which objects make a class.
+fn shown(name: &str) -> usize {
+    let is_quoted = name.contains([',', '\'', '"', '{', '}']);
+    let shown = if is_quoted { Value::from(name).to_string() } else { name.to_owned() };
+    shown.encode_utf16().count()
+}
+
+/// Dictionaries have any text for a key.
+#[test]
+fn names_are_shown_as_long_as_they_were_and_do_not_meet() {
+    let signs = ['a', 'Z', '7', '-', ' ', '<', '@', '\\', ',', '\'', '"', '{', '}', '\n', '\u{1}'];
+    let signs = signs.into_iter().chain(['\u{7f}', 'é', 'ñ', 'Ω', '\u{2028}', '日', '😀']);
+    let signs: Vec<String> = signs.map(String::from).collect();
+    let mut names_of: Vec<String> = signs.clone();
+    for first in &signs {
+        for second in &signs {
+            names_of.push(format!("{first}{second}"));
+            names_of.extend(signs.iter().map(|third| format!("{first}{second}{third}")));
+            for length in [3, 5, 11, 14, 15, 16, 20, 40] {
+                names_of.push(format!("{}{first}k{second}", "x".repeat(length)));
+                names_of.push(format!("{first}{}{second}\u{1}", "y".repeat(length)));
+            }
+        }
+    }
+    names_of.extend((0..20_000).map(|n| format!("user-{n}")));
+    names_of.extend((0..2_000).map(|n| format!("{{\"user\":\"ann\",\"order\":{n}}}")));
+    let mut made = Made::default();
+    let dictionary = made.node("object", "Object");
+    for name in &names_of {
+        // None of them is there twice, and to look for that takes long.
+        made.strings.push(name.clone());
+        made.nodes[dictionary].2.push((2, made.strings.len() - 1, 0));
+    }
+    let (_, edges) = names(&redact(made.json().as_bytes(), &[]).expect("redacted"));
+    let mut seen = std::collections::HashMap::new();
+    for (name, pseudonym) in names_of.iter().zip(&edges) {
+        assert_eq!(shown(name), shown(pseudonym), "{name:?} {pseudonym:?}");
+        assert_eq!(name.encode_utf16().count(), pseudonym.encode_utf16().count(), "{name:?}");
+        let wide = |name: &str| name.encode_utf16().any(|unit| unit > 0xff);
+        assert_eq!(wide(name), wide(pseudonym), "{name:?} {pseudonym:?}");
+        assert_eq!(seen.insert(pseudonym, name), None, "{name:?} {pseudonym:?}");
+    }
+}
+
+/// What V8 writes at an edge of a `WeakMap` is one of a pair if it is one line: for DevTools, and so for us.
+#[test]
+fn a_pair_of_a_weak_map_stays_one_and_nothing_else_becomes_one() {
+    let mut made = Made::default();
+    let table = made.node("object", "WeakMap");
+    let text = made.node("string", "a text");
+    let name = |key: &str| {
+        format!("5 / part of key ({key} @1) -> value (a text @3) pair in WeakMap (table @5)")
+    };
+    for key in ["Müller", "a\nb", "日\u{2028}", "é, ñ"] {
+        made.edge(table, "internal", &name(key), text);
+    }
+    let (_, edges) = names(&redact(made.json().as_bytes(), &[]).expect("redacted"));
+    let is_pair = |name: &String| {
+        name.contains(" pair in WeakMap (table @5)")
+            && !name.contains(['\n', '\r', '\u{2028}', '\u{2029}'])
+    };
+    assert_eq!(edges.iter().map(is_pair).collect::<Vec<_>>(), [true, false, false, true]);
+}
+
 #[test]
 fn the_key_decides() {
     let json = example().json();
