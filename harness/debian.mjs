@@ -1,4 +1,4 @@
-// Packages of Debian 13 on a machine with another Debian or Ubuntu: unpacked into a directory, by an apt of its own that checks
+// Packages of another Debian than the machine's (or of Debian, on Ubuntu): unpacked into a directory, by an apt of its own that checks
 // signatures as ever. They come from the mirror that the system uses; the system's packages are not touched.
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -8,15 +8,18 @@ import { Problem, must } from './run.mjs';
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
-/** `home`, with `packages` of `architecture` ('amd64', 'arm64') in it; fetched once. */
-export async function unpackDebian(home, architecture, packages) {
+/**
+ * `home`, with `packages` of `architecture` ('amd64', 'arm64') in it; fetched once. `areMeta`: what they depend on is meant, such as the
+ * newest kernel.
+ */
+export async function unpackDebian(home, architecture, packages, { release = 'trixie', areMeta = false } = {}) {
   if (existsSync(home)) return home;
   console.log(`Fetching Debian's ${packages.join(', ')} for ${architecture} …`);
   const work = `${home}.${process.pid}.tmp`;
   const at = (...names) => join(work, ...names);
   for (const directory of ['lists/partial', 'cache/archives/partial', 'root/usr/lib']) mkdirSync(at(directory), { recursive: true });
   writeFileSync(at('status'), '');
-  writeFileSync(at('sources.list'), `deb [signed-by=${KEYRING}] ${await mirror()} trixie main\n`);
+  writeFileSync(at('sources.list'), `deb [signed-by=${KEYRING}] ${await mirror()} ${release} main\n`);
   const settings = {
     'Dir::State': work,
     'Dir::State::lists': at('lists'),
@@ -31,14 +34,20 @@ export async function unpackDebian(home, architecture, packages) {
   const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   try {
     await must('apt-get', [...options, 'update', '-qq']);
-    await must('sh', ['-c', 'cd "$0" && exec apt-get "$@"', work, ...options, 'download', '-qq', ...packages]);
+    const wanted = areMeta ? await dependencies(options, packages) : packages;
+    await must('sh', ['-c', 'cd "$0" && exec apt-get "$@"', work, ...options, 'download', '-qq', ...wanted]);
     for (const file of readdirSync(work).filter((name) => name.endsWith('.deb'))) await must('dpkg', ['-x', at(file), at('root')]);
-    symlinkSync('usr/lib', at('root/lib'));
+    if (!existsSync(at('root/lib'))) symlinkSync('usr/lib', at('root/lib'));
     renameSync(at('root'), home);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
   return home;
+}
+
+async function dependencies(options, packages) {
+  const said = await must('apt-cache', [...options, 'depends', '--important', ...packages]);
+  return [...said.matchAll(/^ +Depends: ([\w.+-]+)$/gm)].map(([, name]) => name);
 }
 
 async function mirror() {

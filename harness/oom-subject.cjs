@@ -24,6 +24,8 @@ const WAYS = {
     if (shape === 'buffers') require('../lib/monitor.js').monitor({ rss: WATCHED_BUFFERS, interval: 50 });
   },
   exit: () => require('../lib/oom.js')({ path: evidence }),
+  image: () => require('../lib/oom.js')({ path: evidence, output: 'image' }),
+  'low-memory': () => require('../lib/oom.js')({ path: evidence, lowMemory: 'image' }),
   peer: () => require(peer)({ path: evidence, heapdumpOnOOM: true }),
 };
 

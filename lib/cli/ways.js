@@ -77,7 +77,8 @@ function refusal(target) {
   const yama = yamaLevel();
   if (yama === '3') return 'kernel.yama.ptrace_scope is 3: nobody may trace a process until the machine starts again';
   const help = 'ask as root, or with CAP_SYS_PTRACE (docker run --cap-add SYS_PTRACE, SYS_PTRACE in the securityContext)';
-  if (yama === '1' || yama === '2') return `kernel.yama.ptrace_scope is ${yama}, so only a parent or a privileged process may trace it: ${help}`;
+  if (yama === '1') return `kernel.yama.ptrace_scope is 1, so only a parent or a privileged process may trace it: ${help}`;
+  if (yama === '2') return `kernel.yama.ptrace_scope is 2, so only a privileged process may trace it: ${help}`;
   return `this process may not trace it (ptrace(2)): ${help}`;
 }
 
