@@ -18,7 +18,7 @@ use crate::analysis::order::Order;
 use crate::analysis::owners::Owners;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
-use crate::merged::{Below, KeptTree};
+use crate::merged::{Below, Trees};
 use crate::originals::Originals;
 use crate::paths::{Scripts, Ways};
 use crate::retainers::LastDetour;
@@ -76,8 +76,7 @@ pub struct Snapshot {
     pub(crate) dominated_objects: OnceLock<Below>,
     /// The tree of shortest ways.
     pub(crate) shortest: OnceLock<Below>,
-    /// What has been looked at of the whole heap's trees.
-    pub(crate) trees: Mutex<Vec<KeptTree>>,
+    pub(crate) trees: Trees,
     pub(crate) last_detour: Mutex<Option<LastDetour>>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock};
 use super::Parts;
 use crate::analysis::{detached, ephemerons, shallow};
 use crate::graph::{Edges, Nodes};
+use crate::merged::Trees;
 use crate::strings::StringTable;
 use crate::{Error, Location, NodeOrdinal, Result, Section, Snapshot};
 
@@ -115,7 +116,7 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         joined_texts: OnceLock::new(),
         dominated_objects: OnceLock::new(),
         shortest: OnceLock::new(),
-        trees: Mutex::default(),
+        trees: Trees::default(),
         last_detour: Mutex::default(),
     })
 }
