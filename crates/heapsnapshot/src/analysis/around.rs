@@ -113,10 +113,6 @@ impl<'a> Hanging<'a> {
             return None;
         }
         let hanging = self.hanging()?;
-        // Each is held by something.
-        if hanging.len().saturating_mul(BACK) > self.left {
-            return None;
-        }
         self.found = hanging.iter().map(|&node| (node, NO_WAY)).collect();
         for node in hanging {
             if !self.gone.get(node as usize) {
@@ -148,6 +144,10 @@ impl<'a> Hanging<'a> {
             next += 1;
             let range = nodes.edges(node);
             self.spend(range.len())?;
+            // Each that hangs is held by something, too.
+            if queue.len().saturating_mul(BACK) > self.left {
+                return None;
+            }
             for edge in range {
                 let to = edges.to[edge];
                 if self.hangs.get(to as usize) {
@@ -416,8 +416,8 @@ mod tests {
 
     #[test]
     fn who_may_look_at_few_edges_gives_up() {
-        let edges = (0..100).map(|at| (at, 0, 1, at + 1)).collect();
-        let heap = Heap { nodes: vec![0; 100], edges, pairs: Vec::new(), ignored: vec![2] };
+        let edges = (0..150).map(|at| (at, 0, 1, at + 1)).collect();
+        let heap = Heap { nodes: vec![0; 150], edges, pairs: Vec::new(), ignored: vec![2] };
         let snapshot = heap.read();
         let ignored = snapshot.set_of([NodeOrdinal(2)].into_iter());
         assert!(Hanging::new(&snapshot, &ignored, 20).search().is_none());
@@ -426,8 +426,11 @@ mod tests {
         let early = without(NodeOrdinal(2));
         assert!(matches!(early, Around::All(_)));
         assert_eq!(early.distance(&snapshot, NodeOrdinal(9)), None);
-        let late = without(NodeOrdinal(99));
+        let late = without(NodeOrdinal(149));
         assert!(matches!(late, Around::Changed(_)));
-        assert_eq!([98, 100].map(|at| late.distance(&snapshot, NodeOrdinal(at))), [Some(98), None]);
+        assert_eq!(
+            [148, 150].map(|at| late.distance(&snapshot, NodeOrdinal(at))),
+            [Some(148), None]
+        );
     }
 }
