@@ -57,7 +57,8 @@ pub fn ask(snapshot: &Snapshot, question: &str, options: &str) -> Result<String,
         }
         "path" => {
             let (node, view) = (options.object(snapshot)?, options.view(snapshot)?);
-            json(&report::nearest(snapshot, node, &view, options.limit))
+            let most = if options.limit > 0 { options.limit } else { usize::MAX };
+            json(&report::nearest(snapshot, node, &view, most))
         }
         "dominators" => {
             let of = options.id.map(|_| options.object(snapshot)).transpose()?;

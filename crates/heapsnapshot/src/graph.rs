@@ -201,6 +201,16 @@ impl BitSet {
         BitSet { words: vec![0; length.div_ceil(64)] }
     }
 
+    pub(crate) fn of_words(words: Vec<u64>) -> Self {
+        BitSet { words }
+    }
+
+    /// The sixty-four bits that one is among.
+    #[inline]
+    pub(crate) fn word(&self, index: usize) -> u64 {
+        self.words.get(index / 64).copied().unwrap_or(0)
+    }
+
     /// One behind the other; all but the last have whole words.
     pub(crate) fn join(parts: Vec<BitSet>) -> Self {
         BitSet { words: parts.into_iter().flat_map(|part| part.words).collect() }

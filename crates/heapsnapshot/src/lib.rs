@@ -84,6 +84,7 @@ mod strings;
 pub mod suspects;
 mod traces;
 mod types;
+mod word;
 
 pub use analysis::classes::{Class, ClassIndex, ClassKey, Classes};
 pub use analysis::interfaces::InterfaceDefinition;

@@ -1,7 +1,6 @@
 //! Some of a snapshot's nodes, and what they retain together.
 
 use std::iter::successors;
-use std::ops::Range;
 
 use crate::graph::BitSet;
 use crate::{NodeOrdinal, Snapshot};
@@ -18,16 +17,6 @@ impl NodeSet {
     #[must_use]
     pub fn new(snapshot: &Snapshot) -> Self {
         NodeSet { bits: BitSet::new(snapshot.node_count()), count: 0 }
-    }
-
-    /// Those nodes of a part that fit, as bits of their own.
-    pub(crate) fn bits_of(part: Range<u32>, fits: impl Fn(NodeOrdinal) -> bool) -> BitSet {
-        let mut bits = BitSet::new(part.len());
-        let first = part.start;
-        for at in part.filter(|&at| fits(NodeOrdinal(at))) {
-            bits.set((at - first) as usize);
-        }
-        bits
     }
 
     /// What was found in each of the parts of `ahead::in_parts`.
@@ -47,6 +36,11 @@ impl NodeSet {
     #[must_use]
     pub fn contains(&self, node: NodeOrdinal) -> bool {
         self.bits.get(node.index())
+    }
+
+    /// Which of sixty-four nodes are in it, from one on that is a multiple of that.
+    pub(crate) fn word(&self, first: u32) -> u64 {
+        self.bits.word(first as usize)
     }
 
     /// How many nodes there are.

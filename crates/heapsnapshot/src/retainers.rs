@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 
-use crate::analysis::distances::{self, Distances};
+use crate::analysis::around::Around;
+use crate::analysis::counted::pair_of;
 use crate::node_set::NodeSet;
 use crate::paths::Step;
-use crate::{Edge, EdgeKind, NodeKind, NodeOrdinal, Snapshot, StringIndex};
+use crate::{Edge, EdgeKind, NodeKind, NodeOrdinal, Snapshot};
 
 /// The ways to objects that do not lead through some nodes: what DevTools shows when retainers are
 /// ignored in its view.
@@ -15,14 +16,14 @@ use crate::{Edge, EdgeKind, NodeKind, NodeOrdinal, Snapshot, StringIndex};
 pub struct Detour<'a> {
     snapshot: &'a Snapshot,
     ignored: NodeSet,
-    distances: Arc<Distances>,
+    ways: Arc<Around>,
 }
 
 /// The last ways that were searched for, and what they do not lead through: who looks at an object asks several times.
 #[derive(Debug)]
 pub(crate) struct LastDetour {
     ignored: Vec<NodeOrdinal>,
-    distances: Arc<Distances>,
+    ways: Arc<Around>,
 }
 
 impl Snapshot {
@@ -34,10 +35,10 @@ impl Snapshot {
         let known = last.take().filter(|last| last.ignored == nodes);
         let known = known.unwrap_or_else(|| LastDetour {
             ignored: nodes,
-            distances: Arc::new(distances::compute_without(self, Some(&ignored))),
+            ways: Arc::new(Around::compute(self, &ignored)),
         });
-        let distances = Arc::clone(&last.insert(known).distances);
-        Detour { snapshot: self, ignored, distances }
+        let ways = Arc::clone(&last.insert(known).ways);
+        Detour { snapshot: self, ignored, ways }
     }
 
     /// What holds a node, not weakly.
@@ -145,14 +146,13 @@ impl Detour<'_> {
     /// How far a node is from the roots on such ways; `None` if there is none.
     #[must_use]
     pub fn distance(&self, node: NodeOrdinal) -> Option<u32> {
-        let distance = self.distances.distance.get(node.index()).copied();
-        distance.and_then(|distance| u32::try_from(distance).ok())
+        self.ways.distance(self.snapshot, node)
     }
 
     /// The shortest of them, root first; empty if there is none.
     #[must_use]
     pub fn path(&self, node: NodeOrdinal) -> Vec<Step> {
-        self.distances.path(self.snapshot, node)
+        self.ways.path(self.snapshot, node)
     }
 
     /// What holds a node on such ways, not weakly.
@@ -174,12 +174,7 @@ impl Detour<'_> {
 
     /// Whether an edge is of a weak map's pair whose other edge counts no more.
     fn is_half_pair(&self, step: &Step) -> bool {
-        let pair_of = |edge: Edge| {
-            let name = self.snapshot.edges.name(edge.index.index());
-            let internal = edge.kind == EdgeKind::Internal;
-            let name = u32::try_from(name).ok().filter(|_| internal).map(StringIndex)?;
-            self.snapshot.ephemerons.get(name).map(|pair| pair.pair)
-        };
+        let pair_of = |edge: Edge| pair_of(self.snapshot, edge.index);
         let Some(pair) = pair_of(step.edge) else { return false };
         self.snapshot.holders(step.edge.to).any(|other| {
             pair_of(other.edge) == Some(pair)

@@ -7,15 +7,18 @@ use std::sync::{Mutex, OnceLock};
 
 use crate::ahead;
 use crate::analysis::classes::Classes;
+use crate::analysis::counted::Counted;
 use crate::analysis::distances::{self, Distances};
 use crate::analysis::dominators::{self, Dominators};
 use crate::analysis::ephemerons::EphemeronNames;
 use crate::analysis::interfaces::InterfaceDefinition;
+use crate::analysis::joined::JoinedTexts;
 use crate::analysis::object_names::ObjectNames;
 use crate::analysis::order::Order;
+use crate::analysis::owners::Owners;
 use crate::analysis::tree::Rows;
 use crate::graph::{Edges, Nodes};
-use crate::merged::{Below, KeptTree};
+use crate::merged::{Below, Trees};
 use crate::originals::Originals;
 use crate::paths::{Scripts, Ways};
 use crate::retainers::LastDetour;
@@ -55,6 +58,8 @@ pub struct Snapshot {
     pub(crate) strings_in_file: usize,
     pub(crate) dominators: OnceLock<Dominators>,
     pub(crate) distances: OnceLock<Distances>,
+    pub(crate) counted: OnceLock<Counted>,
+    pub(crate) owners: OnceLock<Owners>,
     /// By ordinal, the edges that lead to a node.
     pub(crate) retainers: OnceLock<Rows>,
     /// By ordinal, the nodes that a node immediately dominates.
@@ -67,11 +72,11 @@ pub struct Snapshot {
     pub(crate) ids: OnceLock<Vec<NodeOrdinal>>,
     pub(crate) order: OnceLock<Order>,
     pub(crate) object_names: OnceLock<ObjectNames>,
+    pub(crate) joined_texts: OnceLock<JoinedTexts>,
     pub(crate) dominated_objects: OnceLock<Below>,
     /// The tree of shortest ways.
     pub(crate) shortest: OnceLock<Below>,
-    /// What has been looked at of the whole heap's trees.
-    pub(crate) trees: Mutex<Vec<KeptTree>>,
+    pub(crate) trees: Trees,
     pub(crate) last_detour: Mutex<Option<LastDetour>>,
 }
 
@@ -314,8 +319,8 @@ impl Snapshot {
     /// The node that holds an edge.
     #[must_use]
     pub fn edge_owner(&self, edge: EdgeIndex) -> NodeOrdinal {
-        let after = self.nodes.first_edge.partition_point(|&first| first <= edge.0);
-        NodeOrdinal(u32::try_from(after.saturating_sub(1)).unwrap_or(u32::MAX))
+        let first_edges = &self.nodes.first_edge;
+        self.owners.get_or_init(|| Owners::new(first_edges)).of(first_edges, edge)
     }
 
     /// The node that every path from the root to this one leads through, nearest to it. The root's
@@ -370,6 +375,10 @@ impl Snapshot {
         self.distances.get_or_init(|| distances::compute(self))
     }
 
+    pub(crate) fn counted(&self) -> &Counted {
+        self.counted.get_or_init(|| Counted::new(self))
+    }
+
     /// The edges that lead to a node, in the order of the file.
     pub fn retainers(&self, node: NodeOrdinal) -> impl DoubleEndedIterator<Item = Edge> + '_ {
         let rows = self.retainers.get_or_init(|| {
@@ -402,6 +411,10 @@ impl Snapshot {
 
     pub(crate) fn object_names(&self) -> &ObjectNames {
         self.object_names.get_or_init(|| ObjectNames::new(self))
+    }
+
+    pub(crate) fn joined_texts(&self) -> &JoinedTexts {
+        self.joined_texts.get_or_init(|| JoinedTexts::new(self))
     }
 
     pub(crate) fn order(&self) -> &Order {

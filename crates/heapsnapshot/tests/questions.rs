@@ -108,6 +108,52 @@ fn a_search_by_name_finds_what_each_name_says() {
 }
 
 #[test]
+fn each_of_many_is_looked_at() {
+    let mut graph = Graph { strings: vec!["", "Cat", "Dog", "Object", "x"], ..Graph::default() };
+    graph.nodes = vec![(SYNTHETIC, 0, 0)];
+    for at in 1..150u32 {
+        let kind = if at % 7 == 0 { STRING } else { OBJECT };
+        graph.nodes.push((kind, 1 + at % 3, u64::from(at % 5) * 8));
+        graph.edges.push((0, ELEMENT, i64::from(at), at as usize));
+    }
+    graph.edges.push((3, PROPERTY, 4, 149));
+    graph.edges.push((149, PROPERTY, 4, 3));
+    let snapshot = read(&graph);
+    let sized = || snapshot.nodes().filter(|&node| snapshot.shallow_size(node) > 0);
+    for text in [
+        "name ~ 'Cat' or class ~ 'Dog'",
+        "name != 'Cat' and class != 'Dog'",
+        "shallow > 8 and name = 'Dog' or id = @299",
+        "class = '(string)' or edges > 0",
+        "kind = 'string'",
+        "class = 'nothing'",
+    ] {
+        let condition: Condition = text.parse().unwrap();
+        let wanted = sized().filter(|&node| condition.holds(&snapshot, node));
+        assert_eq!(
+            select(&snapshot, text),
+            wanted.map(|node| node.0).collect::<Vec<_>>(),
+            "{text}"
+        );
+    }
+    let few = snapshot.nodes_where(|node| node.0 % 10 == 9);
+    let query = |class: &str, properties: &[&str]| Query {
+        class: Some(class.parse().unwrap()),
+        properties: properties.iter().map(|&name| name.to_owned()).collect(),
+        within: Some(few.clone()),
+        ..Query::default()
+    };
+    let dogs = sized().filter(|node| node.0 % 10 == 9 && snapshot.class_name(*node) == "Dog");
+    let found = snapshot.select(&query("Dog", &[]));
+    assert_eq!(members(&found), dogs.map(|node| node.0).collect::<Vec<_>>());
+    assert!(found.len() > 3);
+    assert_eq!(
+        members(&snapshot.select(&query(snapshot.class_name(NodeOrdinal(149)), &["x"]))),
+        [149]
+    );
+}
+
+#[test]
 fn a_class_and_a_property_select_too() {
     let snapshot = read(&common::small());
     let query = Query {

@@ -73,13 +73,6 @@ impl PathReport {
             steps: steps.iter().map(|step| reference(snapshot, step.edge, step.edge.to)).collect(),
         }
     }
-
-    /// Leaves out all but the last steps: through a list of a million there are as many.
-    pub(super) fn cut(&mut self, most: usize) {
-        let rest = self.steps.len().saturating_sub(most);
-        self.left_out += rest as u64;
-        self.steps.drain(..rest);
-    }
 }
 
 /// How to look at what holds an object.
@@ -185,36 +178,37 @@ pub fn retainers<'a>(
     found
 }
 
-/// The shortest way from a root; of one that is longer than `most`, the last steps.
-#[must_use]
-pub fn nearest(snapshot: &Snapshot, node: NodeOrdinal, view: &View<'_>, most: usize) -> PathReport {
-    let mut path = path(snapshot, node, view);
-    if most > 0 {
-        path.cut(most);
-    }
-    path
-}
-
 /// The shortest way from a root.
 #[must_use]
 pub fn path(snapshot: &Snapshot, node: NodeOrdinal, view: &View<'_>) -> PathReport {
+    nearest(snapshot, node, view, usize::MAX)
+}
+
+/// The shortest way from a root; of one that is longer than `most`, the last steps: through a list of a million there are
+/// as many.
+#[must_use]
+pub fn nearest(snapshot: &Snapshot, node: NodeOrdinal, view: &View<'_>, most: usize) -> PathReport {
     let steps = match &view.around {
         Some(around) => around.path(node),
         None => snapshot.path_from_root(node),
     };
-    if !view.js_only {
-        let mut path = PathReport::new(snapshot, &steps);
-        for (step, reference) in steps.iter().zip(&mut path.steps) {
-            reference.object = view.object(snapshot, step.edge.to);
-        }
-        return path;
+    let text = snapshot.describe_path(&steps);
+    if view.js_only {
+        let mut short = snapshot.js_path(&steps);
+        let left_out = short.len().saturating_sub(most);
+        let steps = short.drain(left_out..).map(|(holder, to)| Reference {
+            kind: snapshot.edge_kind_name(holder.edge).to_owned(),
+            name: holder.name.into_owned(),
+            object: view.object(snapshot, to),
+        });
+        return PathReport { text, left_out: left_out as u64, steps: steps.collect() };
     }
-    let short = snapshot.js_path(&steps).into_iter().map(|(holder, to)| Reference {
-        kind: snapshot.edge_kind_name(holder.edge).to_owned(),
-        name: holder.name.into_owned(),
-        object: view.object(snapshot, to),
+    let left_out = steps.len().saturating_sub(most);
+    let steps = steps.iter().skip(left_out).map(|step| Reference {
+        object: view.object(snapshot, step.edge.to),
+        ..reference(snapshot, step.edge, step.edge.to)
     });
-    PathReport { text: snapshot.describe_path(&steps), left_out: 0, steps: short.collect() }
+    PathReport { text, left_out: left_out as u64, steps: steps.collect() }
 }
 
 /// What an object immediately dominates, or, without one, the objects that retain most: the largest

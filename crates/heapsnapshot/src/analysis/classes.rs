@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::interfaces::{self, InterfaceDefinition};
 use super::retained;
+use crate::graph::BitSet;
 use crate::node_set::NodeSet;
-use crate::{Location, NodeKind, NodeOrdinal, Snapshot, StringIndex};
+use crate::{Location, NodeKind, NodeOrdinal, Snapshot, StringIndex, word};
 
 /// What an object is grouped by: its constructor's name and, for objects, where that is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,11 @@ impl Classes {
     #[must_use]
     pub fn of(&self, node: NodeOrdinal) -> ClassIndex {
         ClassIndex(self.of.get(node.index()).copied().unwrap_or(u32::MAX))
+    }
+
+    /// Which of sixty-four nodes are of some classes.
+    pub(crate) fn word(&self, first: u32, classes: &BitSet) -> u64 {
+        word::column(&self.of, first, |class| classes.get(class as usize))
     }
 
     /// The class with a key.

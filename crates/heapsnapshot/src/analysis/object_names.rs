@@ -13,6 +13,7 @@ const WIDEST: usize = 64;
 /// Which name each plain object has.
 #[derive(Debug, Default)]
 pub(crate) struct ObjectNames {
+    all: BitSet,
     names: Vec<String>,
     /// In the order of the file, the objects, and where their names are; beyond the names for one that is not kept.
     objects: Vec<(NodeOrdinal, u32)>,
@@ -20,7 +21,8 @@ pub(crate) struct ObjectNames {
 
 impl ObjectNames {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        let mut found = ObjectNames::default();
+        let all = BitSet::new(snapshot.node_count());
+        let mut found = ObjectNames { all, ..ObjectNames::default() };
         let mut known: HashMap<Box<[u64]>, u32> = HashMap::new();
         let mut properties = Vec::new();
         for node in snapshot.nodes().filter(|&node| snapshot.is_plain_object(node)) {
@@ -37,9 +39,15 @@ impl ObjectNames {
                     at
                 }
             };
+            found.all.set(node.index());
             found.objects.push((node, at));
         }
         found
+    }
+
+    /// Which of sixty-four nodes are plain objects.
+    pub(crate) fn word(&self, first: u32) -> u64 {
+        self.all.word(first as usize)
     }
 
     /// The objects whose names fit.

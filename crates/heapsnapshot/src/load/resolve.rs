@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock};
 use super::Parts;
 use crate::analysis::{detached, ephemerons, shallow};
 use crate::graph::{Edges, Nodes};
+use crate::merged::Trees;
 use crate::strings::StringTable;
 use crate::{Error, Location, NodeOrdinal, Result, Section, Snapshot};
 
@@ -100,6 +101,8 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         problems,
         dominators: OnceLock::new(),
         distances: OnceLock::new(),
+        counted: OnceLock::new(),
+        owners: OnceLock::new(),
         retainers: OnceLock::new(),
         children: OnceLock::new(),
         interfaces: OnceLock::new(),
@@ -110,9 +113,10 @@ pub(super) fn resolve(parts: Parts, salvage: bool) -> Result<Snapshot> {
         ids: OnceLock::new(),
         order: OnceLock::new(),
         object_names: OnceLock::new(),
+        joined_texts: OnceLock::new(),
         dominated_objects: OnceLock::new(),
         shortest: OnceLock::new(),
-        trees: Mutex::default(),
+        trees: Trees::default(),
         last_detour: Mutex::default(),
     })
 }

@@ -1,5 +1,6 @@
 //! What stands below what, and the sums over all that does.
 
+use crate::ahead;
 use crate::analysis::tree::Rows;
 use crate::{NodeOrdinal, Snapshot};
 
@@ -26,8 +27,8 @@ pub enum Measure {
 /// One of the two trees over all nodes.
 pub(super) struct Forest<'a> {
     pub(super) snapshot: &'a Snapshot,
-    pub(super) measure: Measure,
-    pub(super) by: TreeBy,
+    measure: Measure,
+    by: TreeBy,
     /// `None` where the snapshot has the sums anyway.
     kept: Option<&'a Below>,
 }
@@ -136,18 +137,13 @@ impl Below {
 
 /// By ordinal, the node before each on the shortest way; the root for what nothing leads to.
 fn parents(snapshot: &Snapshot) -> Vec<u32> {
-    let distances = snapshot.distances();
-    let mut parents = vec![snapshot.root().0; snapshot.node_count()];
-    for node in snapshot.nodes() {
-        for edge in snapshot.edges(node) {
-            if distances.via(edge.to) == Some(edge.index)
-                && let Some(parent) = parents.get_mut(edge.to.index())
-            {
-                *parent = node.0;
-            }
-        }
-    }
-    parents
+    let (distances, root) = (snapshot.distances(), snapshot.root());
+    let parent = |node| match distances.via(NodeOrdinal(node)) {
+        Some(edge) => snapshot.edge_owner(edge).0,
+        None => root.0,
+    };
+    let count = u32::try_from(snapshot.node_count()).unwrap_or(u32::MAX);
+    ahead::in_parts(count, |part| part.map(parent).collect::<Vec<u32>>()).concat()
 }
 
 #[cfg(test)]

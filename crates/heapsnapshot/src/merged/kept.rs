@@ -4,14 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::forest::Forest;
-use super::{Group, Measure, MergedKey, MergedNode, Sum, TreeBy, TreeQuestion};
+use super::{Group, MergedKey, MergedNode, Sum, TreeQuestion};
 use crate::NodeOrdinal;
 
 /// The known part of a tree. Each object is in one group of it at most, so it takes four bytes an object.
 #[derive(Debug)]
 pub(crate) struct KeptTree {
-    by: TreeBy,
-    measure: Measure,
     nodes: Vec<Known>,
 }
 
@@ -33,12 +31,7 @@ struct Below {
 impl KeptTree {
     pub(super) fn new(forest: &Forest<'_>, root: NodeOrdinal) -> Self {
         let group = Group::one(forest, root, 0);
-        let nodes = vec![Known { group, is_leaf: None, below: None }];
-        KeptTree { by: forest.by, measure: forest.measure, nodes }
-    }
-
-    pub(super) fn is_of(&self, forest: &Forest<'_>) -> bool {
-        self.by == forest.by && self.measure == forest.measure
+        KeptTree { nodes: vec![Known { group, is_leaf: None, below: None }] }
     }
 
     /// `None` if the question leads to no node.

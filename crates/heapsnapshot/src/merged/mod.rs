@@ -8,7 +8,7 @@ mod forest;
 mod kept;
 
 use std::cmp::Reverse;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use foldhash::{HashMap, HashMapExt};
 
@@ -16,7 +16,7 @@ pub use forest::{Measure, TreeBy};
 
 pub(crate) use forest::Below;
 use forest::Forest;
-pub(crate) use kept::KeptTree;
+use kept::KeptTree;
 
 use crate::{ClassIndex, NodeKind, NodeOrdinal, Snapshot};
 
@@ -45,6 +45,22 @@ pub struct TreeQuestion {
     pub within: Vec<MergedKey>,
     /// About how many nodes the answer may have; the largest are those that are there.
     pub most: usize,
+}
+
+/// What has been looked at of the whole heap's trees, each by itself: who looks at one does not wait for another.
+#[derive(Debug, Default)]
+pub(crate) struct Trees([Mutex<Option<KeptTree>>; 4]);
+
+impl Trees {
+    fn of(&self, by: TreeBy, measure: Measure) -> &Mutex<Option<KeptTree>> {
+        let [a, b, c, d] = &self.0;
+        match (by, measure) {
+            (TreeBy::Dominators, Measure::Bytes) => a,
+            (TreeBy::Dominators, Measure::Objects) => b,
+            (TreeBy::Paths, Measure::Bytes) => c,
+            (TreeBy::Paths, Measure::Objects) => d,
+        }
+    }
 }
 
 /// Objects that are one node of the tree.
@@ -83,13 +99,9 @@ impl Snapshot {
         if let Some(of) = of {
             return KeptTree::new(&forest, of).answer(&forest, question);
         }
-        let mut trees = self.trees.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = trees.iter().position(|tree| tree.is_of(&forest));
-        let at = known.unwrap_or_else(|| {
-            trees.push(KeptTree::new(&forest, self.root()));
-            trees.len() - 1
-        });
-        trees[at].answer(&forest, question)
+        let tree = self.trees.of(question.by, question.measure);
+        let mut tree = tree.lock().unwrap_or_else(PoisonError::into_inner);
+        tree.get_or_insert_with(|| KeptTree::new(&forest, self.root())).answer(&forest, question)
     }
 }
 

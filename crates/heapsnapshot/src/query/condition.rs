@@ -6,7 +6,7 @@ use super::matching;
 use super::named::Named;
 use super::pattern::Pattern;
 use crate::graph::BitSet;
-use crate::{Detachedness, NodeOrdinal, Snapshot};
+use crate::{Detachedness, NodeOrdinal, Snapshot, word};
 
 /// A condition such as `retained > 1MB and edges > 100`. It is made by `parse()`; the fields are
 /// `shallow`, `retained`, `distance`, `edges`, `id`, `name`, `class`, `kind` and `detached`.
@@ -59,10 +59,16 @@ impl Condition {
         Condition(self.0.prepare(snapshot))
     }
 
+    /// Of sixty-four nodes, for which of the wanted ones it holds.
+    pub(super) fn word(&self, snapshot: &Snapshot, first: u32, wanted: u64) -> u64 {
+        self.0.word(snapshot, first, wanted)
+    }
+
     /// Whether it holds for a node.
     #[must_use]
     pub fn holds(&self, snapshot: &Snapshot, node: NodeOrdinal) -> bool {
-        self.0.holds(snapshot, node)
+        let at = node.0 % word::WIDTH;
+        self.word(snapshot, node.0 - at, 1 << at) != 0
     }
 }
 
@@ -87,16 +93,25 @@ impl Term {
         }
     }
 
-    fn holds(&self, snapshot: &Snapshot, node: NodeOrdinal) -> bool {
+    fn word(&self, snapshot: &Snapshot, first: u32, wanted: u64) -> u64 {
+        if wanted == 0 {
+            return 0;
+        }
+        let each = |holds: &dyn Fn(NodeOrdinal) -> bool| word::each(first, wanted, holds);
         match self {
-            Term::And(a, b) => a.holds(snapshot, node) && b.holds(snapshot, node),
-            Term::Or(a, b) => a.holds(snapshot, node) || b.holds(snapshot, node),
-            Term::Not(term) => !term.holds(snapshot, node),
-            Term::Compare(field, order, value) => order.holds(field.of(snapshot, node), *value),
-            Term::Text(field, pattern) => pattern.fits(&field.of(snapshot, node)),
-            Term::Detached => snapshot.detachedness(node) == Detachedness::Detached,
-            Term::Named(names) => names.holds(snapshot, node),
-            Term::ClassIn(classes) => classes.get(snapshot.classes().of(node).0 as usize),
+            Term::And(a, b) => b.word(snapshot, first, a.word(snapshot, first, wanted)),
+            Term::Or(a, b) => {
+                let found = a.word(snapshot, first, wanted);
+                found | b.word(snapshot, first, wanted & !found)
+            }
+            Term::Not(term) => wanted & !term.word(snapshot, first, wanted),
+            Term::Compare(field, order, value) => {
+                each(&|node| order.holds(field.of(snapshot, node), *value))
+            }
+            Term::Text(field, pattern) => each(&|node| pattern.fits(&field.of(snapshot, node))),
+            Term::Detached => each(&|node| snapshot.detachedness(node) == Detachedness::Detached),
+            Term::Named(names) => wanted & names.word(snapshot, first),
+            Term::ClassIn(classes) => wanted & snapshot.classes().word(first, classes),
         }
     }
 }

@@ -25,10 +25,12 @@ pub use condition::Condition;
 pub use parser::QueryError;
 pub use pattern::Pattern;
 
+use std::ops::Range;
+
 use crate::ahead;
 use crate::graph::BitSet;
 use crate::node_set::NodeSet;
-use crate::{Classes, EdgeKind, NodeOrdinal, Snapshot};
+use crate::{Classes, EdgeKind, NodeOrdinal, Snapshot, word};
 
 /// Which objects are wanted. All that is said must hold.
 #[derive(Clone, Debug, Default)]
@@ -53,19 +55,25 @@ impl Snapshot {
         let condition = query.condition.as_ref().map(|condition| condition.prepare(self));
         let properties: Vec<Property> =
             query.properties.iter().map(|name| Property::find(self, name)).collect();
-        let class_fits = |node| {
-            let class = || self.classes().of(node).0 as usize;
-            classes.as_ref().is_none_or(|classes| classes.get(class()))
-        };
-        let fits = |node: NodeOrdinal| {
-            self.shallow_size(node) > 0
-                && query.within.as_ref().is_none_or(|within| within.contains(node))
-                && class_fits(node)
-                && condition.as_ref().is_none_or(|condition| condition.holds(self, node))
-                && properties.iter().all(|property| property.of(self, node).is_some())
-        };
         let count = u32::try_from(self.node_count()).unwrap_or(u32::MAX);
-        NodeSet::join(ahead::in_parts(count, |part| NodeSet::bits_of(part, fits)))
+        let found = |first: u32| {
+            let mut found = u64::MAX >> word::WIDTH.saturating_sub(count - first);
+            if let Some(within) = &query.within {
+                found &= within.word(first);
+            }
+            if let Some(classes) = &classes {
+                found &= self.classes().word(first, classes);
+            }
+            if let Some(condition) = &condition {
+                found = condition.word(self, first, found);
+            }
+            for property in &properties {
+                found = word::each(first, found, |node| property.of(self, node).is_some());
+            }
+            word::each(first, found, |node| self.shallow_size(node) > 0)
+        };
+        let words = |part: Range<u32>| part.step_by(word::WIDTH as usize).map(found).collect();
+        NodeSet::join(ahead::in_parts(count, |part| BitSet::of_words(words(part))))
     }
 
     /// The value of a node's property or variable.

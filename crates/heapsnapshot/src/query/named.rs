@@ -3,38 +3,32 @@
 use super::pattern::Pattern;
 use crate::graph::BitSet;
 use crate::strings::StringTable;
-use crate::{NodeKind, NodeOrdinal, Snapshot, StringIndex};
+use crate::{Snapshot, StringIndex, word};
 
 /// The names that fit, in one snapshot.
 #[derive(Clone, Debug)]
 pub(super) struct Named {
-    pattern: Pattern,
     /// By place in the string table; behind it, for what a truncated file no longer has.
     strings: BitSet,
-    /// What plain objects are called in the file.
-    object: Vec<StringIndex>,
-    /// Those of them that fit: their names are their properties'.
-    objects: BitSet,
+    /// Of the objects and joined strings whose names are no string of the file, those that fit.
+    nodes: BitSet,
 }
 
 impl Named {
     pub(super) fn find(snapshot: &Snapshot, pattern: &Pattern) -> Self {
         let fits = |text: &str| pattern.fits(text);
-        Named {
-            pattern: pattern.clone(),
-            strings: fitting(snapshot.strings(), pattern),
-            object: snapshot.strings().all_that_are(&["Object"]),
-            objects: snapshot.object_names().fitting(snapshot, fits),
-        }
+        let mut nodes = snapshot.object_names().fitting(snapshot, fits);
+        snapshot.joined_texts().fitting(snapshot, pattern.literal(), fits, &mut nodes);
+        Named { strings: fitting(snapshot.strings(), pattern), nodes }
     }
 
-    pub(super) fn holds(&self, snapshot: &Snapshot, node: NodeOrdinal) -> bool {
-        let name = snapshot.name_index(node);
-        match snapshot.kind(node) {
-            NodeKind::ConsString => self.pattern.fits(&snapshot.display_name(node)),
-            NodeKind::Object if self.object.contains(&name) => self.objects.get(node.index()),
-            _ => self.strings.get((name.0 as usize).min(snapshot.strings().len())),
-        }
+    /// Which of sixty-four nodes have such a name.
+    pub(super) fn word(&self, snapshot: &Snapshot, first: u32) -> u64 {
+        let behind = u32::try_from(snapshot.strings().len()).unwrap_or(u32::MAX);
+        let fits = |name: u32| self.strings.get(name.min(behind) as usize);
+        let in_file = word::column(&snapshot.nodes.name, first, fits);
+        let made = snapshot.object_names().word(first) | snapshot.joined_texts().word(first);
+        in_file & !made | self.nodes.word(first as usize)
     }
 }
 
