@@ -3,6 +3,7 @@
 // The analyzer's answers to the page of `heapdump-rs view`, and how far the loading is.
 
 const fs = require('node:fs');
+const os = require('node:os');
 
 const { findLeaks, open, trend } = require('../analyze.js');
 const { documentOf } = require('./document.js');
@@ -35,10 +36,7 @@ class Answers {
     this.#files = paths.map((path, index) => ({ name: names[index], read: 0, total: fs.statSync(path).size }));
     this.#loading = this.#load(paths, names, options);
     this.#loading.then(
-      ({ last }) => {
-        this.#ready = true;
-        prepare(last).catch(() => {});
-      },
+      () => (this.#ready = true),
       (error) => (this.#error = error.message),
     );
   }
@@ -75,7 +73,9 @@ class Answers {
       file.read = file.total;
     }
     const last = all.at(-1);
-    const heap = await last.report({ values: true });
+    const report = last.report({ values: true });
+    prepare(last, report).catch(() => {});
+    const heap = await report;
     const grew = all.length > 1 ? await trend(all, { files: names, limit: GROUPS }) : null;
     const three = all.length > 3 ? [all[0], all[all.length >> 1], last] : all;
     const leaks = all.length > 1 ? await findLeaks(three, { limit: GROUPS, series: grew }) : null;
@@ -83,8 +83,12 @@ class Answers {
   }
 }
 
-/** What takes longest the first time: it is done while a person looks at the first page. Who asks for it meanwhile waits for it. */
-async function prepare(snapshot) {
+/**
+ * What takes longest the first time. A second core does it while one makes the first page, which is not to wait for it; a single core
+ * does it while a person looks at that page. Who asks for it meanwhile waits for it.
+ */
+async function prepare(snapshot, firstPage) {
+  if (os.availableParallelism() === 1) await firstPage;
   for (const measure of ['bytes', 'objects']) await snapshot.tree({ by: 'paths', measure });
   await snapshot.objects({ where: "name = ''", limit: 1 });
   await snapshot.tree({ by: 'dominators', measure: 'objects' });

@@ -66,6 +66,27 @@ fn an_array_that_grew_is_named_beside_new_ones() {
 }
 
 #[test]
+fn what_holds_all_that_grew_is_told_beside_others_that_were_there() {
+    let graphs = [15, 45, 75].map(|items| {
+        let mut graph = with_new_arrays(array(1_000, items), 1, 500);
+        for node in &mut graph.nodes[OLD + 1..OLD + 1 + items] {
+            node.2 = 10_000;
+        }
+        let other = graph.nodes.len() - 1;
+        for _ in 0..7 {
+            graph.nodes.push((OBJECT, 3, 10));
+            graph.edges.push((other, ELEMENT, 0, graph.nodes.len() - 1));
+        }
+        graph
+    });
+    for matching in [Matching::ById, Matching::ByClass] {
+        let (_, suspect) = first_suspect(&graphs, matching);
+        assert_eq!((suspect.counts.as_slice(), suspect.container), (&[22, 52, 82][..], None));
+        assert_eq!(suspect.holder, Some(NodeOrdinal(2)), "{matching:?}");
+    }
+}
+
+#[test]
 fn where_many_are_new_none_of_them_is_a_container() {
     let graphs = [array(1_000, 1), with_new_arrays(array(1_000, 1), 30, 20_000)];
     for matching in [Matching::ById, Matching::ByClass] {

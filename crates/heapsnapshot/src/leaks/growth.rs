@@ -94,14 +94,22 @@ pub(super) fn keep_most(
     growth: u64,
     of: impl Fn(NodeOrdinal) -> u64,
 ) {
+    let most = growth - growth / 2;
+    nodes.truncate(first_that_make(nodes, most.max(1), of));
+}
+
+/// How many of the first nodes it takes to come to a sum; all of them, if they do not.
+pub(super) fn first_that_make(
+    nodes: &[NodeOrdinal],
+    whole: u64,
+    of: impl Fn(NodeOrdinal) -> u64,
+) -> usize {
     let mut sum: u64 = 0;
     let enough = nodes.iter().position(|&node| {
         sum = sum.saturating_add(of(node));
-        is_most(sum, growth)
+        sum >= whole
     });
-    if let Some(last) = enough {
-        nodes.truncate(last + 1);
-    }
+    enough.map_or(nodes.len(), |last| last + 1)
 }
 
 fn largest(snapshot: &Snapshot, nodes: &[NodeOrdinal]) -> Option<NodeOrdinal> {

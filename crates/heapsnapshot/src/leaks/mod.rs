@@ -412,7 +412,13 @@ fn suspect(
         }
     }
     (found.example, found.path) = typical(snapshot, &nodes)?;
-    let holders: HashSet<NodeOrdinal> = nodes.iter().map(|&node| holder(snapshot, node)).collect();
+    // Without ids nobody knows which of them are new: as many of the largest as all that grew.
+    let grown = match fresh {
+        Some(_) => nodes.len(),
+        None => growth::first_that_make(&nodes, growth, |node| snapshot.retained_size(node)),
+    };
+    let of_grown = nodes.iter().take(grown).map(|&node| holder(snapshot, node));
+    let holders: HashSet<NodeOrdinal> = of_grown.collect();
     found.holder = if holders.len() == 1 { holders.into_iter().next() } else { None };
     found.objects = nodes;
     Some(found)
