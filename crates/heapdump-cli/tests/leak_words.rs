@@ -25,7 +25,7 @@ const SLICED_STRING: u32 = 11;
 /// A graph with so many of what leaks.
 type Leak = fn(usize) -> Builder;
 
-const KINDS: [(&str, Leak); 21] = [
+const KINDS: [(&str, Leak); 24] = [
     ("instances of a class in a Map", instances),
     ("one object that is new", one_object),
     ("an array that has more elements", array_by_elements),
@@ -39,8 +39,11 @@ const KINDS: [(&str, Leak); 21] = [
     ("buffers", buffers),
     ("closures", closures),
     ("timers", timers),
+    ("functions of vm contexts", vm_contexts),
     ("listeners", listeners),
+    ("listeners of an EventTarget", event_target),
     ("promises", promises),
+    ("one promise that much waits for", one_promise),
     ("suspended async functions", suspended),
     ("detached nodes", detached),
     ("streams", streams),
@@ -258,6 +261,47 @@ fn listeners(count: usize) -> Builder {
     let events = builder.property(bus, "_events", OBJECT, "Object");
     let list = builder.property(events, "data", OBJECT, "Array");
     functions(&mut builder, list, count);
+    builder
+}
+
+/// What was compiled in contexts of their own: the code has no file, and is known by its variable.
+fn vm_contexts(count: usize) -> Builder {
+    let (mut builder, compiled) = in_variable("compiled", "Array", SERVER);
+    for i in 0..count {
+        let globals = builder.node(OBJECT, "system / Context", 1000);
+        let render = builder.closure("render", ("evalmachine.<anonymous>", 1, 17), Some(globals));
+        builder.element(compiled, i, render);
+    }
+    builder
+}
+
+/// Each listener leads to the next.
+fn event_target(count: usize) -> Builder {
+    let (mut builder, target) = in_variable("target", "EventTarget", SERVER);
+    let events = builder.property(target, "<symbol kEvents>", OBJECT, "Map");
+    let table = store(&mut builder, events, "table");
+    let mut at = builder.node(OBJECT, "Object", 50);
+    builder.element(table, 0, at);
+    for _ in 0..count {
+        at = builder.property(at, "next", OBJECT, "Listener");
+        let call = builder.node(OBJECT, "system / Context", 1000);
+        let callback = builder.closure("onData", ("/srv/app/session.js", 12, 3), Some(call));
+        builder.edge(at, PROPERTY, "callback", callback);
+    }
+    builder
+}
+
+fn one_promise(count: usize) -> Builder {
+    let (mut builder, promise) = in_variable("stopped", "Promise", SERVER);
+    let (mut at, mut link) = (promise, "reactions_or_result");
+    for _ in 0..count {
+        let reaction = builder.node(HIDDEN, "system / PromiseReaction", 100);
+        builder.edge(at, INTERNAL, link, reaction);
+        let call = builder.node(OBJECT, "system / Context", 1000);
+        let then = builder.closure("", ("/srv/app/queue.js", 30, 18), Some(call));
+        builder.edge(reaction, INTERNAL, "fulfill_handler", then);
+        (at, link) = (reaction, "next");
+    }
     builder
 }
 

@@ -41,6 +41,7 @@ pub(in crate::report) const LISTENERS: &str =
     "Remove each listener when it has done its work: removeListener(), once() or an AbortSignal.";
 pub(in crate::report) const RELEASE: &str =
     "Clear the variable or property that holds it when it is no longer needed.";
+const PROMISE: &str = "Settle each promise, if need be by a timeout; what awaits or races one that stays pending is held by it.";
 const CHAIN: &str = "Cut the chain where it is no longer needed: each keeps the next alive.";
 pub(in crate::report) const BUFFERS: &str = "Drop each buffer when it has been used, limit what waits, and copy a small part of a large one.";
 pub(in crate::report) const MAP: &str = "Delete entries that are no longer needed, limit how many there are, or use a WeakMap \
@@ -57,9 +58,7 @@ fn by_class(class: &str) -> Option<&'static str> {
         "Timeout" | "TimersList" => {
             "Clear each timer (clearTimeout, clearInterval) when nobody waits for it any more."
         }
-        "Promise" => {
-            "Settle each promise, if need be by a timeout; what awaits or races one that stays pending is held by it."
-        }
+        "Promise" => PROMISE,
         "Generator" | "AsyncGenerator" => {
             "Let what they await happen: give it a timeout, or abort it."
         }
@@ -96,6 +95,7 @@ fn of_holder(snapshot: &Snapshot, holder: heapsnapshot::NodeOrdinal) -> &'static
         "Map" => MAP,
         "Set" => SET,
         "Array" => ARRAY,
+        "Promise" => PROMISE,
         "WeakMap" => "Let go of the keys: a WeakMap keeps a value for as long as its key lives.",
         _ if snapshot.kind(holder) == NodeKind::Closure => {
             "Let go of the function, or of what its variables hold, when it is no longer needed."
