@@ -78,15 +78,15 @@ function printable(text, limit = 300) {
 
 /** A line on standard error that is written over while a terminal is there; otherwise nothing but `say`. */
 class Progress {
-  #shown = false;
+  #shown = '';
   #last = -Infinity;
   #terminal = Boolean(process.stderr.isTTY);
 
-  /** Where it is, at most ten times a second. */
+  /** Where it is, at most ten times a second, and not twice the same. */
   show(text) {
-    if (!this.#terminal || performance.now() - this.#last < 100) return;
+    if (!this.#terminal || text === this.#shown || performance.now() - this.#last < 100) return;
     this.#last = performance.now();
-    this.#shown = true;
+    this.#shown = text;
     process.stderr.write(`\r\x1b[K${text}`);
   }
 
@@ -98,7 +98,7 @@ class Progress {
 
   clear() {
     if (this.#shown) process.stderr.write('\r\x1b[K');
-    this.#shown = false;
+    this.#shown = '';
   }
 }
 
