@@ -1,6 +1,6 @@
-// All that the app knows, in one place; components read it with `useState` and change it with the functions below.
+// All that the app knows, in one place; components read it with `appState` and change it with the functions below.
 
-import { useEffect, useReducer } from 'preact/hooks';
+import { useLayoutEffect, useReducer } from 'preact/hooks';
 
 import type { Report } from '../../lib/analyze.d.ts';
 import { parseRoute, type Route } from './route.ts';
@@ -35,9 +35,10 @@ export function change(part: Partial<State>): void {
   for (const watcher of watchers) watcher();
 }
 
+/** For the topmost component: whatever changes, all below it is rendered again. */
 export function useApp(): State {
   const [, update] = useReducer((count: number) => count + 1, 0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const watcher = () => update(undefined as never);
     watchers.add(watcher);
     return () => void watchers.delete(watcher);
@@ -45,11 +46,13 @@ export function useApp(): State {
   return state;
 }
 
+/** For all the others, of which a page has hundreds. */
+export const appState = (): State => state;
+
 /** The report; only components that are shown once it is there may ask. */
 export function useReport(): Report {
-  const { report } = useApp();
-  if (report === null) throw new Error('there is no report yet');
-  return report;
+  if (state.report === null) throw new Error('there is no report yet');
+  return state.report;
 }
 
 export function chooseTheme(theme: State['theme']): void {

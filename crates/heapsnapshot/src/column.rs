@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::Result;
 use crate::load::input::{reserve, reserve_exact};
+use crate::{Result, word};
 
 /// Four bytes a value; the few that do not fit are kept aside.
 #[derive(Debug, Default)]
@@ -22,6 +22,12 @@ impl Column {
             Some(&value) => u64::from(value),
             None => 0,
         }
+    }
+
+    /// Which of sixty-four values are not 0.
+    #[inline]
+    pub(crate) fn some(&self, first: u32) -> u64 {
+        word::column(&self.small, first, |value| value != 0)
     }
 
     #[inline]
@@ -86,5 +92,7 @@ mod tests {
         column.set(4, 5);
         column.set(0, 1 << 33);
         assert_eq!((column.get(4), column.get(0), column.get(9)), (5, 1 << 33, 0));
+        column.set(1, 0);
+        assert_eq!(column.some(0), 0b11101);
     }
 }

@@ -1,6 +1,7 @@
 //! The graph as it is held in memory: 17 bytes a node, 8 bytes an edge.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::column::Column;
 use crate::{Detachedness, EdgeIndex, EdgeKind, NodeKind, NodeOrdinal, StringIndex};
@@ -62,7 +63,7 @@ impl Nodes {
 
     /// The range of a node's edges.
     #[inline]
-    pub(crate) fn edges(&self, node: u32) -> std::ops::Range<usize> {
+    pub(crate) fn edges(&self, node: u32) -> Range<usize> {
         match self.first_edge.get(node as usize..node as usize + 2) {
             Some(&[start, end]) => start as usize..end as usize,
             _ => 0..0,
@@ -205,10 +206,30 @@ impl BitSet {
         BitSet { words }
     }
 
+    /// How many bits there are, in whole words.
+    pub(crate) fn length(&self) -> u32 {
+        u32::try_from(self.words.len() * 64).unwrap_or(u32::MAX)
+    }
+
     /// The sixty-four bits that one is among.
     #[inline]
     pub(crate) fn word(&self, index: usize) -> u64 {
         self.words.get(index / 64).copied().unwrap_or(0)
+    }
+
+    /// Which bits are set among some, which begin with a whole word.
+    pub(crate) fn ones(&self, part: Range<u32>) -> impl Iterator<Item = u32> + '_ {
+        part.clone().step_by(64).flat_map(move |first| {
+            let beyond = 64u32.saturating_sub(part.end - first);
+            Ones { first, rest: self.word(first as usize) & u64::MAX >> beyond }
+        })
+    }
+
+    /// Sets all that another one has.
+    pub(crate) fn add(&mut self, other: &BitSet) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
     }
 
     /// One behind the other; all but the last have whole words.
@@ -267,6 +288,23 @@ impl BitSet {
     }
 }
 
+/// The bits that are set in a word.
+struct Ones {
+    first: u32,
+    rest: u64,
+}
+
+impl Iterator for Ones {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let at = (self.rest != 0).then(|| self.rest.trailing_zeros())?;
+        self.rest &= self.rest - 1;
+        Some(self.first + at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +337,8 @@ mod tests {
         bits.set(69);
         let found = [0, 2, 3, 69, 70, 700].map(|from| bits.next(from));
         assert_eq!(found, [Some(2), Some(2), Some(69), Some(69), None, None]);
+        let ones = |part| bits.ones(part).collect::<Vec<_>>();
+        assert_eq!((ones(0..70), ones(0..64), ones(64..69)), (vec![2, 69], vec![2], vec![]));
         let joined = BitSet::join(vec![BitSet { words: vec![1, 2] }, bits]);
         assert_eq!((joined.count(), joined.next(66), joined.next(131)), (4, Some(130), Some(197)));
     }

@@ -5,7 +5,7 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import { baseName, size } from '../format.ts';
 import { href } from '../route.ts';
-import { type State, chooseTheme, useApp, useReport } from '../state.ts';
+import { type State, chooseTheme, appState, useReport } from '../state.ts';
 
 const PAGES: Array<[string, string]> = [
   ['overview', 'Overview'],
@@ -20,7 +20,7 @@ const PAGES: Array<[string, string]> = [
 ];
 
 export function Frame({ children }: { children: ComponentChildren }) {
-  const { said, source } = useApp();
+  const { said, source } = appState();
   const report = useReport();
   const has: Record<string, boolean> = {
     growth: report.trend !== null,
@@ -59,13 +59,13 @@ function skip(event: Event): void {
 }
 
 function Way({ page, words }: { page: string; words: string }) {
-  const { route } = useApp();
+  const { route } = appState();
   const here = route.page === page || (page === 'objects' && ['object', 'search'].includes(route.page)) || (page === 'classes' && route.page === 'class');
   return <a href={href(page)} aria-current={here ? 'page' : undefined}>{words}</a>;
 }
 
 function Search() {
-  const { route } = useApp();
+  const { route } = appState();
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const hear = (event: KeyboardEvent) => {
@@ -100,7 +100,7 @@ const NEXT: Record<State['theme'], State['theme']> = { auto: 'dark', dark: 'ligh
 const SIGNS: Record<State['theme'], string> = { auto: '◐', dark: '●', light: '○' };
 
 function Theme() {
-  const { theme } = useApp();
+  const { theme } = appState();
   return (
     <button type="button" class="theme" onClick={() => chooseTheme(NEXT[theme])} title={`Colours: ${theme}`}>
       <span aria-hidden="true">{SIGNS[theme]}</span>

@@ -7,7 +7,7 @@ import { draw } from '../drawing/draw.ts';
 import { type Box, type Shape, boxAt, heightOf, layout, neighbour } from '../drawing/layout.ts';
 import { amount, sentence, title } from '../drawing/words.ts';
 import { percent } from '../format.ts';
-import { useApp } from '../state.ts';
+import { appState } from '../state.ts';
 
 interface Props {
   root: TreeNode;
@@ -110,7 +110,7 @@ function useWidth(of: { current: HTMLElement | null }): number {
 
 /** Whether it is drawn for a dark page, as the reader chose or the system says. */
 export function useDark(): boolean {
-  const { theme } = useApp();
+  const { theme } = appState();
   const query = useMemo(() => matchMedia('(prefers-color-scheme: dark)'), []);
   const [system, setSystem] = useState(query.matches);
   useEffect(() => {

@@ -1,10 +1,10 @@
 // While `heapdump-rs view` loads its files.
 
 import { baseName, size } from '../format.ts';
-import { useApp } from '../state.ts';
+import { appState } from '../state.ts';
 
 export function Loading() {
-  const { status, error } = useApp();
+  const { status, error } = appState();
   if (error) return <main class="loading"><h1>heapdump-rs</h1><p class="problem" role="alert">{error}</p></main>;
   const files = status?.files ?? [];
   const isRead = files.length > 0 && files.every(({ read, total }) => read >= total);

@@ -5,7 +5,7 @@ import { useState } from 'preact/hooks';
 import type { ObjectRef, Reference, View } from '../../../lib/analyze.d.ts';
 import { useAnswer } from '../ask.ts';
 import { number, size } from '../format.ts';
-import { useApp } from '../state.ts';
+import { appState } from '../state.ts';
 import { ObjectName, Waiting } from './parts.tsx';
 
 const LIMIT = 50;
@@ -33,7 +33,7 @@ export function References({ rows, total, unfold, ignore, view, depth = 0 }: Pro
 }
 
 function Row({ row, unfold, ignore, view, depth }: Omit<Props, 'rows' | 'total'> & { row: Reference }) {
-  const { source, report } = useApp();
+  const { source, report } = appState();
   const [open, setOpen] = useState(false);
   const { object } = row;
   const known = source.live || report?.heap.objects.some((page) => page.object.id === object.id);

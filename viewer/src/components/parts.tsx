@@ -5,7 +5,7 @@ import type { ComponentChildren } from 'preact';
 import type { ObjectRef, PathReport, SourcePlace } from '../../../lib/analyze.d.ts';
 import { percent, size } from '../format.ts';
 import { href } from '../route.ts';
-import { change, useApp } from '../state.ts';
+import { change, appState } from '../state.ts';
 import { sortOf } from '../drawing/colours.ts';
 
 /** The title of a page; it has the focus when the page is gone to. */
@@ -35,7 +35,7 @@ export function Section({ title, all, copy, children }: SectionProps) {
 
 /** An object: a link where it has a page. */
 export function ObjectName({ object }: { object: ObjectRef }) {
-  const { source, report } = useApp();
+  const { source, report } = appState();
   const known = source.live || report?.heap.objects.some((page) => page.object.id === object.id);
   const words = (
     <>
@@ -58,7 +58,7 @@ export const Words = ({ text }: { text: string }) => <>{text.split('`').map((par
 
 /** A class: a link to its objects where they can be asked for. */
 export function ClassName({ name }: { name: string }) {
-  const { source } = useApp();
+  const { source } = appState();
   return source.live ? <a href={href('class', name)}>{className(name)}</a> : className(name);
 }
 

@@ -5,12 +5,12 @@ import { useAnswer } from '../ask.ts';
 import { Table } from '../components/Table.tsx';
 import { ClassName, Share, Title } from '../components/parts.tsx';
 import { many, number, size } from '../format.ts';
-import { useApp, useReport } from '../state.ts';
+import { appState, useReport } from '../state.ts';
 
 type Row = SummaryReport['classes'][number];
 
 export function ClassesPage() {
-  const { source } = useApp();
+  const { source } = appState();
   const { heap } = useReport();
   const answer = useAnswer('summary', source.live ? { limit: 0 } : null);
   const rows = answer.value?.classes ?? heap.summary.classes;

@@ -6,12 +6,12 @@ import { Table } from '../components/Table.tsx';
 import { ClassName, Title, Waiting } from '../components/parts.tsx';
 import { baseName, delta, number, signed, size } from '../format.ts';
 import { href } from '../route.ts';
-import { useApp, useReport } from '../state.ts';
+import { appState, useReport } from '../state.ts';
 
 type Row = CompareReport['classes'][number];
 
 export function ComparePage() {
-  const { route } = useApp();
+  const { route } = appState();
   const { files } = useReport();
   const base = Math.min(Number(route.options.base ?? 0) || 0, files.length - 2);
   const answer = useAnswer('compare', { with: base, limit: 0 });

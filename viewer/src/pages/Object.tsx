@@ -9,13 +9,13 @@ import { Table } from '../components/Table.tsx';
 import { ClassName, ObjectName, Place, Section, Share, Title, Waiting, Way, label } from '../components/parts.tsx';
 import { many, number, size } from '../format.ts';
 import { href } from '../route.ts';
-import { useApp, useReport } from '../state.ts';
+import { appState, useReport } from '../state.ts';
 import { Freed, distance } from './Objects.tsx';
 
 const FIRST = 60;
 
 export function ObjectPage() {
-  const { route } = useApp();
+  const { route } = appState();
   const id = Number(route.of.replace(/^@/, ''));
   return <One key={id} id={id} />;
 }
@@ -29,7 +29,7 @@ function One({ id }: { id: number }) {
 }
 
 function Known({ page, more }: { page: Page; more: (() => void) | null }) {
-  const { source } = useApp();
+  const { source } = appState();
   const { heap } = useReport();
   const { object, named, location, dominator, path } = page;
   return (
@@ -85,7 +85,7 @@ function Known({ page, more }: { page: Page; more: (() => void) | null }) {
 
 /** What holds it, not through what is ignored: DevTools' "Ignore this retainer". */
 function Retainers({ id }: { id: number }) {
-  const { route } = useApp();
+  const { route } = appState();
   const ignored = (route.options.ignore ?? '').split(',').filter(Boolean);
   const jsOnly = route.options.js === '1';
   const view = { id, limit: 100, ignore: ignored, jsOnly };

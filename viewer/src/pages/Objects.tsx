@@ -8,12 +8,12 @@ import { Table } from '../components/Table.tsx';
 import { ClassName, ObjectName, Share, Title, Waiting } from '../components/parts.tsx';
 import { many, number, size } from '../format.ts';
 import { href } from '../route.ts';
-import { useApp, useReport } from '../state.ts';
+import { appState, useReport } from '../state.ts';
 
 const PAGE = 100;
 
 export function ObjectsPage() {
-  const { source } = useApp();
+  const { source } = appState();
   return (
     <>
       <Title>Largest objects</Title>
@@ -44,7 +44,7 @@ export function ObjectTable({ limit }: { limit?: number }) {
 
 /** A question in words, as `heapdump-rs objects --where` takes it; its state is in the address. */
 function Query() {
-  const { route } = useApp();
+  const { route } = appState();
   const { where = '' } = route.options;
   const [text, setText] = useState(where);
   const ask = (event: Event) => {
@@ -64,7 +64,7 @@ function Query() {
 }
 
 export function ClassPage() {
-  const { route } = useApp();
+  const { route } = appState();
   const name = route.of;
   return (
     <>
@@ -76,7 +76,7 @@ export function ClassPage() {
 }
 
 export function SearchPage() {
-  const { route } = useApp();
+  const { route } = appState();
   const text = route.of.replaceAll("'", '’');
   const where = `name ~ '${text}' or class ~ '${text}'`;
   return (

@@ -5,7 +5,7 @@ import { Table } from '../components/Table.tsx';
 import { Title } from '../components/parts.tsx';
 import { many, number, size } from '../format.ts';
 import { href } from '../route.ts';
-import { useApp, useReport } from '../state.ts';
+import { appState, useReport } from '../state.ts';
 
 type Row = StringsReport['strings'][number];
 
@@ -23,7 +23,7 @@ export function StringsPage() {
 }
 
 export function StringTable({ limit }: { limit?: number }) {
-  const { source } = useApp();
+  const { source } = appState();
   const { heap, values } = useReport();
   const example = (row: Row) => (source.live ? <a class="id" href={href('object', String(row.exampleId))}>@{row.exampleId}</a> : <span class="id">@{row.exampleId}</span>);
   return (

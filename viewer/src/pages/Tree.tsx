@@ -11,13 +11,13 @@ import { legend, paintSort } from '../drawing/colours.ts';
 import { amount, title } from '../drawing/words.ts';
 import { number } from '../format.ts';
 import { href } from '../route.ts';
-import { useApp, useReport } from '../state.ts';
+import { appState, useReport } from '../state.ts';
 import type { Shape } from '../drawing/layout.ts';
 
 type Options = Record<string, string | undefined>;
 
 export function TreePage() {
-  const { route, source } = useApp();
+  const { route, source } = appState();
   const { by = 'dominators', measure = 'bytes', shape = 'treemap', of } = route.options;
   const turn = (part: Options) => href('tree', '', { ...route.options, within: undefined, ...part });
   return (
@@ -66,7 +66,7 @@ interface ViewProps {
 
 /** The drawing, the way to what it shows, and the list of its parts. */
 export function TreeView({ shape, by = 'dominators', measure = 'bytes', of, within }: ViewProps) {
-  const { source, route } = useApp();
+  const { source, route } = appState();
   const { heap } = useReport();
   const keys = within ? within.split(',') : [];
   const isWhole = by === 'dominators' && measure === 'bytes' && !of;
@@ -130,7 +130,7 @@ export function TreeView({ shape, by = 'dominators', measure = 'bytes', of, with
 }
 
 function Largest({ node }: { node: TreeNode }) {
-  const { source } = useApp();
+  const { source } = appState();
   const { heap } = useReport();
   const known = source.live || heap.objects.some(({ object }) => object.id === node.id);
   return known ? <a class="id" href={href('object', String(node.id))}>@{node.id}</a> : <span class="id">@{node.id}</span>;

@@ -140,36 +140,16 @@ fn sorted_page(
             nodes.sort_by(|&a, &b| snapshot.class_name(a).cmp(snapshot.class_name(b)));
             nodes
         }
-        ObjectSort::Retained => least(nodes, end, |node| !snapshot.retained_size(node)),
-        ObjectSort::Shallow => least(nodes, end, |node| !snapshot.shallow_size(node)),
-        ObjectSort::Edges => least(nodes, end, |node| !(snapshot.reference_count(node) as u64)),
+        ObjectSort::Retained => nodes.least(end, |node| !snapshot.retained_size(node)),
+        ObjectSort::Shallow => nodes.least(end, |node| !snapshot.shallow_size(node)),
+        ObjectSort::Edges => nodes.least(end, |node| !(snapshot.reference_count(node) as u64)),
         ObjectSort::Distance => {
-            least(nodes, end, |node| snapshot.distance(node).map_or(u64::MAX, u64::from))
+            nodes.least(end, |node| snapshot.distance(node).map_or(u64::MAX, u64::from))
         }
-        ObjectSort::Id => least(nodes, end, |node| snapshot.id(node).0),
+        ObjectSort::Id => nodes.least(end, |node| snapshot.id(node).0),
     };
     listed.truncate(end);
     listed.split_off(skipped)
-}
-
-/// The `count` nodes with the least keys, in their order.
-fn least(nodes: &NodeSet, count: usize, key: impl Fn(NodeOrdinal) -> u64) -> Vec<NodeOrdinal> {
-    let mut keyed = nodes.iter().map(|node| (key(node), node));
-    // Never more than twice as many as are wanted.
-    let mut kept: Vec<(u64, NodeOrdinal)> = Vec::new();
-    let room = count.saturating_mul(2).max(1024);
-    let mut worst = None;
-    while let Some(next) = keyed.find(|next| worst.is_none_or(|worst| *next < worst)) {
-        kept.push(next);
-        if kept.len() >= room && count > 0 {
-            let (_, last, _) = kept.select_nth_unstable(count - 1);
-            worst = Some(*last);
-            kept.truncate(count);
-        }
-    }
-    kept.sort_unstable();
-    kept.truncate(count);
-    kept.into_iter().map(|(_, node)| node).collect()
 }
 
 fn describe(snapshot: &Snapshot, node: NodeOrdinal, properties: &[String]) -> FoundObject {

@@ -70,7 +70,7 @@ impl Snapshot {
             for property in &properties {
                 found = word::each(first, found, |node| property.of(self, node).is_some());
             }
-            word::each(first, found, |node| self.shallow_size(node) > 0)
+            if found != 0 { found & self.nodes.size.some(first) } else { 0 }
         };
         let words = |part: Range<u32>| part.step_by(word::WIDTH as usize).map(found).collect();
         NodeSet::join(ahead::in_parts(count, |part| BitSet::of_words(words(part))))
