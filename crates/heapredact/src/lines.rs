@@ -79,10 +79,10 @@ fn take<const TAIL: usize>(
 /// What is looked at of a line, and what may be written of one. No place in it needs a check.
 const WINDOW: usize = 64;
 const LAST: usize = WINDOW - 1;
-/// Where a string's number begins and ends at most, and the words of a node's line behind it.
+/// Where a string's number begins and ends at most, and the words of a node's line behind it: a line ends within forty-eight bytes.
 const STRING: usize = 3;
 const STRING_END: usize = 15;
-const NODE: usize = 5;
+const NODE: usize = 6;
 /// Which of a node's numbers is that of edges.
 const EDGES: usize = 4;
 const MOST_FIELDS: usize = 8;
@@ -342,6 +342,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_longest_line_is_written_whole() {
+        let node = "1,2,123456789012345678,123456789012345678,1,0,3,";
+        let text = format!("{node}{node}{}", " ".repeat(WINDOW));
+        let (taken, out, _) = nodes(&text);
+        assert_eq!((taken, out), (2 * node.len(), node.replacen(",2,", ",4,", 1).repeat(2)));
     }
 
     #[test]
