@@ -34,8 +34,8 @@ export async function comparePair({ image, plain, restored }, more = []) {
   return a.equals(b) || areTheSameButForAddresses(a, b) ? undefined : `differs: ${JSON.stringify([await counts(plain), await counts(restored)])}`;
 }
 
-/** A node of the embedder's (`native` is kind 8) as V8 writes it, and its id. */
-const EMBEDDERS = /^(,?8,\d+,)(\d+)(,[\d,]+)$/;
+/** A node of the embedder's (`native` is kind 8, `synthetic`, a root of its own, kind 9) as V8 writes it, and its id. */
+const EMBEDDERS = /^(,?[89],\d+,)(\d+)(,[\d,]+)$/;
 
 /**
  * Until V8 12 such a node has for its id twice the address of what stands for it while the snapshot is taken, and that may be memory
