@@ -11,6 +11,7 @@ import { validateSnapshot } from '../harness/validate.mjs';
 import { startProgram } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
+import { buildLibrary } from './support/library.mjs';
 import { restoresImages } from './support/restored.mjs';
 
 const { describe } = createRequire(import.meta.url)('../lib/cli/cores.js');
@@ -18,7 +19,7 @@ const { describe } = createRequire(import.meta.url)('../lib/cli/cores.js');
 const SUBJECT = new URL('./cores/subject.cjs', import.meta.url).pathname;
 
 /** The core of a process that aborted, and the directory that it alone is in; undefined where cores go elsewhere. */
-async function abortedCore(t) {
+async function abortedCore(t, way = 'abort', ...more) {
   if (!restoresImages(t)) return undefined;
   const pattern = fs.readFileSync('/proc/sys/kernel/core_pattern', 'utf8').trim();
   if (pattern.startsWith('|') || pattern.includes('/')) {
@@ -27,7 +28,7 @@ async function abortedCore(t) {
   }
   const directory = makeTemporaryDirectory(t);
   const via = ['sh', '-c', 'ulimit -c unlimited; exec "$@"', 'sh'];
-  await startProgram(t, [process.execPath, SUBJECT, 'abort'], { cwd: directory.path, via }).ended();
+  await startProgram(t, [process.execPath, SUBJECT, way, ...more], { cwd: directory.path, via }).ended();
   const [name] = directory.names();
   assert.match(name, /^core/);
   return { core: directory.at(name), directory };
@@ -86,6 +87,19 @@ test('a core of an aborted process becomes a whole snapshot, and nothing else is
     assert.match(told, /it is cut short: \d+ of \d+ bytes are there.*\[ERR_HEAPDUMP_CORE\]/);
   });
   assert.ok(!directory.names().includes('other') && !directory.names().includes('cut'));
+});
+
+test('where the main thread waits for the one that aborted, the snapshot is taken there, and that is told', async (t) => {
+  const library = buildLibrary(t, 'native-fault', 'cores');
+  const made = library && (await abortedCore(t, 'waits', library));
+  if (made === undefined) return;
+  const { core, directory } = made;
+  const output = directory.at('out.heapsnapshot');
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--core', core, '--output', output]);
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^heapdump-rs: the main thread waits for the thread that ended the process: the snapshot is taken there/);
+  const { stringTable } = await validateSnapshot(output, { strings: true });
+  assert.ok(stringTable.includes('PlantedInCore'));
 });
 
 test('what is no core is refused with what it is', async (t) => {

@@ -39,6 +39,7 @@ const WAYS = {
   files: { signal: 'SIGSEGV', env: { UV_USE_IO_URING: '1' } },
   'files, gcore': { subject: 'files', gcore: true, env: { UV_USE_IO_URING: '1' } },
   native: { library: true },
+  waits: { library: true },
   zstd: { subject: 'idle', signal: 'SIGABRT', zstd: true },
 };
 
@@ -60,7 +61,7 @@ function obstacle({ gcore, library, zstd }) {
 function buildLibrary(directory) {
   const library = path.join(directory, 'native-fault.node');
   const source = path.join(root, '__test__/cores/native-fault.c');
-  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, source], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-lpthread'], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return library;
 }

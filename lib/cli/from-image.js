@@ -33,11 +33,17 @@ function fromImage(file, options, output, progress, signal) {
 
 /** The same of an image that is open and not compressed; `file` is what a person calls it. */
 async function ofDescriptor(descriptor, file, options, output, progress, signal) {
-  const restorer = await start(descriptor, argumentsOf(options), signal);
+  const args = argumentsOf(options);
+  let restorer = await start(descriptor, args, signal);
+  const whereItWaits = async () => {
+    progress.say('heapdump-rs: the main thread waits for the thread that ended the process: the snapshot is taken there, and may lack what that one was about to do');
+    restorer = await start(descriptor, [...args, '--at-once'], signal);
+    return restorer;
+  };
   try {
     const onBytes = (bytes) => progress.show(`V8 of the image writes: ${size(bytes)}`);
     // The program in the image is a stranger's: it is to answer with a snapshot alone.
-    return await output.receive(written(restorer, file, options), onBytes, signal, null);
+    return await output.receive(written(restorer, file, options, options.core && whereItWaits), onBytes, signal, null);
   } finally {
     restorer.kill();
   }
@@ -52,12 +58,18 @@ async function start(descriptor, args, signal) {
   }
 }
 
-/** All that the restored process writes; throws where that is not a whole snapshot. */
-async function* written(restorer, file, options) {
+/**
+ * All that the restored process writes; throws where that is not a whole snapshot. `again` gives another restorer where the main thread
+ * only waits, as it does for a compiler of V8's that ran out of memory: that thread has ended the process and does not go on.
+ */
+async function* written(restorer, file, options, again) {
   const end = restorer.ended();
   yield* restorer.output;
   const { status, signal } = await end;
-  if (status !== 0) throw failure(restorer, { status, signal }, file, options);
+  if (status === 0) return;
+  const waits = restorer.hung && !restorer.spun && restorer.hasBegun && !restorer.isTaking;
+  if (!waits || !again) throw failure(restorer, { status, signal }, file, options);
+  yield* written(await again(), file, options);
 }
 
 function failure(restorer, end, file, { node, core }) {

@@ -31,6 +31,8 @@ pub struct Arguments<'a> {
     pub made_here: bool,
     /// As if the kernel refused to (PR_SET_MM_MAP), for tests.
     pub no_memory_marks: bool,
+    /// A core's main thread does not go on: the snapshot is taken where it stood.
+    pub at_once: bool,
     /// The image comes through a pipe, once: its pages are checked where they go, before anything of it runs.
     pub stream: bool,
     /// `--user UID:GID`: whom root becomes, instead of nobody. Never root.
@@ -50,6 +52,7 @@ impl<'a> Arguments<'a> {
             ignore_cpu: false,
             made_here: false,
             no_memory_marks: false,
+            at_once: false,
             stream: false,
             user: None,
             places: [None; MOST_PLACES],
@@ -60,6 +63,7 @@ impl<'a> Arguments<'a> {
                 b"--ignore-cpu" => read.ignore_cpu = true,
                 b"--made-here" => read.made_here = true,
                 b"--no-memory-marks" => read.no_memory_marks = true,
+                b"--at-once" => read.at_once = true,
                 b"--stream" => read.stream = true,
                 b"--user" => {
                     let user = words.next().and_then(user);
@@ -164,9 +168,9 @@ mod tests {
 
     #[test]
     fn root_can_become_a_user() {
-        let words = ["--user", "1000:100", "--stream"];
+        let words = ["--user", "1000:100", "--stream", "--at-once"];
         let read = Arguments::read(words.iter().map(|word| word.as_bytes())).expect("them");
-        assert_eq!((read.user, read.stream), (Some([1000, 100]), true));
+        assert_eq!((read.user, read.stream, read.at_once), (Some([1000, 100]), true, true));
     }
 
     #[test]

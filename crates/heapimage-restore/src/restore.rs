@@ -66,7 +66,7 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
         exit(Stop::Machine.status());
     }
 
-    let no_memory_marks = arguments.no_memory_marks;
+    let (no_memory_marks, at_once) = (arguments.no_memory_marks, arguments.at_once);
     let length = room_for(&header);
     let place = room::gap_for(tables.mappings, length, memory::TOP)
         .ok_or(Stop::Refused { what: "the image leaves no room for its own tables", error: 0 })?;
@@ -99,11 +99,11 @@ fn restore(arguments: &Arguments<'_>) -> Result<Infallible, Stop> {
         unsafe { from_core::check(&header, &tables)? };
     }
     memory::release(room);
-    begin(&header)
+    begin(&header, at_once)
 }
 
 /// The end of this program: from here on the image's code runs, and may do nothing but work on its memory and write.
-fn begin(header: &Header) -> Result<Infallible, Stop> {
+fn begin(header: &Header, at_once: bool) -> Result<Infallible, Stop> {
     let entry = &header.entry;
     OUTPUT
         .duplicate_to(entry.output)
@@ -116,7 +116,7 @@ fn begin(header: &Header) -> Result<Infallible, Stop> {
     say(MESSAGES, format_args!("begins"));
     if header.origin() == Some(Origin::Core) {
         // SAFETY: all memory is there, the threads were checked, and the header is in a frame that is never left.
-        return unsafe { from_core::go_on(header) };
+        return unsafe { from_core::go_on(header, at_once) };
     }
     // SAFETY: this program has no thread-local memory; the tables were checked: there is code at the function, and a stack.
     unsafe {

@@ -47,7 +47,7 @@ pub(crate) unsafe fn check(header: &Header, tables: &Tables<'_>) -> Result<(), S
     unsafe { threads::check(header, tables) }
 }
 
-/// Makes threads of the image's records and goes on with the main one, shut in.
+/// Makes threads of the image's records and goes on with the main one, shut in; `at_once`: it stays where it was.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub(crate) unsafe fn check(header: &Header, tables: &Tables<'_>) -> Result<(), S
 /// # Safety
 ///
 /// The image's memory is there, the tables and the threads ([`check`]) were checked, and `header` lives as long as the process.
-pub(crate) unsafe fn go_on(header: &Header) -> Result<Infallible, Stop> {
+pub(crate) unsafe fn go_on(header: &Header, at_once: bool) -> Result<Infallible, Stop> {
     HEADER.store((&raw const *header).cast_mut(), Ordering::Release);
     let main = trap::thread_number();
     // SAFETY: as the caller says; the order is that of the module's invariant.
@@ -67,12 +67,19 @@ pub(crate) unsafe fn go_on(header: &Header) -> Result<Infallible, Stop> {
         threads::start_all(header)?;
         filter::end_threads()?;
         let function = on_main_stack as *const () as u64;
-        arch::jump(function, 0, header.entry.stack, header.entry.mxcsr, header.entry.x87_control)
+        let argument = u64::from(at_once);
+        arch::jump(
+            function,
+            argument,
+            header.entry.stack,
+            header.entry.mxcsr,
+            header.entry.x87_control,
+        )
     }
 }
 
 /// The main thread on its own stack, in the filter.
-extern "C" fn on_main_stack(_argument: u64) -> ! {
+extern "C" fn on_main_stack(at_once: u64) -> ! {
     let header = header();
     let isolate = match header.v8.isolate {
         0 => current_isolate(header),
@@ -84,7 +91,9 @@ extern "C" fn on_main_stack(_argument: u64) -> ! {
     ISOLATE.store(isolate, Ordering::Release);
     platform::take_workers_from(header);
     threads::let_go();
-    if let Some(record) = threads::main_of(header) {
+    if at_once == 0
+        && let Some(record) = threads::main_of(header)
+    {
         snapshot::take_at_safe_point(header, isolate);
         // SAFETY: the record of this thread, whose memory is there.
         unsafe { threads::go_on(record) }
