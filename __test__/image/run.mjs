@@ -1,5 +1,5 @@
 // npm run test:image [-- MAJOR… --rounds 5 --sizes 5,50,200 --where main,worker --quick]: one and the same child writes an image
-// and then its snapshot. Restored, V8 writes that very snapshot again, byte for byte: on every Node.js, of the main thread, a
+// and then its snapshot. Restored, V8 writes that very snapshot again, byte for byte (but for addresses, pair.mjs): on every Node.js, of the main thread, a
 // worker, at V8's heap limit, with other threads at work. 240 pairs, most of an hour.
 
 import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
