@@ -129,7 +129,8 @@ test('a dump that somebody else has just asked for is the answer, and stays with
   // So many that the dump takes longer than the command needs to ask.
   const app = await start(t, loaded, { cwd: directory.at('app'), args: { objects: 200_000 } });
   app.kill('SIGUSR2');
-  await waitFor('its dump', () => directory.names('app').length > 0);
+  // Before it has a name: that it has when it is over.
+  await waitFor('its dump', () => readFacts(app.pid).snapshots.length > 0);
   const said = await askNow(app, directory.at('a.heapsnapshot'));
   const [name, ...more] = directory.names('app');
   assert.deepEqual(more, []);
