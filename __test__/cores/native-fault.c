@@ -27,8 +27,9 @@ static value wait(void *environment, void *information) {
   return 0;
 }
 static void export(void *environment, value exports, const char *name, callback function) {
+  const unsigned long auto_length = -1;
   value made;
-  napi_create_function(environment, name, 4, function, 0, &made);
+  napi_create_function(environment, name, auto_length, function, 0, &made);
   napi_set_named_property(environment, exports, name, made);
 }
 value napi_register_module_v1(void *environment, value exports) {

@@ -62,11 +62,8 @@ const server = async ({ promises, fill, plain, say, once, args }) => {
   setImmediate(() => process.exit());
 };
 
-/**
- * In MB. Where a processor is emulated, an image of 200 MB takes minutes, and a young generation that grows in them would take all that
- * is left.
- */
-const [HEAP, FLAGS] = IS_EMULATED ? [50, ['--max-semi-space-size=2']] : [200, []];
+/** In MB. Where a processor is emulated, an image of 200 MB takes minutes. */
+const HEAP = IS_EMULATED ? 50 : 200;
 
 for (const { major, node } of NODES) {
   // Where the group ends as one more is kept back (`least_beside`, src/snapshot/budget.rs).
@@ -74,7 +71,7 @@ for (const { major, node } of NODES) {
     test(`Node.js ${major}: with ${left} MB left at a heap of ${HEAP} MB (memory.oom.group ${oomGroup}) a whole image is written, and the server goes on`, async (t) => {
       const group = makeControlGroup(t, 'memory', { 'memory.oom.group': oomGroup });
       const cwd = makeOutput(major, `${left} MB left`);
-      const app = startApp(t, server, { node, nodeOptions: FLAGS, args: { megabytes: HEAP }, cwd, via: group.via, spawn: { stdio: ['pipe', 'pipe', 'pipe'] } });
+      const app = startApp(t, server, { node, args: { megabytes: HEAP }, cwd, via: group.via, spawn: { stdio: ['pipe', 'pipe', 'pipe'] } });
       await app.says(/ready/);
       leave(group, left);
       app.writeInput('go on');
