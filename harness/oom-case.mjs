@@ -1,7 +1,7 @@
 // One process that runs out of memory, watched from outside: did a whole snapshot come, how long did it stand still for it,
 // how much memory did it take.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmdirSync, statSync, watch, writeFileSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export const SHAPES = ['objects', 'strings', 'arrays', 'closures', 'sync', 'work
 /**
  * @param {object} options
  * @param {string} options.node
- * @param {'none' | 'raise' | 'core' | 'fork' | 'exit' | 'peer'} options.way
+ * @param {'none' | 'raise' | 'core' | 'fork' | 'exit' | 'image' | 'low-memory' | 'peer'} options.way
  * @param {string} options.shape one of SHAPES
  * @param {number} [options.limit] of V8's old space, in MB
  * @param {string[]} [options.flags] of V8, besides or instead
@@ -62,8 +62,10 @@ export async function runCase({ node, way, shape, limit, flags = [], peer = '', 
   await waitForFile(directory);
   const result = { way, shape, limit, code, signal, alive: ended - start, timedOut: ended - start >= limits.WAIT, said };
   if (asked.at !== undefined) Object.assign(result, silenceAround(beats, asked.at, ended));
-  const file = snapshotIn(directory);
   result.files = readdirSync(directory);
+  const image = result.files.find((name) => name.endsWith('.heapimage'));
+  if (image !== undefined) result.notRestored = restoreImage(join(directory, image));
+  const file = snapshotIn(directory);
   result.empty = result.files.some((name) => statSync(join(directory, name)).size === 0);
   result.peak = peak.bytes;
   result.record = readRecord(directory);
@@ -165,6 +167,17 @@ const snapshotIn = (directory) => {
   const name = readdirSync(directory).find((name) => name.endsWith('.heapsnapshot'));
   return name && join(directory, name);
 };
+
+/** Beside it, not in the group of the process that is gone; what is wrong, undefined where nothing is. */
+function restoreImage(image) {
+  const command = [join(root, 'bin/heapdump-rs.js'), 'node-snapshot', '--image', image, '--output', `${image}.heapsnapshot`];
+  try {
+    execFileSync(process.execPath, command, { stdio: 'pipe', timeout: limits.WAIT });
+    return undefined;
+  } catch (error) {
+    return error.message;
+  }
+}
 
 function readRecord(directory) {
   const name = readdirSync(directory).find((name) => name.endsWith('.json'));

@@ -10,6 +10,8 @@ const MB = 1024 * 1024;
 /** Big Buffers never touch V8's limit: the program ends by itself, and a monitor of resident memory sees them. */
 const MOST_BUFFERS = 1000 * MB;
 const WATCHED_BUFFERS = 300 * MB;
+/** In a group of 256 MB the kernel ends it soon after. */
+const WATCHED_IN_GROUP = 100 * MB;
 
 const [way, shape, evidence, peer] = process.argv.slice(2);
 
@@ -25,7 +27,10 @@ const WAYS = {
   },
   exit: () => require('../lib/oom.js')({ path: evidence }),
   image: () => require('../lib/oom.js')({ path: evidence, output: 'image' }),
-  'low-memory': () => require('../lib/oom.js')({ path: evidence, lowMemory: 'image' }),
+  'low-memory'() {
+    require('../lib/oom.js')({ path: evidence, lowMemory: 'image' });
+    if (shape === 'buffers') require('../lib/monitor.js').monitor({ rss: WATCHED_IN_GROUP, interval: 50, lowMemory: 'image' });
+  },
   peer: () => require(peer)({ path: evidence, heapdumpOnOOM: true }),
 };
 

@@ -107,7 +107,7 @@ export function copyOut(disk, name, into) {
 /** Runs the machine until it turns itself off; each line of its console goes to `onLine`. */
 export async function boot({ kernel, initrd, disk }, onLine) {
   const args = [
-    ...['-machine', 'q35', '-accel', hasKvm() ? 'kvm' : 'tcg', '-cpu', 'max', '-smp', '2', '-m', `${MEGABYTES}`],
+    ...['-machine', 'q35', '-accel', hasKvm() ? 'kvm' : 'tcg', '-cpu', hasKvm() ? 'max' : 'max,-erms,-fsrm', '-smp', '2', '-m', `${MEGABYTES}`],
     ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-nic', 'none', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initrd, '-append', 'console=ttyS0 quiet loglevel=3 panic=-1'],
     ...['-drive', `file=${disk},format=raw,if=virtio,cache=unsafe`],

@@ -13,7 +13,7 @@ import { runCommand } from '../../support/command.mjs';
 import { makeControlGroup } from '../../support/faults.mjs';
 import { makeTemporaryDirectory } from '../../support/files.mjs';
 import { assertWholeImageFile } from '../../support/images.mjs';
-import { IS_EMULATED, NODES, makeOutput } from './disk.mjs';
+import { NODES, makeOutput } from './disk.mjs';
 
 const MB = 1024 * 1024;
 
@@ -62,8 +62,8 @@ const server = async ({ promises, fill, plain, say, once, args }) => {
   setImmediate(() => process.exit());
 };
 
-/** In MB. Where a processor is emulated, an image of 200 MB takes minutes. */
-const HEAP = IS_EMULATED ? 50 : 200;
+/** In MB. */
+const HEAP = 200;
 
 for (const { major, node } of NODES) {
   // Where the group ends as one more is kept back (`least_beside`, src/snapshot/budget.rs).
