@@ -17,7 +17,7 @@ export async function restoreAll(nodes, directory) {
     for (const name of existsSync(join(directory, major)) ? readdirSync(join(directory, major)) : []) {
       const at = (file) => join(directory, major, name, file);
       for (const left of readdirSync(at('.')).filter((file) => /\.heapimage$|^core/.test(file))) {
-        const pair = { image: at(left), plain: at('plain.heapsnapshot'), restored: at('restored.heapsnapshot') };
+        const pair = { image: at(left), plain: at('plain.heapsnapshot'), restored: at('restored.heapsnapshot'), major: Number(major) };
         const isPair = existsSync(pair.plain);
         const what = isPair ? 'the snapshot that the same child wrote' : 'a whole snapshot';
         await step(`Node.js ${major}, ${name}: ${left} becomes ${what} on this kernel`, () => (isPair ? check(comparePair(pair, more)) : checkWhole(pair, more)));
