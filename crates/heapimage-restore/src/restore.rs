@@ -5,7 +5,7 @@
 use crate::arch::{self, ARCHITECTURE};
 use crate::arguments::Arguments;
 use crate::blocks::{OnlyChecked, read_blocks};
-use crate::machine::lacking;
+use crate::machine::{lacking, lacks_keys};
 use crate::stop::Stop;
 use crate::system::files::{NamedFiles, OpenFiles};
 use crate::system::memory::{self, Filled};
@@ -134,15 +134,15 @@ fn look_at_machine(
     findings: &mut Findings,
 ) {
     let machine = &header.machine;
-    if let Some(lacking) = lacking(&machine.cpu, &arch::cpu_words())
+    let here = arch::cpu_words();
+    if let Some(lacking) = lacking(&machine.cpu, &here)
         && !arguments.ignore_cpu
     {
         findings.add("cpu", format_args!("{lacking}"));
     }
-    let here = arch::xsave_bytes();
-    if machine.xsave_bytes > here && !arguments.ignore_cpu {
-        let needed = machine.xsave_bytes;
-        findings.add("cpu", format_args!("registers of {needed} bytes; here they have {here}"));
+    let changes_code_under_keys = header.node_version.starts_with(b"20.");
+    if changes_code_under_keys && lacks_keys(&machine.cpu, &here) && !arguments.ignore_cpu {
+        findings.add("cpu", format_args!("pku"));
     }
     if machine.highest > memory::TOP && !memory::can_have(machine.highest - PAGE) {
         findings.add("address-space", format_args!("five-level page tables"));

@@ -86,11 +86,14 @@ fn xgetbv() -> u32 {
     low
 }
 
-/// How many bytes XSAVE takes with what the system has switched on (CPUID leaf 13, ebx).
+/// Where the first of AVX-512's three parts stands in this CPU's XSAVE area: AMD's CPUs leave no room for Intel's bounds registers.
 #[must_use]
-pub fn xsave_bytes() -> u32 {
-    if cpu_words()[5] == 0 { 0 } else { __cpuid_count(13, 0).ebx }
+pub fn avx512_offset() -> u32 {
+    __cpuid_count(13, AVX512_PARTS.trailing_zeros()).ebx
 }
+
+/// Bits of XCR0 and XSTATE_BV (Intel SDM, volume 1, 13.1).
+pub const AVX512_PARTS: u32 = 7 << 5;
 
 /// Sets the FS and GS bases (arch_prctl(2)).
 ///

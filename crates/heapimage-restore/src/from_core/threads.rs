@@ -1,7 +1,7 @@
 //! Threads of a core, which go on where they were: cloned with their registers and XSAVE areas.
 
 use super::{ISOLATE, current_isolate, header, snapshot};
-use crate::arch::{address, cpu_words, number};
+use crate::arch::{AVX512_PARTS, address, avx512_offset, cpu_words, number};
 use crate::stop::Stop;
 use crate::system::call;
 use crate::tables::Tables;
@@ -156,7 +156,7 @@ pub(super) fn main_of(header: &Header) -> Option<*mut ThreadRecord> {
 pub(super) unsafe fn go_on(record: *mut ThreadRecord) -> ! {
     // SAFETY: as the caller says. This function's frame is far below: the main thread began 4 KiB below its stack pointer.
     unsafe {
-        settle(record);
+        settle(record, parts(header()));
         let stack = frame(&*record);
         from_core_go_on(record, stack)
     }
@@ -170,20 +170,32 @@ fn records(header: &Header) -> impl Iterator<Item = *mut ThreadRecord> {
         .map(move |at| address(first + at * stride) as *mut ThreadRecord)
 }
 
-/// Makes the XSAVE area one that this CPU takes: of parts that it does not have, only those are left that were checked to be
-/// here. (Intel SDM, volume 1, 13.8: XSTATE_BV, and zeros behind it, or XRSTOR faults.)
+/// Where AVX-512's parts begin in an area of an Intel CPU, and where they end at the least.
+const INTEL_AVX512: u32 = 1088;
+const INTEL_AVX512_END: u32 = 2688;
+
+/// The parts of XSAVE areas that this CPU takes as they are: those that it has, and of AVX-512 none where they stand elsewhere. So it is where
+/// the core is of another maker's CPU; and gdb before 14 writes Intel's places on AMD's CPUs, and fills them by chance. Code that a thread
+/// was stopped in keeps nothing there for longer than a copy of memory takes.
+fn parts(header: &Header) -> u32 {
+    let is_intels = header.machine.xsave_bytes >= INTEL_AVX512_END;
+    let parts = cpu_words()[5];
+    if is_intels == (avx512_offset() == INTEL_AVX512) { parts } else { parts & !AVX512_PARTS }
+}
+
+/// Makes the XSAVE area one that this CPU takes: of its parts only those are left. (Intel SDM, volume 1, 13.8: XSTATE_BV, and zeros behind it, or XRSTOR faults.)
 ///
 /// # Safety
 ///
 /// A record, with its area behind it.
-unsafe fn settle(record: *mut ThreadRecord) {
+unsafe fn settle(record: *mut ThreadRecord, parts: u32) {
     const XSTATE_BV: usize = 512 / 8;
     const HEADER_WORDS: usize = 8;
     // SAFETY: as the caller says: the legacy part of 512 bytes and the header's 64 are in every area.
     let area = unsafe { record.add(1).cast::<u64>().add(XSTATE_BV) };
     // SAFETY: as above.
     unsafe {
-        area.write(area.read() & u64::from(cpu_words()[5]));
+        area.write(area.read() & u64::from(parts));
         (1..HEADER_WORDS).for_each(|word| area.add(word).write(0));
     }
 }
@@ -213,7 +225,7 @@ unsafe extern "C" fn prepare(record: *mut ThreadRecord) -> usize {
     let header = header();
     // SAFETY: the thread's record; its stack is not in use above this function's frame.
     let stack = unsafe {
-        settle(record);
+        settle(record, parts(header));
         frame(&*record)
     };
     let isolate = current_isolate(header);
