@@ -85,12 +85,13 @@ export interface CommonOptions {
   compress?: 'gzip' | 'zstd' | undefined;
   /**
    * Takes the texts out while the child writes: strings, numbers, expressions and keys become pseudonyms of the same length, and what
-   * code named stays (docs/redact.md). Not for images. `NODE_HEAPDUMP_OPTIONS=redact` holds whatever is said here. Default `false`.
+   * code named stays (docs/redact.md). An image is refused then, unless it is encrypted. `NODE_HEAPDUMP_OPTIONS=redact` holds whatever
+   * is said here. Default `false`.
    */
   redact?: boolean | Redaction | undefined;
   /**
    * Who alone can read it: a recipient of age (`age1…`), or several. The child encrypts while it writes, and `.age` is added to the
-   * name, last (docs/encrypt.md). Not for images. `NODE_HEAPDUMP_OPTIONS=encrypt=age1…` holds whatever is said here.
+   * name, last (docs/encrypt.md). `NODE_HEAPDUMP_OPTIONS=encrypt=age1…` holds whatever is said here.
    */
   encryptTo?: string | readonly string[] | undefined;
   /** Records V8's own objects too. Default `false`. */

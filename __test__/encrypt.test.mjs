@@ -178,15 +178,6 @@ test('wrong recipients are refused when the option is read, and none is repeated
   assert.deepEqual(written(), []);
 });
 
-test('no image is written in the place of what is to be encrypted', async (t) => {
-  const { directory, key, written } = prepared(t);
-  const [asked] = await run(t, directory, { a: { encryptTo: key.recipient, output: 'image' } });
-  assert.match(asked, /^ERR_INVALID_ARG_VALUE: .*output.*encryptTo/);
-  const [demanded] = await run(t, directory, { b: { output: 'image' } }, { NODE_HEAPDUMP_OPTIONS: `encrypt=${key.recipient}` });
-  assert.match(demanded, /^ERR_INVALID_ARG_VALUE/);
-  assert.deepEqual(written(), []);
-});
-
 test('a monitor, and the exporter that it hands files to, have nothing in clear', async (t) => {
   const { directory, key, at } = prepared(t);
   for (const name of ['dir', 'out']) fs.mkdirSync(at(name));

@@ -22,7 +22,7 @@ const asked = first === 'help' ? rest[0] : first;
 if (Object.hasOwn(OWN, asked ?? '')) {
   const { run } = require('../lib/cli/command.js');
   run(OWN[asked][0](), first === 'help' ? ['--help'] : rest);
-} else if (rest.some((word) => /\.heapimage(\.zst)?$/.test(word))) {
+} else if (rest.some((word) => /\.heapimage(\.zst)?(\.age)?$/.test(word))) {
   const { guarded } = require('../lib/cli/command.js');
   guarded(() => require('../lib/cli/images-first.js').withSnapshots([first, ...rest], analyze));
 } else {

@@ -9,16 +9,17 @@ const IMAGE_EXTENSION = '.heapimage';
 const COMPRESSIONS = { gzip: '.gz', zstd: '.zst' };
 /** Of what is encrypted, after all else. */
 const SEALED = '.age';
-const IMAGE_NAME = /\.heapimage(?:\.zst)?$/;
+const IMAGE_NAME = /\.heapimage(?:\.zst)?(?:\.age)?$/;
 
 /** What a file that holds `kind` is called at its end. An image knows zstd alone (src/snapshot/content.rs). */
 function endingOf(kind, compress, isEncrypted = false) {
-  if (kind === 'image') return IMAGE_EXTENSION + (compress ? '.zst' : '');
+  if (kind === 'image') return IMAGE_EXTENSION + addedToImage({ compress, encrypt: isEncrypted });
   return EXTENSION + addedTo({ compress, encrypt: isEncrypted });
 }
 
-/** What is added to the name of a snapshot. */
+/** What is added to the name of a snapshot, and of an image. */
 const addedTo = ({ compress, encrypt }) => (COMPRESSIONS[compress] ?? '') + (encrypt ? SEALED : '');
+const addedToImage = ({ compress, encrypt }) => addedTo({ compress: compress && 'zstd', encrypt });
 
 /** What an image is called where a snapshot would be `name`: never a snapshot (`image_name` of src/filename.rs). */
 function imageName(name) {
@@ -31,8 +32,8 @@ function imageName(name) {
 function finalNames(name, { content, compress, encrypt }) {
   const names = [];
   if (content !== 'image') names.push(name + addedTo({ compress, encrypt }));
-  if (content !== undefined) names.push(imageName(name) + (compress ? '.zst' : ''));
+  if (content !== undefined) names.push(imageName(name) + addedToImage({ compress, encrypt }));
   return names;
 }
 
-module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, SEALED, addedTo, endingOf, finalNames, imageName };
+module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, SEALED, addedTo, addedToImage, endingOf, finalNames, imageName };

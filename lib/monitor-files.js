@@ -10,7 +10,7 @@ const { SEALED, imageName } = require('./extensions.js');
 const { readSidecar } = require('./sidecar.js');
 
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
-const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?(?:\.age)?|\.heapimage(?:\.zst)?)$/;
+const SNAPSHOT = /^([^/]+?)(\.heapsnapshot(?:\.gz|\.zst)?(?:\.age)?|\.heapimage(?:\.zst)?(?:\.age)?)$/;
 /** Of a JSON that is not ours nothing is known. */
 const LONGEST_JSON = 2 ** 20;
 
@@ -47,8 +47,8 @@ async function readOwn(sidecar, name) {
  */
 async function findSnapshot(directory, name, stem) {
   const image = imageName(name);
-  const snapshots = [name, `${name}.gz`, `${name}.zst`];
-  for (const each of [...snapshots, ...snapshots.map((snapshot) => snapshot + SEALED), image, `${image}.zst`]) {
+  const files = [name, `${name}.gz`, `${name}.zst`, image, `${image}.zst`];
+  for (const each of [...files, ...files.map((file) => file + SEALED)]) {
     if (SNAPSHOT.exec(each)?.[1] !== stem) continue;
     const file = path.join(directory, each);
     const stats = await fs.lstat(file).catch(() => undefined);

@@ -45,9 +45,12 @@ class NewFile {
     }
   }
 
-  /** Fills it with what another file holds, which may be compressed with zstd; rejects with what the system says. */
-  async unpack(path) {
-    await this.#file.unpack(Buffer.from(path));
+  /**
+   * Fills it with what another file holds, which may be compressed with zstd, and encrypted to one of the files of `identities`;
+   * rejects with what the system says.
+   */
+  async unpack(path, identities = []) {
+    await this.#file.unpack(Buffer.from(path), identities);
   }
 
   /** Fills it with the heap image of a core file that is open as `core`; gives `{refused, remarks}`. */

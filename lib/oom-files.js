@@ -14,7 +14,7 @@ const { asError, warn } = require('./errors.js');
 const { leaveReport, reportName } = require('./leave-report.js');
 const { namesOf } = require('./names.js');
 
-const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.(?:heapsnapshot(?:\.age)?|heapimage)$/;
+const OWN_NAME = /^OoM-pid-(\d+)(?:-thread-\d+)?(?:-\d{8}T\d{6})?(?:-\d+)?\.(?:heapsnapshot|heapimage)(?:\.age)?$/;
 /** A start has enough to do, and a process that ends at once would only begin reports. */
 const AFTER_START = 10_000;
 
@@ -116,13 +116,13 @@ class Turns {
 /** A bucket may be many machines', and a name with neither pid nor time be used again and again. */
 function nameFor(file, { mtimeMs }) {
   const host = os.hostname().replace(/[^\w.-]/g, '_').slice(0, 100);
-  const extension = /\.heapsnapshot\.age$/.exec(file)?.[0] ?? path.extname(file);
+  const extension = /\.(?:heapsnapshot|heapimage)\.age$/.exec(file)?.[0] ?? path.extname(file);
   const end = `-${host}-${Math.round(mtimeMs)}${extension}`;
   return path.basename(file, extension).slice(0, 255 - end.length) + end;
 }
 
 /** With a time stamp, and with the number that thresholds after the first add. */
-const namesLike = (stem) => new RegExp(`^${stem}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.(?:heapsnapshot(?:\\.age)?|heapimage)$`);
+const namesLike = (stem) => new RegExp(`^${stem}(?:-\\d{8}T\\d{6})?(?:-\\d+)?\\.(?:heapsnapshot|heapimage)(?:\\.age)?$`);
 
 /** Its own files are its own to export. In a container the process before this one had the same pid. */
 function isRunning(pid) {

@@ -123,7 +123,7 @@ class OomHeapdump {
       if (taken >= most) observer.disconnect();
       const numbered = (number) => (number === 1 ? file : `${file.slice(0, -SNAPSHOT.length)}-${number}${SNAPSHOT}`);
       let number = taken;
-      const isTaken = (name) => [name, `${name}${SEALED}`, imageName(name)].some(existsSync);
+      const isTaken = (name) => [name, imageName(name)].some((file) => existsSync(file) || existsSync(file + SEALED));
       while (pattern !== undefined && isTaken(numbered(number))) number += 1;
       // A trigger never throws into the application; a failure is published.
       await take(numbered(number), threshold).catch((error) => debug('threshold: %s', error.message));

@@ -28,14 +28,12 @@ function normalize(options = {}) {
   }
   check(options);
   const redact = redactionOf(options.redact);
-  if (redact !== undefined && options.output === 'image') {
-    throw invalidValue('output', "'snapshot' where redact is set: an image is all of a process' memory", options.output);
-  }
   const encrypt = recipientsOf(options.encryptTo);
-  if (encrypt !== undefined && options.output === 'image') {
-    throw invalidValue('output', "'snapshot' where encryptTo is set: an image is written without memory to encrypt it with", options.output);
+  const isInClear = redact !== undefined && encrypt === undefined;
+  if (isInClear && options.output === 'image') {
+    throw invalidValue('output', "'snapshot' where redact is set without encryptTo: an image is all of a process' memory", options.output);
   }
-  const content = contentOf(options, redact ?? encrypt);
+  const content = contentOf(options, isInClear);
   const mode = options.mode ?? (heap.options().inProcess ? 'inline' : 'auto');
   const fallback = options.fallback ?? (mode === 'fork' ? 'error' : 'inline');
   return {
@@ -57,10 +55,10 @@ function normalize(options = {}) {
   };
 }
 
-/** What is written, as the addon calls it; undefined for a snapshot. No image takes the place of one whose texts are `hidden`. */
-function contentOf({ output, lowMemory }, hidden) {
+/** What is written, as the addon calls it; undefined for a snapshot. No image shows everybody what is `redacted`. */
+function contentOf({ output, lowMemory }, redacted) {
   if (output === 'image') return 'image';
-  return hidden === undefined && lowMemory === 'image' ? 'image-if-no-memory' : undefined;
+  return !redacted && lowMemory === 'image' ? 'image-if-no-memory' : undefined;
 }
 
 function check(options) {

@@ -8,7 +8,7 @@ const path = require('node:path');
 const v8 = require('node:v8');
 const { threadId } = require('node:worker_threads');
 
-const { EXTENSION, IMAGE_NAME, imageName } = require('./extensions.js');
+const { EXTENSION, imageName } = require('./extensions.js');
 const { writeWhole } = require('./new-file.js');
 const { program } = require('./program.js');
 const { writeSnapshot } = require('./promises.js');
@@ -59,7 +59,7 @@ async function readSidecar(file) {
 
 /** The JSON of a file of heapdump-rs/oom: an image's is called as the snapshot's that it stands for, if that was wanted. */
 async function sidecarFor(file) {
-  const snapshot = file.replace(IMAGE_NAME, EXTENSION);
+  const snapshot = file.replace(/\.heapimage(?:\.zst)?(\.age)?$/, `${EXTENSION}$1`);
   for (const sidecar of [`${file}.json`, `${snapshot}.json`]) {
     const said = await readSidecar(sidecar);
     if (said?.snapshot === path.basename(file)) return { sidecar, said };

@@ -312,10 +312,10 @@ impl NewFile {
         self.0.temporary()
     }
 
-    /// Fills it with what another file holds, decompressed. Rejects with what the system says.
+    /// Fills it with what another file holds, decrypted and decompressed. Rejects with what the system says.
     #[napi(catch_unwind)]
-    pub fn unpack(&self, from: Buffer) -> AsyncTask<Unpack> {
-        AsyncTask::new(self.0.unpack(&from))
+    pub fn unpack(&self, from: Buffer, identities: Vec<String>) -> AsyncTask<Unpack> {
+        AsyncTask::new(self.0.unpack(&from, identities.into_iter().map(Into::into).collect()))
     }
 
     /// Has who fills it stop.

@@ -12,14 +12,14 @@ const { filling, withImage } = require('./unpacked.js');
 /**
  * Has `output` filled. The image is a file without a name beside it, as is a compressed core, unpacked.
  * @param {string} file the core
- * @param {{node?: string, map?: string[], 'ignore-cpu'?: boolean}} options
+ * @param {{node?: string, map?: string[], 'ignore-cpu'?: boolean, identity?: string[]}} options
  * @param {import('./output.js').Output} output
  */
 function fromCore(file, options, output, progress, signal) {
   const directory = path.dirname(output.path);
   const maps = mapsOf(options);
   progress.show(`reading ${file}`);
-  return withImage(file, [directory], async (core) => {
+  return withImage(file, { directories: [directory], identity: options.identity, signal }, async (core) => {
     const image = newFile(directory);
     try {
       await convert(file, core, options.node, maps, image, progress, signal);
@@ -28,7 +28,7 @@ function fromCore(file, options, output, progress, signal) {
     } finally {
       image.close();
     }
-  }, signal);
+  });
 }
 
 async function convert(file, core, node, maps, image, progress, signal) {

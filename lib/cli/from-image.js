@@ -23,15 +23,16 @@ class ImageProblem extends Problem {
 /**
  * Has `output` filled.
  * @param {string} file the image
- * @param {{node?: string, map?: string[], 'ignore-cpu'?: boolean}} options
+ * @param {{node?: string, map?: string[], 'ignore-cpu'?: boolean, identity?: string[]}} options
  * @param {import('./output.js').Output} output
  */
 function fromImage(file, options, output, progress, signal) {
   progress.show(`reading ${file}`);
-  return withImage(file, [path.dirname(output.path)], (descriptor) => ofDescriptor(descriptor, file, options, output, progress, signal), signal);
+  const how = { directories: [path.dirname(output.path)], identity: options.identity, signal };
+  return withImage(file, how, (descriptor) => ofDescriptor(descriptor, file, options, output, progress, signal));
 }
 
-/** The same of an image that is open and not compressed; `file` is what a person calls it. */
+/** The same of an image that is open, neither encrypted nor compressed; `file` is what a person calls it. */
 async function ofDescriptor(descriptor, file, options, output, progress, signal) {
   const args = argumentsOf(options);
   let restorer = await start(descriptor, args, signal);
@@ -79,7 +80,7 @@ function failure(restorer, end, file, { node, core }) {
 
 /** Prints what an image is and needs; the exit code says whether this machine will do. */
 async function check(file, options, signal) {
-  return withImage(file, [path.dirname(path.resolve(file))], async (descriptor) => {
+  return withImage(file, { directories: [path.dirname(path.resolve(file))], identity: options.identity, signal }, async (descriptor) => {
     const restorer = new Restorer(descriptor, ['--check', ...argumentsOf(options)], signal);
     restorer.output.resume();
     const end = await restorer.ended();
@@ -93,7 +94,7 @@ async function check(file, options, signal) {
     console.log('This machine will not do:');
     for (const [word, text] of restorer.lacks) console.log(`  ${words.lacking(word, text, restorer.image, options.node)}`);
     return EXIT.findings;
-  }, signal);
+  });
 }
 
 /** `--map OLD=NEW`, in pairs. */

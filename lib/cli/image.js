@@ -6,7 +6,7 @@
 const { once } = require('node:events');
 const zlib = require('node:zlib');
 
-const { EXTENSION, IMAGE_NAME } = require('../extensions.js');
+const { EXTENSION, IMAGE_NAME, SEALED } = require('../extensions.js');
 const { Problem } = require('./command.js');
 
 const MAGIC = Buffer.from('HEAPIMG\0');
@@ -15,6 +15,8 @@ const PAGE = 4096;
 const ZSTD_MAGIC = 0xfd2fb528;
 
 const isImage = (start) => start.subarray(0, MAGIC.length).equals(MAGIC);
+/** The format's first line (age-encryption.org/v1). */
+const isSealed = (start) => start.toString('latin1').startsWith('age-encr');
 const isZstd = (start) => start.length >= 4 && start.readUInt32LE(0) === ZSTD_MAGIC;
 
 /** Passes chunks on as they are. Throws a Problem at the end of what is no whole image, as far as this Node.js can decompress it. */
@@ -57,6 +59,6 @@ class ImageEnd {
 /** How a snapshot is made of it, for a person. */
 const advice = (file) =>
   'make a snapshot of it where there is memory: npx heapdump-rs node-snapshot --image ' +
-  `${file} --output ${file.replace(IMAGE_NAME, EXTENSION)}`;
+  `${file}${file.endsWith(SEALED) ? ' --identity FILE' : ''} --output ${file.replace(IMAGE_NAME, EXTENSION)}`;
 
-module.exports = { advice, checkedImage, isImage, isZstd };
+module.exports = { advice, checkedImage, isImage, isSealed, isZstd };

@@ -11,12 +11,13 @@ const { Problem, Progress, SIGNALS, printable } = require('./command.js');
 const { fromImage } = require('./from-image.js');
 const { Output } = require('./output.js');
 
-/** Runs a command with snapshots in the places of images. */
-async function withSnapshots(args, run) {
+/** Runs a command with snapshots in the places of images. `identity`: files with the keys of what is encrypted, besides those in `args`. */
+async function withSnapshots(args, run, { identity = [] } = {}) {
   const progress = new Progress();
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'heapdump-rs-'));
   process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
   const { options, rest } = ofRestoring(args);
+  options.identity.push(...identity);
   const replaced = [];
   try {
     for (const arg of rest) {
@@ -32,19 +33,21 @@ async function withSnapshots(args, run) {
   return run(replaced);
 }
 
-/** The options of node-snapshot --image, which no command that reads snapshots knows, and all other arguments. */
+/** The options of node-snapshot --image, and all arguments but those that no command knows that reads snapshots. */
 function ofRestoring(args) {
-  const options = { map: [] };
+  const options = { map: [], identity: [] };
   const rest = [];
   for (let at = 0; at < args.length; at++) {
-    const [, name, given] = /^--(node|map|ignore-cpu)(?:=(.*))?$/s.exec(args[at]) ?? [];
+    const [, name, given] = /^--(node|map|ignore-cpu|identity)(?:=(.*))?$/s.exec(args[at]) ?? [];
     if (name === undefined) rest.push(args[at]);
     else if (name === 'ignore-cpu') options[name] = true;
     else {
       const value = given ?? args[++at];
       if (value === undefined) throw new Problem(`--${name} wants a value`);
-      if (name === 'map') options.map.push(value);
-      else options.node = value;
+      if (name === 'node') options.node = value;
+      else options[name].push(value);
+      // Snapshots may be encrypted too.
+      if (name === 'identity') rest.push(`--identity=${value}`);
     }
   }
   return { options, rest };

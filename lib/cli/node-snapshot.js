@@ -38,9 +38,10 @@ Options:
   --all PID          That process and all Node.js processes that it has started, one after the other; {pid} in FILE is
                      the pid, which otherwise comes before the extension
   --assume-loopback  You know that its inspector opens for this machine alone, where that cannot be seen
-  --image IMAGE      A heap image (.heapimage, .heapimage.zst) of another time or machine: its process comes back in a sandbox,
+  --image IMAGE      A heap image (.heapimage, .zst, .age) of another time or machine: its process comes back in a sandbox,
                      as nobody where this is root, and V8 in it writes the snapshot (Linux x64)
   --core CORE        A core file of a Node.js process, which need not have loaded heapdump-rs; .zst too. As --image from there
+  --identity FILE    The key of an image or core that is encrypted (.age), as age-keygen writes it; may be given again
   --check            Says what the image is and needs, and whether this machine will do: exit code 0 or 1
   --node PATH        The Node.js binary of the image or core, where it is not at its old place
   --map OLD=NEW      Another file, or directory of files, that the image or core names; may be given again
@@ -96,13 +97,14 @@ const options = {
   node: { type: 'string' },
   map: { type: 'string', multiple: true },
   'ignore-cpu': { type: 'boolean' },
+  identity: { type: 'string', multiple: true },
 };
 
 async function main(values) {
   const { endpoint, token, method, pid, exactly, all, image, core, output: file, force = false, timeout } = values;
   if ([endpoint, pid, all, image, core].filter((given) => given !== undefined).length !== 1)
     throw new Problem('one of --endpoint, --pid, --all, --image and --core is needed; --help shows how');
-  for (const name of ['check', 'node', 'map', 'ignore-cpu']) {
+  for (const name of ['check', 'node', 'map', 'ignore-cpu', 'identity']) {
     if (values[name] !== undefined && image === undefined && core === undefined) throw new Problem(`--${name} belongs to --image`);
   }
   if (values.check && image === undefined) throw new Problem('--check belongs to --image');
@@ -123,8 +125,9 @@ async function main(values) {
   const redaction = redactionOf(values);
   const recipients = recipientsOf(values['encrypt-to']);
   const hidden = { redaction, recipients };
-  if (recipients !== undefined && IMAGE_NAME.test(file)) throw new Problem('images are not encrypted: keep it where nobody else may read it, or encrypt it with age');
-  if (redaction !== undefined && IMAGE_NAME.test(file)) throw new Problem("an image is all of a process' memory, which cannot be redacted");
+  if (redaction !== undefined && recipients === undefined && IMAGE_NAME.test(file)) {
+    throw new Problem("an image is all of a process' memory, which cannot be redacted: encrypt it instead (--encrypt-to age1…)");
+  }
   const progress = new Progress();
   const fromProcess = (target, name, thread = ways.thread) => {
     const signal = signalOf();

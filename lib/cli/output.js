@@ -8,10 +8,10 @@ const { Readable } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
 const zlib = require('node:zlib');
 
-const { IMAGE_NAME, SEALED, imageName } = require('../extensions.js');
+const { IMAGE_NAME, SEALED, addedToImage, imageName } = require('../extensions.js');
 const { Completeness } = require('./completeness.js');
 const { Problem, printable } = require('./command.js');
-const { checkedImage, isImage, isZstd } = require('./image.js');
+const { checkedImage, isImage, isSealed, isZstd } = require('./image.js');
 
 class Output {
   #file;
@@ -33,7 +33,7 @@ class Output {
     if (recipients !== undefined && !this.path.endsWith(SEALED)) this.path += SEALED;
     /** Whether an image is asked for, as the name says. */
     this.wantsImage = IMAGE_NAME.test(this.path);
-    this.#encode = this.wantsImage ? undefined : encoder(this.path, recipients);
+    this.#encode = encoder(this.path, recipients, this.wantsImage);
     this.#force = force;
     this.#open();
     process.once('exit', this.#remove);
@@ -84,12 +84,12 @@ class Output {
     const counted = { bytes: 0 };
     try {
       const { start, all } = await peek(source);
-      if (isSealed(start)) return await this.#receiveSealed(all, onBytes, signal, counted);
+      if (isSealed(start)) return await this.#receiveSealed(all, mayBeImage, onBytes, signal, counted);
       if (isImage(start) && mayBeImage === null) throw new Problem('an image came where a snapshot was to come; it is not kept');
-      const isRefused = this.#redaction !== undefined && (isImage(start) || this.wantsImage || (mayBeImage && isZstd(start)));
-      if (isRefused) throw new Problem("an image is all of a process' memory, which cannot be redacted; it is not kept");
-      if (this.#recipients !== undefined && (isImage(start) || this.wantsImage || (mayBeImage && isZstd(start)))) throw new Problem('images are not encrypted; it is not kept');
-      if (isImage(start) || (mayBeImage && isZstd(start))) {
+      const comesAsImage = isImage(start) || (mayBeImage && isZstd(start));
+      const isInClear = this.#redaction !== undefined && this.#recipients === undefined;
+      if (isInClear && (comesAsImage || this.wantsImage)) throw new Problem("an image is all of a process' memory, which cannot be redacted; it is not kept");
+      if (comesAsImage) {
         return await this.#receiveImage(all, isZstd(start), onBytes, signal, counted);
       }
       if (this.wantsImage) throw new Problem('a snapshot came where an image was asked for: the name is to end in .heapsnapshot');
@@ -120,20 +120,22 @@ class Output {
   }
 
   async #receiveImage(all, isCompressed, onBytes, signal, counted) {
-    const plain = imageName(this.path.replace(/\.(?:gz|zst)$/, ''));
-    this.#rename(isCompressed ? `${plain}.zst` : plain);
+    const plain = imageName(this.path.replace(/(?:\.(?:gz|zst))?(?:\.age)?$/, ''));
+    this.#rename(plain + addedToImage({ compress: isCompressed, encrypt: this.#recipients !== undefined }));
     const checked = (chunks) => checkedImage(chunks, isCompressed);
-    await pipeline([all, shown(onBytes, counted), checked, (chunks) => this.#write(chunks)], { signal });
+    await pipeline([all, shown(onBytes, counted), checked, ...sealers(this.#recipients), (chunks) => this.#write(chunks)], { signal });
     await this.#publish();
     return { kind: 'image', bytes: counted.bytes };
   }
 
   /** As it comes: whether it is a whole snapshot is for its recipients to see. */
-  async #receiveSealed(all, onBytes, signal, counted) {
+  async #receiveSealed(all, isSaidToBeImage, onBytes, signal, counted) {
     if (this.#redaction !== undefined) throw new Problem('what came is encrypted: nothing can be taken out of it; it is not kept');
     if (this.#recipients !== undefined) throw new Problem('what came is encrypted already, to others: leave --encrypt-to away');
-    if (this.wantsImage) throw new Problem('a snapshot came where an image was asked for: the name is to end in .heapsnapshot');
-    if (!this.path.endsWith(SEALED)) this.#rename(this.path + SEALED);
+    if (this.wantsImage && !isSaidToBeImage) throw new Problem('a snapshot came where an image was asked for: the name is to end in .heapsnapshot');
+    const plain = this.path.replace(/\.age$/, '');
+    // Only who opens it sees whether it is compressed.
+    this.#rename((isSaidToBeImage && !this.wantsImage ? imageName(plain.replace(/\.(?:gz|zst)$/, '')) : plain) + SEALED);
     await pipeline([all, shown(onBytes, counted), (chunks) => this.#write(chunks)], { signal });
     await this.#publish();
     return { kind: 'encrypted', bytes: counted.bytes };
@@ -178,12 +180,16 @@ const shown = (onBytes, counted) =>
     }
   };
 
-/** Streams that compress for a name, and encrypt for recipients. */
-function encoder(file, recipients) {
+/** A stream that encrypts, if it is to be encrypted. */
+const sealers = (recipients) => (recipients === undefined ? [] : [require('../encrypt.js').sealer(recipients)]);
+
+/** Streams that compress for a name, and encrypt for recipients. An image comes compressed, if it is. */
+function encoder(file, recipients, isImageName) {
   if (recipients !== undefined) {
-    const compress = encoder(file.slice(0, -SEALED.length));
-    return () => [...compress(), require('../encrypt.js').sealer(recipients)];
+    const compress = encoder(file.slice(0, -SEALED.length), undefined, isImageName);
+    return () => [...compress(), ...sealers(recipients)];
   }
+  if (isImageName) return () => [];
   if (file.endsWith(SEALED)) throw new Problem('a name that ends in .age wants a recipient: --encrypt-to age1…');
   if (file.endsWith('.heapimage.gz')) throw new Problem('images are compressed by zstd: use a name that ends in .heapimage.zst');
   if (file.endsWith('.gz')) return () => [zlib.createGzip()];
@@ -211,9 +217,6 @@ async function peek(source) {
   );
   return { start, all };
 }
-
-/** The format's first line (age-encryption.org/v1). */
-const isSealed = (start) => start.toString('latin1').startsWith('age-encr');
 
 /** The same bytes, decompressed if their first ones say that they are compressed. */
 function decoded(start, all) {

@@ -137,7 +137,7 @@ function restorerArguments(target, options) {
 
 /** The image itself, compressed where the name says so. */
 async function keep(target, output, progress, signal, options) {
-  const isCompressed = output.path.endsWith('.zst');
+  const isCompressed = /\.zst(?:\.age)?$/.test(output.path);
   if (isCompressed && !zlib.createZstdCompress) throw new Problem('this Node.js cannot write zstd; use a name that ends in .heapimage');
   const tracer = await startToKeep(target, progress, signal, options);
   const image = isCompressed ? tracer.output.pipe(zlib.createZstdCompress()) : tracer.output;

@@ -84,7 +84,7 @@ async function read(files, values) {
   if (files.length === 1 && files[0].endsWith('.json')) return readReport(files[0]);
   if (!files.some((file) => IMAGE_NAME.test(file))) return analyze(files, files, values);
   const { withSnapshots } = require('./images-first.js');
-  return withSnapshots(files, (snapshots) => analyze(snapshots, files, values));
+  return withSnapshots(files, (snapshots) => analyze(snapshots, files, values), values);
 }
 
 function readReport(file) {

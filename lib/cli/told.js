@@ -9,10 +9,12 @@ const { Problem } = require('./command.js');
 function refuseWhatIsHidden(target, output) {
   const { redact, recipients } = toldOf(target);
   const missing = [];
-  if (redact && !output.redacts) missing.push('--redact');
+  // Of an image nothing is taken out: it is encrypted, or there is none.
+  const isSealedImage = output.wantsImage && output.encrypts;
+  if (redact && !output.redacts && !isSealedImage) missing.push('--redact');
   if (recipients.length > 0 && !output.encrypts) missing.push(...recipients.map((recipient) => `--encrypt-to ${recipient}`));
   if (missing.length === 0) return;
-  const what = output.wantsImage ? 'an image of it would hold everything; of a .heapsnapshot' : 'the same is to be said here:';
+  const what = output.wantsImage ? 'an image of it would hold everything: it is to be encrypted (--encrypt-to age1…), or of a .heapsnapshot' : 'the same is to be said here:';
   throw new Problem(`process ${target.pid} was told to hide what is in its snapshots (NODE_HEAPDUMP_OPTIONS): ${what} ${missing.join(' ')}`);
 }
 

@@ -1,25 +1,29 @@
 'use strict';
 
-// An image as its restorer wants it: open, and not compressed.
+// An image as its restorer wants it: open, and neither encrypted nor compressed.
 
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
 const { Problem, printable } = require('./command.js');
-const { isZstd } = require('./image.js');
+const { isSealed, isZstd } = require('./image.js');
 
 /**
- * Hands `use` a descriptor of the image. What is compressed is unpacked into a file without a name in one of `directories`,
- * the first that takes it.
+ * Hands `use` a descriptor of the image. What is encrypted or compressed is unpacked into a file without a name in one of
+ * `directories`, the first that takes it.
+ * @param {string} file
+ * @param {{directories: string[], identity?: string[], signal?: AbortSignal}} how `identity`: files with the keys of what is encrypted
  */
-async function withImage(file, directories, use, signal) {
+async function withImage(file, { directories, identity = [], signal }, use) {
   const opened = open(file);
   try {
-    const start = Buffer.alloc(4);
-    fs.readSync(opened, start, 0, 4, 0);
-    if (!isZstd(start)) return await use(opened);
-    const unpacked = await unpack(file, directories, signal);
+    const start = Buffer.alloc(8);
+    fs.readSync(opened, start, 0, start.length, 0);
+    const isEncrypted = isSealed(start);
+    if (isEncrypted && identity.length === 0) throw new Problem(`${file} is encrypted: --identity FILE says with which key it is read`);
+    if (!isEncrypted && !isZstd(start)) return await use(opened);
+    const unpacked = await unpack(file, directories, identity, signal);
     try {
       return await use(unpacked.descriptor);
     } finally {
@@ -42,10 +46,10 @@ function open(file) {
   throw new Problem(`${file} is no file`);
 }
 
-async function unpack(file, directories, signal) {
+async function unpack(file, directories, identity, signal) {
   const { to, directory } = openIn(directories, file);
   try {
-    await filling(to, signal, () => to.unpack(file));
+    await filling(to, signal, () => to.unpack(file, identity));
     return to;
   } catch (error) {
     to.close();

@@ -43,7 +43,7 @@ async function main(values, files) {
   if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65535) throw new Problem(`--port must be a number up to 65535, not ${printable(values.port)}`);
   if (!files.some((file) => IMAGE_NAME.test(file))) return look(files, files, values);
   const { withSnapshots } = require('./images-first.js');
-  return withSnapshots(files, (snapshots) => look(snapshots, files, values));
+  return withSnapshots(files, (snapshots) => look(snapshots, files, values), values);
 }
 
 async function look(paths, names, values) {

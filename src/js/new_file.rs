@@ -76,9 +76,9 @@ impl JsNewFile {
         self.unfinished.as_ref().and_then(Unfinished::temporary).map(buffer_of)
     }
 
-    /// Has what a file holds that may be compressed put into it.
-    pub(crate) fn unpack(&self, from: &[u8]) -> Unpack {
-        Unpack { from: path_of(from), to: self.fill() }
+    /// Has what a file holds that may be compressed and encrypted put into it.
+    pub(crate) fn unpack(&self, from: &[u8], identities: Vec<PathBuf>) -> Unpack {
+        Unpack { from: path_of(from), identities, to: self.fill() }
     }
 
     /// For another thread to fill.

@@ -1,14 +1,16 @@
-//! A compressed file, unpacked off the JavaScript thread: Node.js itself knows zstd only from 22.15 on.
+//! A compressed or encrypted file, unpacked off the JavaScript thread: Node.js itself knows zstd only from 22.15 on, and age never.
 
 use super::new_file::Filling;
+use heapsnapshot::LoadOptions;
 use napi::{Env, Task};
-use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 
-/// Decompresses the heap image or core file `from` into `to`, until that is stopped.
+/// Decrypts and decompresses the heap image or core file `from` into `to`, until that is stopped.
 pub struct Unpack {
     pub(crate) from: PathBuf,
+    /// Files of identities, where it may be encrypted.
+    pub(crate) identities: Vec<PathBuf>,
     pub(crate) to: io::Result<Filling>,
 }
 
@@ -18,10 +20,13 @@ impl Task for Unpack {
 
     fn compute(&mut self) -> napi::Result<()> {
         let to = self.to.as_mut().map_err(|error| failed(error))?;
-        let unpacked = File::open(&self.from)
-            .and_then(zstd::stream::read::Decoder::new)
-            .and_then(|from| copy_with_holes(from, to));
-        unpacked.map_err(|error| failed(&error))
+        let identities =
+            heapdump_cli::identities(&self.identities).map_err(napi::Error::from_reason)?;
+        // What it may be is known from its first bytes (`most_bytes`).
+        let options = LoadOptions::new().max_bytes(u64::MAX).identities(identities);
+        let from = options.unpacked(&self.from);
+        let from = from.map_err(|error| napi::Error::from_reason(error.to_string()))?;
+        copy_with_holes(from, to).map_err(|error| failed(&error))
     }
 
     fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {

@@ -242,7 +242,9 @@ mod tests {
     #[test]
     fn only_own_names_are_read() {
         assert_eq!(parse("heap-rss-17.heapsnapshot.gz"), Some((Reason::Rss, 17, Kind::Snapshot)));
-        for image in ["heap-rss-17.heapimage", "heap-rss-17.heapimage.zst"] {
+        for image in
+            ["heap-rss-17.heapimage", "heap-rss-17.heapimage.zst", "heap-rss-17.heapimage.zst.age"]
+        {
             assert_eq!(parse(image), Some((Reason::Rss, 17, Kind::Snapshot)));
         }
         assert_eq!(parse("heap-used-17.json"), Some((Reason::Used, 17, Kind::Sidecar)));

@@ -59,6 +59,7 @@ impl Kind {
 
     /// What a file of that name is: images always have names of their own.
     pub(crate) fn of_name(name: &str) -> Kind {
+        let name = name.strip_suffix(heapcrypt::EXTENSION).unwrap_or(name);
         let plain = name.strip_suffix(Compression::Zstd.extension()).unwrap_or(name);
         if plain.ends_with(IMAGE_EXTENSION) { Kind::Image } else { Kind::Snapshot }
     }
@@ -80,9 +81,14 @@ impl Content {
 }
 
 impl RequestOptions {
-    /// Whether an image may be written in the place of the snapshot: none is where that is to be redacted or encrypted.
+    /// Whether an image may be written in the place of the snapshot.
     pub(crate) fn may_become_image(&self) -> bool {
-        self.content.may_become_image() && !self.is_redacted() && !self.is_encrypted()
+        self.content.may_become_image() && !self.shows_what_is_redacted()
+    }
+
+    /// Whether an image would show everybody what is to be redacted.
+    pub(crate) fn shows_what_is_redacted(&self) -> bool {
+        self.is_redacted() && !self.is_encrypted()
     }
 
     /// How an output of `kind` is compressed. Images know zstd alone: gzip would take longer than all the rest.
@@ -126,7 +132,7 @@ mod tests {
 
     #[test]
     fn names_tell_images_apart() {
-        for name in ["a.heapimage", "a.heapimage.zst"] {
+        for name in ["a.heapimage", "a.heapimage.zst", "a.heapimage.zst.age", "a.heapimage.age"] {
             assert_eq!(Kind::of_name(name), Kind::Image, "{name}");
         }
         for name in ["a.heapsnapshot", "a.heapsnapshot.zst", "a.heapimage.json", "heapimage"] {

@@ -1,11 +1,9 @@
-//! To whom what is written is encrypted. Keys are made where it is written, in the forked child: no other process has them.
+//! To whom what is written is encrypted. The key of a snapshot is made where it is written, in the forked child. A child that writes an
+//! image allocates nothing: its parent makes the key, and forgets it with what else the child needed.
 
 use crate::error::SnapshotError;
 use heapcrypt::{RecipientError, Recipients};
 use std::sync::OnceLock;
-
-/// Why no image can be written.
-pub(crate) const IMAGE_ENCRYPTED: &str = "an image is written without allocating memory, which encrypting it would need: leave encryptTo away, or the image";
 
 /// What NODE_HEAPDUMP_OPTIONS demands.
 static OF_PROCESS: OnceLock<Result<Recipients, RecipientError>> = OnceLock::new();

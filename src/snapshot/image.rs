@@ -25,16 +25,24 @@ pub(crate) fn remember_node(version: impl FnOnce() -> String) {
 ///
 /// # Errors
 ///
-/// [`SnapshotError::ImageUnsupported`], or [`SnapshotError::NoMemoryForImage`] where its buffers cannot be had.
+/// [`SnapshotError::ImageUnsupported`], or [`SnapshotError::NoMemoryForImage`] where its buffers cannot be had;
+/// [`SnapshotError::Encrypt`].
 pub(super) fn plan_image(
     request: &Request,
     embed: Embed,
     output: Option<(&Output, bool)>,
 ) -> Result<ImagePlan, SnapshotError> {
     let packed = output.is_some() && request.options.compression.is_some();
+    // What a test compares with its twin is in clear.
+    let recipients = match output {
+        Some(_) => request.options.recipients()?,
+        None => None,
+    };
+    let sealed = recipients.map(|recipients| recipients.begin()).transpose();
     let options = ImageOptions {
         embed_all: embed == Embed::All,
         packed,
+        sealed: sealed.map_err(|error| SnapshotError::Encrypt(error.to_string()))?,
         small_cache: output.is_some_and(|(_, small_cache)| small_cache),
         node_version: NODE_VERSION.get().map_or("", String::as_str),
         v8_version: &v8::version().unwrap_or_default(),

@@ -237,9 +237,8 @@ pub(crate) fn check_memory_in_process() -> Result<(), SnapshotError> {
 /// [`SnapshotError::ImageUnsupported`]
 pub(crate) fn check_image(options: &RequestOptions) -> Result<(), SnapshotError> {
     let in_process = options.in_process.then_some(IMAGE_IN_PROCESS);
-    let redacted = options.is_redacted().then_some(redaction::IMAGE_REDACTED);
-    let encrypted = options.is_encrypted().then_some(encryption::IMAGE_ENCRYPTED);
-    match IMAGE_UNSUPPORTED.or(redacted).or(encrypted).or(in_process) {
+    let in_clear = options.shows_what_is_redacted().then_some(redaction::IMAGE_REDACTED);
+    match IMAGE_UNSUPPORTED.or(in_clear).or(in_process) {
         Some(reason) => Err(SnapshotError::ImageUnsupported(reason.into())),
         None => Ok(()),
     }

@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn lies_beside_its_snapshot() {
-        for end in ["heapsnapshot", "heapsnapshot.gz", "heapimage", "heapimage.zst"] {
+        for end in ["heapsnapshot", "heapsnapshot.gz", "heapimage", "heapimage.zst.age"] {
             let name = &format!("/d/heap-rss-1.{end}");
             assert_eq!(sidecar_of(Path::new(name)), Path::new("/d/heap-rss-1.json"));
         }

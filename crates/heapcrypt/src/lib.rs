@@ -16,6 +16,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod pieces;
+
+pub use pieces::{Begun, PIECE, Pieces, TAG};
+
 use age::secrecy::ExposeSecret;
 use age::x25519;
 use std::fmt;
@@ -84,6 +88,16 @@ impl Recipients {
         let encryptor = age::Encryptor::with_recipients(recipients)
             .map_err(|_| io::Error::other("there is no recipient that it can be encrypted to"))?;
         encryptor.wrap_output(output).map(Sealer)
+    }
+}
+
+impl Recipients {
+    /// What [`Pieces`] need, for who cannot allocate where it writes: made where that can be.
+    ///
+    /// # Errors
+    /// Where there is nobody to read it.
+    pub fn begin(&self) -> io::Result<Begun> {
+        pieces::begin(&self.0)
     }
 }
 

@@ -85,12 +85,12 @@ fn names_of(Said { snapshot, complete, .. }: &Said) -> impl Iterator<Item = Stri
         None => {
             let mut names: Vec<_> =
                 ["", ".gz", ".zst"].map(|end| format!("{snapshot}{end}")).into();
-            let sealed: Vec<_> =
-                names.iter().map(|name| format!("{name}{}", heapcrypt::EXTENSION)).collect();
-            names.extend(sealed);
             if image != *snapshot {
                 names.extend(["", ".zst"].map(|end| format!("{image}{end}")));
             }
+            let sealed: Vec<_> =
+                names.iter().map(|name| format!("{name}{}", heapcrypt::EXTENSION)).collect();
+            names.extend(sealed);
             names
         }
     };
@@ -223,7 +223,7 @@ mod tests {
             directory.text(&format!("{stem}.json"), &json.to_string());
         };
         begun("a-1", 1);
-        directory.text("a-1.heapimage.zst", "image");
+        directory.text("a-1.heapimage.zst.age", "image");
         directory.sidecar("a-2", "a-{pid}", "rss", 2, "a-2.heapimage", true);
         directory.text("a-2.heapimage", "image");
         directory.text("a-2.heapsnapshot", "the operator's");

@@ -29,7 +29,7 @@ pub(crate) use restored::{Restored, write_restored};
 use crate::process::{Failure, Progress, title};
 use files::{Files, Known};
 use heapimage::{FileRecord, Header, Mapping, Origin};
-use output::packing_sizes;
+use output::{SEALED_PIECE, Sealing, packing_sizes};
 use region::Region;
 use save::{Contents, Scratch};
 use std::cell::UnsafeCell;
@@ -54,6 +54,8 @@ pub(crate) struct ImageOptions<'a> {
     pub(crate) embed_all: bool,
     /// By zstd.
     pub(crate) packed: bool,
+    /// It is encrypted.
+    pub(crate) sealed: Option<heapcrypt::Begun>,
     /// What is written goes to the disk at once and leaves the file cache, which a control group is charged for.
     pub(crate) small_cache: bool,
     /// `process.version`, without the `v`.
@@ -101,6 +103,7 @@ struct Buffers {
     scratch: &'static mut Scratch,
     /// Of a compressor.
     packing: Option<(&'static mut [u64], &'static mut [u8])>,
+    sealing: Option<Sealing<'static>>,
     names: Option<end::Names>,
     small_cache: bool,
     rseq: Option<(i64, u64)>,
@@ -123,6 +126,7 @@ impl ImagePlan {
         // Until the fork there may be more; address space is all that they take.
         let most_mappings = files.mappings * 2 + 4096;
         let (words, packed_bytes) = if options.packed { packing_sizes() } else { (0, 0) };
+        let sealed = options.sealed.as_ref();
         let sizes = [
             size_of::<Header>(),
             most_mappings * (size_of::<Mapping>() + size_of::<Contents>()),
@@ -132,9 +136,10 @@ impl ImagePlan {
             size_of::<Scratch>(),
             words * size_of::<u64>(),
             packed_bytes,
+            sealed.map_or(0, |begun| begun.head.len() + begun.key.len() + SEALED_PIECE),
             options.names.as_ref().map_or(0, FileNames::bytes),
         ];
-        const ROUNDING: usize = 16 * 4096;
+        const ROUNDING: usize = 20 * 4096;
         let mut region = Region::new(sizes.iter().sum::<usize>() + ROUNDING)?;
         let range = region.range();
         // SAFETY: the buffers are in the same `ImagePlan` as the region, and `save` alone lets them out, in a child, which
@@ -156,6 +161,14 @@ impl ImagePlan {
                     Some((region.take(words)?, region.take(packed_bytes)?))
                 } else {
                     None
+                },
+                sealing: match sealed {
+                    Some(begun) => Some(Sealing {
+                        head: copied(&mut region, &begun.head)?,
+                        key: first(copied(&mut region, &[begun.key])?)?,
+                        piece: first(region.take(1)?)?,
+                    }),
+                    None => None,
                 },
                 names: match &options.names {
                     Some(names) => Some(names.copy_into(region.take(names.bytes())?)),

@@ -1,6 +1,7 @@
-//! From the writer to the descriptor: compressed if wanted, hashed, counted.
+//! From the writer to the descriptor: compressed and encrypted if wanted, hashed, counted.
 
 use crate::process::Progress;
+use heapcrypt::{PIECE, Pieces, TAG};
 use sha2::{Digest, Sha256};
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,6 +16,15 @@ pub(super) struct Packing<'a> {
     pub(super) packed: &'a mut [u8],
 }
 
+/// What encrypts: a file's beginning and key, made by the parent, and place for a piece and what comes behind it.
+pub(super) struct Sealing<'a> {
+    pub(super) head: &'a [u8],
+    pub(super) key: &'a [u8; 32],
+    pub(super) piece: &'a mut [u8; SEALED_PIECE],
+}
+
+pub(super) const SEALED_PIECE: usize = PIECE + TAG;
+
 /// How many words a compressor needs, and how many bytes what it has packed.
 pub(super) fn packing_sizes() -> (usize, usize) {
     // SAFETY: two functions of a number or nothing.
@@ -27,6 +37,7 @@ pub(super) struct Sink<'a> {
     hash: Sha256,
     progress: &'a Progress,
     packer: Option<Packer<'a>>,
+    sealer: Option<Sealer<'a>>,
     small_cache: bool,
     /// Bytes that were written, those of them that are on their way to the disk, and those that have left the file cache.
     written: u64,
@@ -37,6 +48,12 @@ pub(super) struct Sink<'a> {
 /// So much at a time goes to the disk where the file cache is to stay small.
 const WINDOW: u64 = 1 << 20;
 
+struct Sealer<'a> {
+    pieces: Pieces,
+    piece: &'a mut [u8; SEALED_PIECE],
+    filled: usize,
+}
+
 struct Packer<'a> {
     stream: *mut sys::ZSTD_CStream,
     packed: &'a mut [u8],
@@ -45,24 +62,31 @@ struct Packer<'a> {
 impl<'a> Sink<'a> {
     /// # Errors
     ///
-    /// ENOMEM where the compressor does not fit what was estimated for it.
+    /// ENOMEM where the compressor does not fit what was estimated for it; the errno of write(2).
     pub(super) fn new(
         file: RawFd,
         progress: &'a Progress,
         packing: Option<Packing<'a>>,
+        sealing: Option<Sealing<'a>>,
         small_cache: bool,
     ) -> Result<Sink<'a>, i32> {
         let packer = packing.map(Packer::new).transpose()?;
-        Ok(Sink {
+        let mut sink = Sink {
             file,
             hash: Sha256::new(),
             progress,
             packer,
+            sealer: None,
             small_cache,
             written: 0,
             pushed: 0,
             left: 0,
-        })
+        };
+        if let Some(Sealing { head, key, piece }) = sealing {
+            sink.put(head)?;
+            sink.sealer = Some(Sealer { pieces: Pieces::new(key), piece, filled: 0 });
+        }
+        Ok(sink)
     }
 
     /// # Errors
@@ -79,11 +103,14 @@ impl<'a> Sink<'a> {
     /// As for [`Sink::write`].
     pub(super) fn finish(mut self) -> Result<[u8; 32], i32> {
         self.pack(&[], sys::ZSTD_EndDirective::ZSTD_e_end)?;
+        if let Some(mut sealer) = self.sealer.take() {
+            self.put(sealer.seal(true)?)?;
+        }
         Ok(self.hash.finalize().into())
     }
 
     fn pack(&mut self, bytes: &[u8], directive: sys::ZSTD_EndDirective) -> Result<(), i32> {
-        let Some(packer) = self.packer.take() else { return self.put(bytes) };
+        let Some(packer) = self.packer.take() else { return self.seal(bytes) };
         let mut input =
             sys::ZSTD_inBuffer { src: bytes.as_ptr().cast(), size: bytes.len(), pos: 0 };
         let packed = loop {
@@ -100,7 +127,7 @@ impl<'a> Sink<'a> {
             if unsafe { sys::ZSTD_isError(left) } != 0 {
                 break Err(libc::EIO);
             }
-            let put = self.put(packer.packed.get(..output.pos).unwrap_or_default());
+            let put = self.seal(packer.packed.get(..output.pos).unwrap_or_default());
             let is_done = match directive {
                 sys::ZSTD_EndDirective::ZSTD_e_end => left == 0,
                 _ => input.pos == input.size,
@@ -111,6 +138,23 @@ impl<'a> Sink<'a> {
         };
         self.packer = Some(packer);
         packed
+    }
+
+    /// A piece goes when more comes: the last is another one.
+    fn seal(&mut self, mut bytes: &[u8]) -> Result<(), i32> {
+        let Some(mut sealer) = self.sealer.take() else { return self.put(bytes) };
+        let mut sealed = Ok(());
+        while sealed.is_ok() && !bytes.is_empty() {
+            if sealer.filled == PIECE {
+                sealed = sealer.seal(false).and_then(|piece| self.put(piece));
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE - sealer.filled));
+            sealer.piece[sealer.filled..sealer.filled + now.len()].copy_from_slice(now);
+            sealer.filled += now.len();
+            bytes = later;
+        }
+        self.sealer = Some(sealer);
+        sealed
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), i32> {
@@ -127,6 +171,17 @@ impl<'a> Sink<'a> {
             (self.left, self.pushed) = (self.pushed, self.written);
         }
         Ok(())
+    }
+}
+
+impl Sealer<'_> {
+    /// What is in the piece, encrypted.
+    fn seal(&mut self, is_last: bool) -> Result<&[u8], i32> {
+        let filled = std::mem::take(&mut self.filled);
+        let (piece, rest) = self.piece.split_at_mut(filled);
+        let tag = self.pieces.seal(piece, is_last).ok_or(libc::EIO)?;
+        rest[..TAG].copy_from_slice(&tag);
+        Ok(&self.piece[..filled + TAG])
     }
 }
 
@@ -154,23 +209,36 @@ impl<'a> Packer<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use heapcrypt::{Identities, Recipients};
     use std::io::Read;
     use std::os::fd::AsRawFd;
 
-    fn written(packed: bool, pieces: &[&[u8]]) -> Vec<u8> {
+    fn written(packed: bool, recipients: Option<&Recipients>, pieces: &[&[u8]]) -> Vec<u8> {
         let (mut reader, writer) = std::io::pipe().expect("a pipe");
+        let reading = std::thread::spawn(move || {
+            let mut found = Vec::new();
+            reader.read_to_end(&mut found).expect("read");
+            found
+        });
         let progress = Progress::default();
         let (words, bytes) = packing_sizes();
         let (mut workspace, mut buffer) = (vec![0; words], vec![0; bytes]);
         let packing = packed.then(|| Packing { workspace: &mut workspace, packed: &mut buffer });
-        let mut sink = Sink::new(writer.as_raw_fd(), &progress, packing, true).expect("fits");
+        let begun = recipients.map(|recipients| recipients.begin().expect("a recipient"));
+        let mut piece = [0; SEALED_PIECE];
+        let sealing = begun.as_ref().map(|begun| Sealing {
+            head: &begun.head,
+            key: &begun.key,
+            piece: &mut piece,
+        });
+        let mut sink =
+            Sink::new(writer.as_raw_fd(), &progress, packing, sealing, true).expect("fits");
         for piece in pieces {
             sink.write(piece).expect("written");
         }
         let digest = sink.finish().expect("written");
         drop(writer);
-        let mut found = Vec::new();
-        reader.read_to_end(&mut found).expect("read");
+        let found = reading.join().expect("read");
         assert_eq!(digest[..], Sha256::digest(&found)[..]);
         assert_eq!(progress.bytes.load(Relaxed), found.len() as u64);
         found
@@ -178,14 +246,35 @@ mod tests {
 
     #[test]
     fn writes_what_it_is_given() {
-        assert_eq!(written(false, &[b"one", b"", b" and two"]), b"one and two");
+        assert_eq!(written(false, None, &[b"one", b"", b" and two"]), b"one and two");
     }
 
     #[test]
     fn packs_in_the_space_that_the_parent_made() {
         let pages = vec![7; 1 << 20];
-        let packed = written(true, &[b"one", &pages, b"two"]);
+        let packed = written(true, None, &[b"one", &pages, b"two"]);
         let unpacked = zstd::decode_all(&packed[..]).expect("zstd");
         assert_eq!(unpacked, [&b"one"[..], &pages, b"two"].concat());
+    }
+
+    #[test]
+    fn encrypts_in_the_space_that_the_parent_made() {
+        let key = heapcrypt::generate();
+        let recipients = Recipients::parse([&key.recipient]).expect("a recipient");
+        let pages: Vec<u8> = (0..=252).cycle().take(5 * PIECE).collect();
+        for (packed, length) in
+            [(false, 0), (false, PIECE), (false, pages.len()), (true, pages.len())]
+        {
+            let sealed = written(
+                packed,
+                Some(&recipients),
+                &[&pages[..length / 3], &pages[length / 3..length]],
+            );
+            let identities = Identities::parse(&key.identity).expect("an identity");
+            let mut opened = Vec::new();
+            identities.open(&sealed[..]).expect("sealed").read_to_end(&mut opened).expect("whole");
+            let opened = if packed { zstd::decode_all(&opened[..]).expect("zstd") } else { opened };
+            assert_eq!(opened, &pages[..length], "{packed} {length}");
+        }
     }
 }

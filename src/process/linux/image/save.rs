@@ -98,13 +98,14 @@ pub(super) fn save(
         objects,
         scratch,
         packing,
+        sealing,
         names,
         small_cache,
         rseq,
         range,
     } = buffers;
     let packing = packing.map(|(workspace, packed)| Packing { workspace, packed });
-    let mut writer = match Sink::new(file, progress, packing, small_cache) {
+    let mut writer = match Sink::new(file, progress, packing, sealing, small_cache) {
         Ok(sink) => Writer {
             sink,
             scratch,
