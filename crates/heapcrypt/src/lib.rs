@@ -89,9 +89,7 @@ impl Recipients {
             .map_err(|_| io::Error::other("there is no recipient that it can be encrypted to"))?;
         encryptor.wrap_output(output).map(Sealer)
     }
-}
 
-impl Recipients {
     /// What [`Pieces`] need, for who cannot allocate where it writes: made where that can be.
     ///
     /// # Errors

@@ -174,16 +174,21 @@ fn records(header: &Header) -> impl Iterator<Item = *mut ThreadRecord> {
 const INTEL_AVX512: u32 = 1088;
 const INTEL_AVX512_END: u32 = 2688;
 
-/// The parts of XSAVE areas that this CPU takes as they are: those that it has, and of AVX-512 none where they stand elsewhere. So it is where
-/// the core is of another maker's CPU; and gdb before 14 writes Intel's places on AMD's CPUs, and fills them by chance. Code that a thread
-/// was stopped in keeps nothing there for longer than a copy of memory takes.
+/// The parts of the core's XSAVE areas that this CPU takes.
 fn parts(header: &Header) -> u32 {
-    let is_intels = header.machine.xsave_bytes >= INTEL_AVX512_END;
-    let parts = cpu_words()[5];
-    if is_intels == (avx512_offset() == INTEL_AVX512) { parts } else { parts & !AVX512_PARTS }
+    parts_that_fit(header.machine.xsave_bytes, cpu_words()[5], avx512_offset())
 }
 
-/// Makes the XSAVE area one that this CPU takes: of its parts only those are left. (Intel SDM, volume 1, 13.8: XSTATE_BV, and zeros behind it, or XRSTOR faults.)
+/// Of areas of so many bytes the parts that a CPU takes as they are: those that it has, and none of AVX-512 where it has them at
+/// another offset. So it is where the core is of another maker's CPU; and gdb before 14 writes Intel's layout on AMD's CPUs, and what
+/// stands there is chance. What a thread keeps there is of a copy of memory, which it was stopped in.
+fn parts_that_fit(area_bytes: u32, parts: u32, avx512_offset: u32) -> u32 {
+    let is_intels = area_bytes >= INTEL_AVX512_END;
+    if is_intels == (avx512_offset == INTEL_AVX512) { parts } else { parts & !AVX512_PARTS }
+}
+
+/// Makes the XSAVE area one that this CPU takes: of its parts only those are left. (Intel SDM, volume 1, 13.8: XSTATE_BV, and
+/// zeros behind it, or XRSTOR faults.)
 ///
 /// # Safety
 ///
@@ -233,4 +238,22 @@ unsafe extern "C" fn prepare(record: *mut ThreadRecord) -> usize {
         snapshot::stop_at_safe_point(header, isolate);
     }
     stack
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_of_avx_512_are_left_out_where_they_stand_elsewhere() {
+        const ALL: u32 = 0x2e7;
+        const AMD_AVX512: u32 = 832;
+        // Without and with protection keys, as kernels write them.
+        for (intels, amds) in [(2688, 2432), (2696, 2440)] {
+            assert_eq!(parts_that_fit(intels, ALL, INTEL_AVX512), ALL);
+            assert_eq!(parts_that_fit(amds, ALL, AMD_AVX512), ALL);
+            assert_eq!(parts_that_fit(intels, ALL, AMD_AVX512), 0x207);
+            assert_eq!(parts_that_fit(amds, ALL, INTEL_AVX512), 0x207);
+        }
+    }
 }
