@@ -41,8 +41,8 @@ function childBudget({ available, oomGroup }, anonymous) {
   return Math.max(0, available * (1 - MARGIN_PART) - MARGIN - anonymous * copiedPart({ oomGroup }));
 }
 
-/** What must be left for an image: a child's own, its page tables, what is copied (`image_needs` of src/snapshot/budget.rs). */
-const imageNeeds = (anonymous, pageTables = 0) => 6 * MIB + pageTables * 1.2 + anonymous / 64;
+/** What must be left for a compressed image: a child's own, its page tables, what is copied (`image_needs` of src/snapshot/budget.rs). */
+const imageNeeds = (anonymous, pageTables = 0) => 6 * MIB + (pageTables * 13) / 12 + anonymous / 128;
 
 /** The limit under which a snapshot of `heap` fits, beside `rest` of other memory, if it needs most. */
 function limitFor(heap, rest, group) {

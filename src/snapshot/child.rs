@@ -86,11 +86,12 @@ impl Plan {
     ) -> Result<Plan, NoSnapshot> {
         let short = cache_is_short(headroom);
         let image = plan_image(request, embed, Some((&request.output, short)))?;
+        let packed = request.options.compression.is_some();
         let file = request.output.is_in_memory().then(|| {
             let bytes = headroom.anonymous + image.file_bytes;
-            if request.options.compression.is_some() { bytes / 8 } else { bytes }
+            if packed { bytes / 8 } else { bytes }
         });
-        let budget = image_budget(headroom, file)?;
+        let budget = image_budget(headroom, packed, file)?;
         Ok(Plan { work: Work::Image(image), ..Plan::with_budget(request, budget)? })
     }
 
