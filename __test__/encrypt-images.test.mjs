@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
@@ -12,6 +13,10 @@ import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
 import { HAS_IMAGES, startShortOfMemory } from './support/images.mjs';
 import { waitFor } from './support/processes.mjs';
+
+const require = createRequire(import.meta.url);
+const { filesLeft } = require('../lib/monitor-files.js');
+const { sidecarFor } = require('../lib/sidecar.js');
 
 const only = { skip: HAS_IMAGES ? false : 'images are of Linux x64' };
 
@@ -79,7 +84,7 @@ test('without its key an image is not read, and the message says which option ha
   const file = fs.readFileSync(at('a.heapimage.age'));
   file[file.length >> 1] ^= 1;
   fs.writeFileSync(at('a.heapimage.age'), file);
-  assert.match(await refused('--identity', at('key')), /cannot unpack/);
+  assert.match(await refused('--identity', at('key')), /changed, or is cut off \[ERR_HEAPDUMP_IMAGE_INVALID\]/);
   assert.deepEqual(written().sort(), ['a.heapimage.age', 'other']);
 });
 
@@ -158,6 +163,56 @@ test('an image that is redacted and not encrypted is refused, in words that say 
   assert.deepEqual(written(), []);
 });
 
+test('what the process is told to redact no recipients of a caller may read', only, async (t) => {
+  const { directory, key, at, written } = prepared(t);
+  const body = async ({ promises, plain, say, stayAlive, args }) => {
+    const { code } = await promises.writeSnapshot('a', { output: 'image', encryptTo: args.recipient }).catch(plain);
+    stayAlive();
+    say('refused', code);
+  };
+  const env = { NODE_HEAPDUMP_OPTIONS: 'redact,nosignal' };
+  const app = startApp(t, body, { cwd: directory.path, env, args: { recipient: key.recipient } });
+  await app.says(/^refused ERR_INVALID_ARG_VALUE/m);
+  const outside = ['node-snapshot', '--pid', app.pid, '--via', 'outside', '--encrypt-to', key.recipient, '--output', at('a.heapimage')];
+  const { code, stderr } = await runCommand(t, outside);
+  assert.equal(code, 2);
+  assert.match(stderr, /told to hide the texts/);
+  assert.deepEqual(written(), []);
+});
+
+test('a name that ends in .age without a recipient is refused: what came would be in clear', only, async (t) => {
+  const { at, written } = prepared(t);
+  const app = await startSubject(t, 'idle');
+  const { code, stderr } = await runCommand(t, ['node-snapshot', '--pid', app.pid, '--via', 'outside', '--output', at('a.heapimage.age')]);
+  assert.equal(code, 2);
+  assert.match(stderr, /wants a recipient/);
+  assert.deepEqual(written(), []);
+});
+
+test('a full disk is told as one where the head of what is encrypted does not fit', only, async (t) => {
+  const { directory, key } = prepared(t);
+  const body = ({ promises, plain, args }) => promises.writeSnapshot('/dev/full', { output: 'image', encryptTo: args.recipient }).catch(plain);
+  const { code } = await startApp(t, body, { cwd: directory.path, args: { recipient: key.recipient } }).result();
+  assert.equal(code, 'ENOSPC');
+});
+
+test('the JSON of an encrypted image is found, whoever wrote it', async (t) => {
+  const { at } = prepared(t);
+  const file = at('a.heapimage.age');
+  // At V8's limit, there where a snapshot was wanted, at a threshold.
+  for (const name of ['a.heapimage.age.json', 'a.heapsnapshot.age.json', 'a.heapimage.json', 'a.heapsnapshot.json']) {
+    fs.writeFileSync(at(name), JSON.stringify({ snapshot: 'a.heapimage.age' }));
+    assert.equal((await sidecarFor(file)).sidecar, at(name));
+    fs.unlinkSync(at(name));
+  }
+  // A monitor's, whose process ended before it could say that an image took the snapshot's place.
+  const begun = { reason: 'rss', name: 'x-{pid}', snapshot: 'x-1.heapsnapshot.zst.age', complete: null, host: 'elsewhere', pid: 1 };
+  fs.writeFileSync(at('x-1.json'), JSON.stringify(begun));
+  fs.writeFileSync(at('x-1.heapimage.zst.age'), 'image');
+  const { value: left } = await filesLeft(at('.'), 'x-{pid}').next();
+  assert.equal(left?.snapshot, at('x-1.heapimage.zst.age'));
+});
+
 test("at V8's limit the image is encrypted, and the JSON beside it tells no secret", only, async (t) => {
   const { directory, key, at, written } = prepared(t);
   const body = ({ args }) => {
@@ -173,5 +228,7 @@ test("at V8's limit the image is encrypted, and the JSON beside it tells no secr
   const app = startApp(t, body, { cwd: directory.path, args: { recipient: key.recipient, secret: SECRET }, nodeOptions: ['--max-old-space-size=40'] });
   await app.ended();
   assert.deepEqual(written(), ['evidence.heapimage.age', 'evidence.heapimage.age.json']);
+  const record = fs.readFileSync(at('evidence.heapimage.age.json'), 'utf8');
+  assert.ok(JSON.parse(record).complete && !record.includes(SECRET.join('-')), record);
   await assertSealed(t, at('evidence.heapimage.age'), at('key'));
 });

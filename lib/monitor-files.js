@@ -46,7 +46,7 @@ async function readOwn(sidecar, name) {
  * Nobody else's file, and nothing that a link leads to: anybody may write into some directories.
  */
 async function findSnapshot(directory, name, stem) {
-  const image = imageName(name);
+  const image = imageName(name.replace(/(?:\.(?:gz|zst))?(?:\.age)?$/, ''));
   const files = [name, `${name}.gz`, `${name}.zst`, image, `${image}.zst`];
   for (const each of [...files, ...files.map((file) => file + SEALED)]) {
     if (SNAPSHOT.exec(each)?.[1] !== stem) continue;

@@ -60,7 +60,9 @@ async function readSidecar(file) {
 /** The JSON of a file of heapdump-rs/oom: an image's is called as the snapshot's that it stands for, if that was wanted. */
 async function sidecarFor(file) {
   const snapshot = file.replace(/\.heapimage(?:\.zst)?(\.age)?$/, `${EXTENSION}$1`);
-  for (const sidecar of [`${file}.json`, `${snapshot}.json`]) {
+  // A threshold's is called without the end of what is encrypted.
+  const names = [file, snapshot].flatMap((name) => [name, name.replace(/\.age$/, '')]);
+  for (const sidecar of names.map((name) => `${name}.json`)) {
     const said = await readSidecar(sidecar);
     if (said?.snapshot === path.basename(file)) return { sidecar, said };
   }

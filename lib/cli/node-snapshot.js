@@ -48,7 +48,8 @@ Options:
   --ignore-cpu       Try although this CPU lacks what the image's had
   --output FILE      Where the snapshot goes; compressed where the name ends in .gz or .zst. A name that ends in
                      .heapimage or .heapimage.zst asks for a heap image, which the process must allow
-  --redact           Take the texts out before the first byte is written here: strings, numbers and keys become pseudonyms. A
+  --redact           Take the texts out before the first byte is written here: strings, numbers and keys become pseudonyms (not
+                     of an image, which is refused then, or encrypted whole with --encrypt-to). A
                      process that answers a signal writes by itself: it is to be told, by NODE_HEAPDUMP_OPTIONS=redact
   --encrypt-to WHO   Encrypt it before the first byte is written here, to this recipient of age (age1…); may be given again. The
                      name then ends in .age

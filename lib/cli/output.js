@@ -189,8 +189,8 @@ function encoder(file, recipients, isImageName) {
     const compress = encoder(file.slice(0, -SEALED.length), undefined, isImageName);
     return () => [...compress(), ...sealers(recipients)];
   }
-  if (isImageName) return () => [];
   if (file.endsWith(SEALED)) throw new Problem('a name that ends in .age wants a recipient: --encrypt-to age1…');
+  if (isImageName) return () => [];
   if (file.endsWith('.heapimage.gz')) throw new Problem('images are compressed by zstd: use a name that ends in .heapimage.zst');
   if (file.endsWith('.gz')) return () => [zlib.createGzip()];
   if (!file.endsWith('.zst')) return () => [];

@@ -9,13 +9,14 @@ const { Problem } = require('./command.js');
 function refuseWhatIsHidden(target, output) {
   const { redact, recipients } = toldOf(target);
   const missing = [];
-  // Of an image nothing is taken out: it is encrypted, or there is none.
-  const isSealedImage = output.wantsImage && output.encrypts;
-  if (redact && !output.redacts && !isSealedImage) missing.push('--redact');
+  // Nothing is taken out of an image: those may read it whom the process has named, or there is none.
+  if (redact && output.wantsImage && recipients.length === 0) {
+    throw new Problem(`process ${target.pid} was told to hide the texts in its snapshots (NODE_HEAPDUMP_OPTIONS), and an image of it would hold them: ask for a .heapsnapshot, with --redact`);
+  }
+  if (redact && !output.redacts && !output.wantsImage) missing.push('--redact');
   if (recipients.length > 0 && !output.encrypts) missing.push(...recipients.map((recipient) => `--encrypt-to ${recipient}`));
   if (missing.length === 0) return;
-  const what = output.wantsImage ? 'an image of it would hold everything: it is to be encrypted (--encrypt-to age1…), or of a .heapsnapshot' : 'the same is to be said here:';
-  throw new Problem(`process ${target.pid} was told to hide what is in its snapshots (NODE_HEAPDUMP_OPTIONS): ${what} ${missing.join(' ')}`);
+  throw new Problem(`process ${target.pid} was told to hide what is in its snapshots (NODE_HEAPDUMP_OPTIONS): the same is to be said here: ${missing.join(' ')}`);
 }
 
 /** As it says of itself, and as it was started: the package need not be loaded. What is no recipient may be a secret key. */

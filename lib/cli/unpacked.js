@@ -54,6 +54,7 @@ async function unpack(file, directories, identity, signal) {
   } catch (error) {
     to.close();
     if (error instanceof Problem) throw error;
+    if (error.message === 'decryption error') throw new Problem(`${file}: it was changed, or is cut off [ERR_HEAPDUMP_IMAGE_INVALID]`);
     throw new Problem(`cannot unpack ${file} in ${directory}: ${printable(error.message)}`);
   }
 }

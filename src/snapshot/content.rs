@@ -86,9 +86,14 @@ impl RequestOptions {
         self.content.may_become_image() && !self.shows_what_is_redacted()
     }
 
-    /// Whether an image would show everybody what is to be redacted.
+    /// Whether an image would show what is to be redacted to others than who demands that has named: what the process is told to
+    /// redact no caller's own recipients may read.
     pub(crate) fn shows_what_is_redacted(&self) -> bool {
-        self.is_redacted() && !self.is_encrypted()
+        if super::redacts_everything() {
+            !super::encrypts_everything()
+        } else {
+            self.is_redacted() && !self.is_encrypted()
+        }
     }
 
     /// How an output of `kind` is compressed. Images know zstd alone: gzip would take longer than all the rest.

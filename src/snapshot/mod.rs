@@ -327,6 +327,11 @@ impl Request {
         if wants_image || self.options.twin.is_some() {
             check_image(&self.options)?;
         }
+        if self.options.twin.is_some() && self.options.is_encrypted() {
+            return Err(SnapshotError::Encrypt(
+                "an image for a test is written in clear".to_owned(),
+            ));
+        }
         if self.options.in_process {
             return self.take_on_javascript_thread(None);
         }

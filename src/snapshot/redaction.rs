@@ -16,7 +16,7 @@ pub(crate) struct Redaction {
 }
 
 /// Why no image can be written.
-pub(crate) const IMAGE_REDACTED: &str = "an image is all of a process' memory, and the snapshot is to be redacted: leave redact away, or the image";
+pub(crate) const IMAGE_REDACTED: &str = "an image is all of a process' memory, and the snapshot is to be redacted: encrypt it as well, or leave redact away, or the image";
 
 static OF_PROCESS: AtomicU8 = AtomicU8::new(0);
 const REDACT: u8 = 1;

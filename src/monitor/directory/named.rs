@@ -77,7 +77,7 @@ fn record(directory: &Path, stem: &str, pattern: &NamePattern) -> Option<Record>
 
 /// The names that its file may have. Of a dump that failed there is none: a file of that name is of somebody who came later.
 fn names_of(Said { snapshot, complete, .. }: &Said) -> impl Iterator<Item = String> {
-    let image = image_name(Path::new(snapshot)).to_string_lossy().into_owned();
+    let image = image_name(Path::new(plain_name(snapshot))).to_string_lossy().into_owned();
     let names = match complete {
         Some(false) => Vec::new(),
         Some(true) => vec![snapshot.clone()],
@@ -97,11 +97,15 @@ fn names_of(Said { snapshot, complete, .. }: &Said) -> impl Iterator<Item = Stri
     names.into_iter()
 }
 
+/// Without what tells how it is compressed and that it is encrypted.
+fn plain_name(name: &str) -> &str {
+    let name = name.strip_suffix(heapcrypt::EXTENSION).unwrap_or(name);
+    [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
 /// Whether a snapshot may have the sidecar `stem.json`: its own name, or with the number that it got when another took that.
 fn is_name_for(snapshot: &str, stem: &str) -> bool {
-    let snapshot = snapshot.strip_suffix(heapcrypt::EXTENSION).unwrap_or(snapshot);
-    let plain = [".gz", ".zst"].iter().find_map(|end| snapshot.strip_suffix(end));
-    let plain = plain.unwrap_or(snapshot);
+    let plain = plain_name(snapshot);
     let name = plain.strip_suffix(EXTENSION).or(plain.strip_suffix(IMAGE_EXTENSION));
     let Some(name) = name else { return false };
     let number = |rest: &str| {
@@ -217,7 +221,7 @@ mod tests {
                 "reason": "rss",
                 "time": format!("1970-01-01T00:00:{second:02}.5Z"),
                 "name": "a-{pid}",
-                "snapshot": format!("{stem}.heapsnapshot"),
+                "snapshot": format!("{stem}.heapsnapshot.zst.age"),
                 "complete": null,
             });
             directory.text(&format!("{stem}.json"), &json.to_string());

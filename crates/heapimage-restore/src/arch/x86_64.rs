@@ -94,6 +94,8 @@ pub fn avx512_offset() -> u32 {
 
 /// Bits of XCR0 and XSTATE_BV (Intel SDM, volume 1, 13.1).
 pub const AVX512_PARTS: u32 = 7 << 5;
+/// PKRU, without which all is allowed.
+pub const KEYS_PART: u32 = 1 << 9;
 
 /// Sets the FS and GS bases (arch_prctl(2)).
 ///

@@ -1,7 +1,7 @@
 //! Threads of a core, which go on where they were: cloned with their registers and XSAVE areas.
 
 use super::{ISOLATE, current_isolate, header, snapshot};
-use crate::arch::{AVX512_PARTS, address, avx512_offset, cpu_words, number};
+use crate::arch::{AVX512_PARTS, KEYS_PART, address, avx512_offset, cpu_words, number};
 use crate::stop::Stop;
 use crate::system::call;
 use crate::tables::Tables;
@@ -180,11 +180,15 @@ fn parts(header: &Header) -> u32 {
 }
 
 /// Of areas of so many bytes the parts that a CPU takes as they are: those that it has, and none of AVX-512 where it has them at
-/// another offset. So it is where the core is of another maker's CPU; and gdb before 14 writes Intel's layout on AMD's CPUs, and what
+/// another offset, nor the rights of protection keys, which come behind it. So it is where the core is of another maker's CPU; and gdb before 14 writes Intel's layout on AMD's CPUs, and what
 /// stands there is chance. What a thread keeps there is of a copy of memory, which it was stopped in.
 fn parts_that_fit(area_bytes: u32, parts: u32, avx512_offset: u32) -> u32 {
     let is_intels = area_bytes >= INTEL_AVX512_END;
-    if is_intels == (avx512_offset == INTEL_AVX512) { parts } else { parts & !AVX512_PARTS }
+    if is_intels == (avx512_offset == INTEL_AVX512) {
+        parts
+    } else {
+        parts & !(AVX512_PARTS | KEYS_PART)
+    }
 }
 
 /// Makes the XSAVE area one that this CPU takes: of its parts only those are left. (Intel SDM, volume 1, 13.8: XSTATE_BV, and
@@ -252,8 +256,8 @@ mod tests {
         for (intels, amds) in [(2688, 2432), (2696, 2440)] {
             assert_eq!(parts_that_fit(intels, ALL, INTEL_AVX512), ALL);
             assert_eq!(parts_that_fit(amds, ALL, AMD_AVX512), ALL);
-            assert_eq!(parts_that_fit(intels, ALL, AMD_AVX512), 0x207);
-            assert_eq!(parts_that_fit(amds, ALL, INTEL_AVX512), 0x207);
+            assert_eq!(parts_that_fit(intels, ALL, AMD_AVX512), 7);
+            assert_eq!(parts_that_fit(amds, ALL, INTEL_AVX512), 7);
         }
     }
 }

@@ -49,6 +49,7 @@ pub(super) struct Sink<'a> {
 const WINDOW: u64 = 1 << 20;
 
 struct Sealer<'a> {
+    head: &'a [u8],
     pieces: Pieces,
     piece: &'a mut [u8; SEALED_PIECE],
     filled: usize,
@@ -62,7 +63,7 @@ struct Packer<'a> {
 impl<'a> Sink<'a> {
     /// # Errors
     ///
-    /// ENOMEM where the compressor does not fit what was estimated for it; the errno of write(2).
+    /// ENOMEM where the compressor does not fit what was estimated for it.
     pub(super) fn new(
         file: RawFd,
         progress: &'a Progress,
@@ -71,22 +72,33 @@ impl<'a> Sink<'a> {
         small_cache: bool,
     ) -> Result<Sink<'a>, i32> {
         let packer = packing.map(Packer::new).transpose()?;
-        let mut sink = Sink {
+        let sealer = sealing.map(|Sealing { head, key, piece }| Sealer {
+            head,
+            pieces: Pieces::new(key),
+            piece,
+            filled: 0,
+        });
+        Ok(Sink {
             file,
             hash: Sha256::new(),
             progress,
             packer,
-            sealer: None,
+            sealer,
             small_cache,
             written: 0,
             pushed: 0,
             left: 0,
-        };
-        if let Some(Sealing { head, key, piece }) = sealing {
-            sink.put(head)?;
-            sink.sealer = Some(Sealer { pieces: Pieces::new(key), piece, filled: 0 });
-        }
-        Ok(sink)
+        })
+    }
+
+    /// Before anything else: the head of what is encrypted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Sink::write`].
+    pub(super) fn begin(&mut self) -> Result<(), i32> {
+        let head = self.sealer.as_ref().map_or(&[][..], |sealer| sealer.head);
+        self.put(head)
     }
 
     /// # Errors
@@ -233,6 +245,7 @@ mod tests {
         });
         let mut sink =
             Sink::new(writer.as_raw_fd(), &progress, packing, sealing, true).expect("fits");
+        sink.begin().expect("written");
         for piece in pieces {
             sink.write(piece).expect("written");
         }

@@ -345,7 +345,7 @@ impl Writer<'_> {
         self.scratch.block.begin();
         self.sums.add(&header.sum.to_le_bytes());
         self.sums.add(&header.tables_sum.to_le_bytes());
-        self.sink.write(header.as_bytes()).map_err(Stop::Write)?;
+        self.sink.begin().and_then(|()| self.sink.write(header.as_bytes())).map_err(Stop::Write)?;
         tables.iter().try_for_each(|part| self.sink.write(part)).map_err(Stop::Write)
     }
 
