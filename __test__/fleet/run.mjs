@@ -100,9 +100,13 @@ async function job({ store }, execute, manifest) {
     const { stdout, stderr } = await execute(process.execPath, command.slice(1), { ...variables, JOB_COMPLETION_INDEX: `${index}` });
     assert.equal(stderr, '');
     const keys = stdout.split('\n').filter(Boolean);
-    assert.ok(keys.length > 0 && keys.length < (quick ? 12 : 60), `the share ${index} has ${keys.length}`);
+    // Names with times fall into shares by chance: of twelve one of four gets none in an eighth of all runs.
+    assert.ok(keys.length < (quick ? 12 : 60), `the share ${index} has all`);
     done.push(...keys);
   }
+  assert.equal(new Set(done).size, done.length, 'no snapshot is in two shares');
+  if (quick) assert.equal(done.length, 12);
+  else assert.ok(done.length > 0);
   assert.equal(command[0], 'node');
   await tablesOf(store, done);
   const again = await execute(process.execPath, command.slice(1), { ...variables, JOB_COMPLETION_INDEX: '0' });
