@@ -7,7 +7,7 @@ import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
 import { checkSnapshot, startSubject } from './outside/subject.mjs';
-import { ageKey } from './support/age.mjs';
+import { ageKey, answerSignals } from './support/age.mjs';
 import { startApp } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { makeTemporaryDirectory } from './support/files.mjs';
@@ -118,14 +118,8 @@ test('where a redacted snapshot does not fit, the image is written encrypted', o
 
 test('NODE_HEAPDUMP_OPTIONS holds for images by signal, and who copies one has it as it is', only, async (t) => {
   const { directory, key, at, written } = prepared(t);
-  const body = ({ heapdump, say, stayAlive, args }) => {
-    globalThis.password = args.secret.join('-');
-    heapdump.getStatus();
-    stayAlive();
-    say('ready');
-  };
   const env = { NODE_HEAPDUMP_OPTIONS: `encrypt=${key.recipient},redact,image,zstd` };
-  const app = startApp(t, body, { cwd: directory.path, env, args: { secret: SECRET } });
+  const app = startApp(t, answerSignals, { cwd: directory.path, env, args: { secret: SECRET } });
   await app.says(/^ready/m);
   app.kill('SIGUSR2');
   await waitFor('an image', () => written().some((name) => name.endsWith('.heapimage.zst.age')));

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import { validateSnapshot } from '../harness/validate.mjs';
-import { ageKey } from './support/age.mjs';
+import { ageKey, answerSignals } from './support/age.mjs';
 import { startApp } from './support/app.mjs';
 import { runCommand } from './support/command.mjs';
 import { needsTool } from './support/faults.mjs';
@@ -145,14 +145,8 @@ test('where what it demands is no recipient nothing is written, and why is told'
 
 test('a signal is answered for the recipients alone', async (t) => {
   const { directory, key, at, written } = prepared(t);
-  const body = ({ heapdump, say, stayAlive, args }) => {
-    globalThis.password = args.secret.join('-');
-    heapdump.getStatus();
-    stayAlive();
-    say('ready');
-  };
   const env = { NODE_HEAPDUMP_OPTIONS: `encrypt=${key.recipient},gzip,redact` };
-  const app = startApp(t, body, { cwd: directory.path, env, args: { secret: SECRET } });
+  const app = startApp(t, answerSignals, { cwd: directory.path, env, args: { secret: SECRET } });
   await app.says(/^ready/m);
   app.kill('SIGUSR2');
   await waitFor('a dump', () => written().some((name) => name.endsWith('.heapsnapshot.gz.age')));

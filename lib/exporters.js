@@ -4,7 +4,7 @@
 // resolves with `{location, bytes, sha256}`. A vendor's SDK is loaded when its exporter is first used.
 
 const { recipientsOf } = require('./encrypt.js');
-const { SEALED, addedToImage, endingOf, imageName } = require('./extensions.js');
+const { SEALED, addedToImage, endingOf, imageName, plainName } = require('./extensions.js');
 const { defaultName, Exporter } = require('./exporters/exporter.js');
 const { FileExporter } = require('./exporters/file.js');
 const { S3Exporter } = require('./exporters/s3.js');
@@ -32,7 +32,7 @@ function nameOf(name, kind, { compress, encryptTo }) {
   const isEncrypted = recipientsOf(encryptTo) !== undefined;
   if (name === undefined) return defaultName(undefined, endingOf(kind, compress, isEncrypted));
   if (kind === 'snapshot') return isEncrypted && !name.endsWith(SEALED) ? name + SEALED : name;
-  return imageName(name.replace(/(?:\.(?:gz|zst))?(?:\.age)?$/, '')) + addedToImage({ compress, encrypt: isEncrypted });
+  return imageName(plainName(name)) + addedToImage({ compress, encrypt: isEncrypted });
 }
 
 module.exports = {

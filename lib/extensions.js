@@ -21,6 +21,9 @@ function endingOf(kind, compress, isEncrypted = false) {
 const addedTo = ({ compress, encrypt }) => (COMPRESSIONS[compress] ?? '') + (encrypt ? SEALED : '');
 const addedToImage = ({ compress, encrypt }) => addedTo({ compress: compress && 'zstd', encrypt });
 
+/** A name without what tells how the file is compressed and that it is encrypted. */
+const plainName = (name) => name.replace(/(?:\.(?:gz|zst))?(?:\.age)?$/, '');
+
 /** What an image is called where a snapshot would be `name`: never a snapshot (`image_name` of src/filename.rs). */
 function imageName(name) {
   if (name.endsWith(IMAGE_EXTENSION)) return name;
@@ -36,4 +39,4 @@ function finalNames(name, { content, compress, encrypt }) {
   return names;
 }
 
-module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, SEALED, addedTo, addedToImage, endingOf, finalNames, imageName };
+module.exports = { COMPRESSIONS, EXTENSION, IMAGE_NAME, SEALED, addedTo, addedToImage, endingOf, finalNames, imageName, plainName };

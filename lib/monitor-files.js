@@ -6,7 +6,7 @@ const fs = require('node:fs/promises');
 const os = require('node:os');
 const path = require('node:path');
 
-const { SEALED, imageName } = require('./extensions.js');
+const { SEALED, imageName, plainName } = require('./extensions.js');
 const { readSidecar } = require('./sidecar.js');
 
 const SIDECAR = /^heap-[a-z]+-\d+\.json$/;
@@ -46,7 +46,7 @@ async function readOwn(sidecar, name) {
  * Nobody else's file, and nothing that a link leads to: anybody may write into some directories.
  */
 async function findSnapshot(directory, name, stem) {
-  const image = imageName(name.replace(/(?:\.(?:gz|zst))?(?:\.age)?$/, ''));
+  const image = imageName(plainName(name));
   const files = [name, `${name}.gz`, `${name}.zst`, image, `${image}.zst`];
   for (const each of [...files, ...files.map((file) => file + SEALED)]) {
     if (SNAPSHOT.exec(each)?.[1] !== stem) continue;

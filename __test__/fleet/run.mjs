@@ -100,13 +100,12 @@ async function job({ store }, execute, manifest) {
     const { stdout, stderr } = await execute(process.execPath, command.slice(1), { ...variables, JOB_COMPLETION_INDEX: `${index}` });
     assert.equal(stderr, '');
     const keys = stdout.split('\n').filter(Boolean);
-    // Names with times fall into shares by chance: of twelve one of four gets none in an eighth of all runs.
-    assert.ok(keys.length < (quick ? 12 : 60), `the share ${index} has all`);
+    // Names with times fall into shares by chance: of twelve one of four gets none in an eighth of all runs, so all are counted below.
+    assert.ok((quick || keys.length > 0) && keys.length < (quick ? 12 : 60), `the share ${index} has ${keys.length}`);
     done.push(...keys);
   }
   assert.equal(new Set(done).size, done.length, 'no snapshot is in two shares');
   if (quick) assert.equal(done.length, 12);
-  else assert.ok(done.length > 0);
   assert.equal(command[0], 'node');
   await tablesOf(store, done);
   const again = await execute(process.execPath, command.slice(1), { ...variables, JOB_COMPLETION_INDEX: '0' });

@@ -39,3 +39,11 @@ function polymod(words) {
   }
   return sum;
 }
+
+/** The body of a program with a secret that answers signals and nothing else (startApp). */
+export const answerSignals = ({ heapdump, say, stayAlive, args }) => {
+  globalThis.password = args.secret.join('-');
+  heapdump.getStatus();
+  stayAlive();
+  say('ready');
+};

@@ -8,7 +8,7 @@ const { Readable } = require('node:stream');
 const { pipeline } = require('node:stream/promises');
 const zlib = require('node:zlib');
 
-const { IMAGE_NAME, SEALED, addedToImage, imageName } = require('../extensions.js');
+const { IMAGE_NAME, SEALED, addedToImage, imageName, plainName } = require('../extensions.js');
 const { Completeness } = require('./completeness.js');
 const { Problem, printable } = require('./command.js');
 const { checkedImage, isImage, isSealed, isZstd } = require('./image.js');
@@ -120,7 +120,7 @@ class Output {
   }
 
   async #receiveImage(all, isCompressed, onBytes, signal, counted) {
-    const plain = imageName(this.path.replace(/(?:\.(?:gz|zst))?(?:\.age)?$/, ''));
+    const plain = imageName(plainName(this.path));
     this.#rename(plain + addedToImage({ compress: isCompressed, encrypt: this.#recipients !== undefined }));
     const checked = (chunks) => checkedImage(chunks, isCompressed);
     await pipeline([all, shown(onBytes, counted), checked, ...sealers(this.#recipients), (chunks) => this.#write(chunks)], { signal });
@@ -135,7 +135,7 @@ class Output {
     if (this.wantsImage && !isSaidToBeImage) throw new Problem('a snapshot came where an image was asked for: the name is to end in .heapsnapshot');
     const plain = this.path.replace(/\.age$/, '');
     // Only who opens it sees whether it is compressed.
-    this.#rename((isSaidToBeImage && !this.wantsImage ? imageName(plain.replace(/\.(?:gz|zst)$/, '')) : plain) + SEALED);
+    this.#rename((isSaidToBeImage && !this.wantsImage ? imageName(plainName(plain)) : plain) + SEALED);
     await pipeline([all, shown(onBytes, counted), (chunks) => this.#write(chunks)], { signal });
     await this.#publish();
     return { kind: 'encrypted', bytes: counted.bytes };

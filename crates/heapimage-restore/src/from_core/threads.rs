@@ -180,8 +180,9 @@ fn parts(header: &Header) -> u32 {
 }
 
 /// Of areas of so many bytes the parts that a CPU takes as they are: those that it has, and none of AVX-512 where it has them at
-/// another offset, nor the rights of protection keys, which come behind it. So it is where the core is of another maker's CPU; and gdb before 14 writes Intel's layout on AMD's CPUs, and what
-/// stands there is chance. What a thread keeps there is of a copy of memory, which it was stopped in.
+/// another offset, nor the rights of protection keys, which come behind it. So it is where the core is of another maker's CPU; and
+/// gdb before 14 writes Intel's layout on AMD's CPUs, and what stands there is chance. What a thread keeps there is of a copy of
+/// memory, which it was stopped in.
 fn parts_that_fit(area_bytes: u32, parts: u32, avx512_offset: u32) -> u32 {
     let is_intels = area_bytes >= INTEL_AVX512_END;
     if is_intels == (avx512_offset == INTEL_AVX512) {
