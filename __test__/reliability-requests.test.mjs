@@ -114,6 +114,24 @@ test("a call in the 'exit' event still ends in a whole file", async (t) => {
   assert.deepEqual(directory.names(), ['exit', 'return']);
 });
 
+test("a call in the 'exit' event is not overtaken by the thread that it starts", async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, ({ heapdump }) => {
+    const { Heap } = require('../../lib/native.js').addon;
+    const { write } = Heap.prototype;
+    // The JavaScript thread stands still as soon as it has asked, as on a busy machine.
+    Heap.prototype.write = function (...args) {
+      const started = write.apply(this, args);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+      return started;
+    };
+    process.on('exit', () => heapdump.writeSnapshot('late'));
+  }, { cwd: directory.path });
+  assert.equal((await app.ended()).code, 0);
+  await completed(directory, ['late']);
+  await validateSnapshot(directory.at('late'));
+});
+
 test("a listener for 'exit' that was there before the package is not overtaken", async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, (tools) => {

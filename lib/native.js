@@ -21,6 +21,17 @@ process.on('exit', () => {
   }).unref();
 });
 
+/** Runs `start`; in the 'exit' event, what it asks for finds the process still there, and is forked before this returns. */
+function startBeforeExit(start) {
+  if (!exiting) return start();
+  heap.resume();
+  try {
+    return start();
+  } finally {
+    heap.flush();
+  }
+}
+
 let lastId = 0;
 
 /** The first binary that loads: built here, or installed for this platform. GNU or musl is decided by that alone. */
@@ -74,4 +85,4 @@ function loadInstalled(target, tried) {
   return undefined;
 }
 
-module.exports = { addon, heap, nextId: () => ++lastId, isExiting: () => exiting };
+module.exports = { addon, heap, nextId: () => ++lastId, startBeforeExit };

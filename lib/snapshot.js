@@ -6,7 +6,7 @@ const { AsyncResource } = require('node:async_hooks');
 const path = require('node:path');
 const { fileURLToPath } = require('node:url');
 
-const { heap, nextId, isExiting } = require('./native.js');
+const { heap, nextId, startBeforeExit } = require('./native.js');
 const { inDefaultDirectory } = require('./directory.js');
 const { EXTENSION, addedTo, finalNames } = require('./extensions.js');
 const { expandName, readName } = require('./names.js');
@@ -112,21 +112,21 @@ function begin(name, options, end) {
   };
 
   publish('start', { path: target.bytes?.toString(), mode: native.inProcess ? 'inline' : 'fork' });
+  // By a subscriber.
+  if (signal?.aborted) return finish(abortError(signal.reason));
   const report = onProgress && AsyncResource.bind(onProgress);
+  const hear = (event) => {
+    if (event.progress) report(event.progress);
+    else if (!event.becomesImage) settle(event);
+  };
   let started;
   try {
-    started = startNative(id, target.bytes, native, (event) => {
-      if (event.progress) report(event.progress);
-      else if (!event.becomesImage) settle(event);
-    });
+    started = startBeforeExit(() => startNative(id, target.bytes, native, hear));
   } catch (error) {
     return finish(error);
   }
   if (started.end) return settle(started.end);
   signal?.addEventListener('abort', abort, { once: true });
-  // A subscriber of 'start' may have aborted it already.
-  if (signal?.aborted) abort();
-  if (isExiting()) heap.flush();
 }
 
 /** Where a file without a filename goes, and what it is called. */
