@@ -1,10 +1,11 @@
 //! From the writer to the descriptor: compressed and encrypted if wanted, hashed, counted.
 
-use crate::process::Progress;
+use crate::process::{Progress, monotonic};
 use heapcrypt::{PIECE, Pieces, TAG};
 use sha2::{Digest, Sha256};
 use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use zstd::zstd_safe::zstd_sys as sys;
 
 /// As for snapshots: higher levels would delay the file.
@@ -39,14 +40,20 @@ pub(super) struct Sink<'a> {
     packer: Option<Packer<'a>>,
     sealer: Option<Sealer<'a>>,
     small_cache: bool,
+    /// The disk takes what is pushed to it at once.
+    keeps_up: bool,
     /// Bytes that were written, those of them that are on their way to the disk, and those that have left the file cache.
     written: u64,
     pushed: u64,
     left: u64,
 }
 
-/// So much at a time goes to the disk where the file cache is to stay small.
+/// So much at a time goes to the disk.
 const WINDOW: u64 = 1 << 20;
+
+/// What is pushed to a disk that keeps up is taken in no time. Another's queue is full, and the parent would copy what it writes
+/// to for as long as the child waits there instead of reading on.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 struct Sealer<'a> {
     head: &'a [u8],
@@ -85,6 +92,7 @@ impl<'a> Sink<'a> {
             packer,
             sealer,
             small_cache,
+            keeps_up: true,
             written: 0,
             pushed: 0,
             left: 0,
@@ -176,13 +184,23 @@ impl<'a> Sink<'a> {
             progress.bytes.fetch_add(written as u64, Relaxed);
         })?;
         self.written += bytes.len() as u64;
-        if self.small_cache && self.written - self.pushed >= WINDOW {
-            // While one window is on its way the next is filled; the one before it is on the disk, and leaves the cache.
-            super::system::push_to_disk(self.file, self.pushed, self.written - self.pushed);
-            super::system::leave_cache(self.file, self.left, self.pushed - self.left);
-            (self.left, self.pushed) = (self.pushed, self.written);
+        if self.written - self.pushed >= WINDOW && (self.small_cache || self.keeps_up) {
+            self.push();
         }
         Ok(())
+    }
+
+    /// While one window is on its way the next is filled, and fsync(2) has little left to wait for.
+    fn push(&mut self) {
+        let start = monotonic();
+        super::system::push_to_disk(self.file, self.pushed, self.written - self.pushed);
+        self.keeps_up = monotonic() - start < AT_ONCE;
+        if self.small_cache {
+            // The one before it is on the disk.
+            super::system::leave_cache(self.file, self.left, self.pushed - self.left);
+            self.left = self.pushed;
+        }
+        self.pushed = self.written;
     }
 }
 
