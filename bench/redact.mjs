@@ -1,14 +1,17 @@
-// node bench/redact.mjs [PAIRS]: CPU of the child that takes a snapshot as it is, without its texts, and encrypted, in turns in one
-// process, so that a machine that is busy is so for all of them.
+// node bench/redact.mjs [PAIRS] [texts]: CPU of the child that takes a snapshot as it is, without its texts, and encrypted, in turns
+// in one process, so that a machine that is busy is so for all of them. Of 50 MB of ordinary objects, or of a heap that is half texts.
 
 import { createRequire } from 'node:module';
 import { readFileSync, rmSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { fill } from './heap.mjs';
+
 const require = createRequire(import.meta.url);
 const { writeSnapshot } = require('../lib/promises.js');
 
+/** Of its nodes more than half are texts, each of them another one. */
 class Session {
   constructor(id) {
     this.id = id;
@@ -18,8 +21,13 @@ class Session {
   }
 }
 
-globalThis.sessions = new Map(Array.from({ length: 40_000 }, (_, id) => [`key${id}`, new Session(id)]));
-globalThis.dictionary = Object.fromEntries(Array.from({ length: 5_000 }, (_, id) => [`customer-${id}`, { id }]));
+function fillWithTexts() {
+  const sessions = new Map(Array.from({ length: 40_000 }, (_, id) => [`key${id}`, new Session(id)]));
+  const dictionary = Object.fromEntries(Array.from({ length: 5_000 }, (_, id) => [`customer-${id}`, { id }]));
+  return { sessions, dictionary };
+}
+
+globalThis.kept = process.argv[3] === 'texts' ? fillWithTexts() : fill(50);
 
 /** RECIPIENT=age1… measures that as well. */
 const recipient = process.env.RECIPIENT;
@@ -38,7 +46,7 @@ try {
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }
-const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 console.log(`${spent.plain[0].nodes} nodes, ${pairs} pairs, Node.js ${process.version}`);
 for (const [way, runs] of Object.entries(spent)) {
   const ratios = runs.map(({ cpu }, pair) => cpu / spent.plain[pair].cpu);

@@ -26,17 +26,59 @@ impl Place {
 
 /// What learns of whole records.
 pub(crate) trait Lines {
-    /// A record's kind, its string, and the third number that matters, for those who need it.
-    fn record(&mut self, kind: u64, string: u64, last: impl Fn() -> u64) -> Result<Place, Error>;
+    type Kind: Copy;
+
+    /// A record, of which the third number that matters is there for those who need it.
+    fn begin(&mut self, kind: u64, last: impl Fn() -> u64) -> Result<Self::Kind, Error>;
+
+    /// Whether its kind alone decides what is made of its string.
+    fn is_like_others(&self) -> bool;
+
+    /// The string of the record. Says where its number leads, and whether nothing more is to be learned of it from records of this
+    /// kind.
+    fn string(
+        &mut self,
+        kind: Self::Kind,
+        string: u64,
+        last: impl Fn() -> u64,
+    ) -> Result<(Place, bool), Error>;
+}
+
+/// Strings' numbers that came before and will again: most edges have one of few names.
+#[derive(Default)]
+pub(crate) struct Known {
+    entries: Vec<(u64, Digits)>,
+}
+
+const KNOWN: usize = 1024;
+
+impl Known {
+    /// Its place is empty at first: no key has all bits.
+    fn prepare(&mut self) -> Result<(), Error> {
+        if self.entries.is_empty() {
+            self.entries.try_reserve_exact(KNOWN).map_err(|_| Error::Memory)?;
+            self.entries.resize(KNOWN, (u64::MAX, Digits { word: 0, carry: 0 }));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn entry(&mut self, key: u64) -> Option<&mut (u64, Digits)> {
+        // 2^64 by the golden ratio: the upper bits are of all digits.
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KNOWN.ilog2());
+        self.entries.get_mut(usize::try_from(hash).unwrap_or(0))
+    }
 }
 
 /// Takes edges: kind, string, target. They come out without the line feed. Says how much was consumed.
 pub(crate) fn edges(
     chunk: &[u8],
     records: &mut impl Lines,
+    known: &mut Known,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    take::<2>(chunk, Line::edge, records, out)
+    known.prepare()?;
+    take::<2>(chunk, others::<4>, Line::edge, records, Some(known), out)
 }
 
 /// Takes nodes of so many numbers: kind, string, id, size, number of edges and what follows.
@@ -45,35 +87,53 @@ pub(crate) fn nodes<const STRIDE: usize>(
     records: &mut impl Lines,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    take::<NODE>(chunk, Line::node::<STRIDE>, records, out)
+    take::<NODE>(chunk, others::<3>, Line::node::<STRIDE>, records, None, out)
 }
 
 /// `TAIL`: the most words behind a string.
 #[inline(always)]
 fn take<const TAIL: usize>(
     chunk: &[u8],
-    parse: impl Fn(&[u8; WINDOW]) -> Option<Line>,
+    look: impl Fn(&[u8; WINDOW]) -> u64,
+    parse: impl Fn(&[u8; WINDOW], u64) -> Option<Line>,
     records: &mut impl Lines,
+    mut known: Option<&mut Known>,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    let mut batch = [0; BATCH + WINDOW];
-    let mut written = 0;
     let mut rest = chunk;
-    while let Some(text) = rest.first_chunk::<WINDOW>()
-        && let Some(line) = parse(text)
-    {
-        let (from, to) = line.last;
-        let place = records.record(line.kind, value(line.digits), || number(text, from, to))?;
-        let Some(space) = batch.get_mut(written..).and_then(<[u8]>::first_chunk_mut) else { break };
-        written += line.write::<TAIL>(text, place, space);
-        rest = &rest[line.next & LAST..];
-        if written >= BATCH {
-            out.extend_from_slice(&batch[..written]);
-            written = 0;
+    loop {
+        let start = out.len();
+        out.try_reserve(BATCH + WINDOW).map_err(|_| Error::Memory)?;
+        out.resize(start + BATCH + WINDOW, 0);
+        let mut written = 0;
+        let mut error = None;
+        // What was seen of the lines behind the last one.
+        let mut seen = 0;
+        while written < BATCH
+            && let Some(text) = rest.first_chunk::<WINDOW>()
+            && let Some(line) = parse(text, seen).or_else(|| {
+                seen = look(text);
+                parse(text, seen)
+            })
+            && let Some(space) = out.get_mut(start + written..).and_then(<[u8]>::first_chunk_mut)
+        {
+            match line.place(text, records, known.as_deref_mut()) {
+                Ok(digits) => written += line.write::<TAIL>(text, digits, space),
+                Err(found) => {
+                    error = Some(found);
+                    break;
+                }
+            }
+            seen >>= line.next & LAST;
+            rest = &rest[line.next & LAST..];
+        }
+        out.truncate(start + written);
+        match error {
+            Some(error) => return Err(error),
+            None if written < BATCH => return Ok(chunk.len() - rest.len()),
+            None => {}
         }
     }
-    out.extend_from_slice(&batch[..written]);
-    Ok(chunk.len() - rest.len())
 }
 
 /// What is looked at of a line, and what may be written of one. No place in it needs a check.
@@ -108,8 +168,7 @@ struct Line {
 
 impl Line {
     #[inline(always)]
-    fn edge(text: &[u8; WINDOW]) -> Option<Line> {
-        let others = others::<2>(text);
+    fn edge(text: &[u8; WINDOW], others: u64) -> Option<Line> {
         let head = word_at(text, 0);
         // A digit, a comma, and a digit.
         if others & 7 != 2 || head & 0xff00 != u64::from(b',') << 8 {
@@ -126,9 +185,8 @@ impl Line {
     }
 
     #[inline(always)]
-    fn node<const STRIDE: usize>(text: &[u8; WINDOW]) -> Option<Line> {
+    fn node<const STRIDE: usize>(text: &[u8; WINDOW], others: u64) -> Option<Line> {
         const { assert!(EDGES < STRIDE && STRIDE <= MOST_FIELDS) };
-        let others = others::<3>(text);
         let mut rest = others;
         let mut ends = [0; MOST_FIELDS];
         for end in ends.iter_mut().take(STRIDE) {
@@ -178,26 +236,61 @@ impl Line {
         Some(Line { kind, digits: digits(word, length), string, last, end, next: comma + 1 })
     }
 
+    /// Where its string stands in the file that comes out.
+    #[inline(always)]
+    fn place(
+        &self,
+        text: &[u8; WINDOW],
+        records: &mut impl Lines,
+        known: Option<&mut Known>,
+    ) -> Result<Digits, Error> {
+        let (start, end) = (self.string.0 & STRING, self.string.1 & STRING_END);
+        let (from, to) = self.last;
+        let last = || number(text, from, to);
+        // Of each byte the upper half is free.
+        let key = self.digits | self.kind << 4;
+        let kind = records.begin(self.kind, last)?;
+        let entry = known.filter(|_| records.is_like_others()).and_then(|known| known.entry(key));
+        if let Some((found, digits)) = &entry
+            && *found == key
+        {
+            return Ok(*digits);
+        }
+        let (place, is_all) = records.string(kind, value(self.digits), last)?;
+        let digits = match place {
+            Place::Same => Digits { word: word_at(text, start), carry: 0 },
+            _ => doubled(self.digits, end - start, place == Place::Text),
+        };
+        if is_all && let Some(entry) = entry {
+            *entry = (key, digits);
+        }
+        Ok(digits)
+    }
+
     /// The record with its string in another place, and a comma behind it; says how long it is.
     #[inline(always)]
     fn write<const TAIL: usize>(
         &self,
         text: &[u8; WINDOW],
-        place: Place,
+        Digits { word, carry }: Digits,
         line: &mut [u8; WINDOW],
     ) -> usize {
         let (start, end) = (self.string.0 & STRING, self.string.1 & STRING_END);
         line[..8].copy_from_slice(&text[..8]);
-        let (word, carry) = match place {
-            Place::Same => (word_at(text, start), 0),
-            _ => doubled(self.digits, end - start, place == Place::Text),
-        };
         line[start..start + 8].copy_from_slice(&word.to_le_bytes());
         let at = (end + carry) & STRING_END;
         line[at..at + 8 * TAIL].copy_from_slice(&text[end..end + 8 * TAIL]);
         line[(self.end + carry) & LAST] = b',';
         self.end + carry + 1
     }
+}
+
+/// A number as text.
+#[derive(Clone, Copy)]
+struct Digits {
+    word: u64,
+    /// Whether it has one digit more than what it was made of.
+    carry: usize,
 }
 
 /// Of each of so many times sixteen bytes a bit: those that are no digits.
@@ -262,45 +355,61 @@ fn long_number(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
 }
 
-/// Twice a number of so many digits, and one if it is to be odd: 5 and more carry one to the digit before. As text, and whether it
-/// has one digit more.
+/// Twice a number of so many digits, and one if it is to be odd: 5 and more carry one to the digit before.
 #[inline(always)]
-fn doubled(digits: u64, length: usize, odd: bool) -> (u64, usize) {
+fn doubled(digits: u64, length: usize, odd: bool) -> Digits {
     let carries = ((digits + ONES * (0x80 - 5)) >> 7) & ONES;
     let sum = (2 * digits - 10 * carries + (carries >> 8)) | u64::from(odd) << 56 | (ONES * 0x30);
     let before = 64 - 8 * length;
     let carry = carries >> before & 1;
-    (sum >> (before - 8 * carry as usize), carry as usize)
+    Digits { word: sum >> (before - 8 * carry as usize), carry: carry as usize }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Seen(Vec<(u64, u64, u64)>);
+    #[derive(Default)]
+    struct Seen {
+        records: Vec<(u64, u64, u64)>,
+        /// Nothing more is learned of a string, but of records that are unlike others.
+        learned: bool,
+        is_unlike: bool,
+    }
 
     impl Lines for Seen {
-        fn record(
+        type Kind = u64;
+
+        fn begin(&mut self, kind: u64, _: impl Fn() -> u64) -> Result<u64, Error> {
+            Ok(kind)
+        }
+
+        fn is_like_others(&self) -> bool {
+            !self.is_unlike
+        }
+
+        fn string(
             &mut self,
             kind: u64,
             string: u64,
             last: impl Fn() -> u64,
-        ) -> Result<Place, Error> {
-            self.0.push((kind, string, last()));
-            Ok([Place::Same, Place::Name, Place::Text][usize::try_from(kind % 3).expect("small")])
+        ) -> Result<(Place, bool), Error> {
+            self.records.push((kind, string, last()));
+            let place = [Place::Same, Place::Name, Place::Text];
+            Ok((place[usize::try_from(kind % 3).expect("small")], self.learned))
         }
     }
 
     type Taken = (usize, String, Vec<(u64, u64, u64)>);
 
     fn taken(take: impl Fn(&mut Seen, &mut Vec<u8>) -> Result<usize, Error>) -> Taken {
-        let (mut seen, mut out) = (Seen(Vec::new()), Vec::new());
+        let (mut seen, mut out) = (Seen::default(), Vec::new());
         let consumed = take(&mut seen, &mut out).expect("memory");
-        (consumed, String::from_utf8(out).expect("text"), seen.0)
+        (consumed, String::from_utf8(out).expect("text"), seen.records)
     }
 
     fn edges(text: &str) -> Taken {
-        taken(|seen, out| super::edges(text.as_bytes(), seen, out))
+        taken(|seen, out| super::edges(text.as_bytes(), seen, &mut Known::default(), out))
     }
 
     fn nodes(text: &str) -> Taken {
@@ -350,6 +459,27 @@ mod tests {
         let text = format!("{node}{node}{}", " ".repeat(WINDOW));
         let (taken, out, _) = nodes(&text);
         assert_eq!((taken, out), (2 * node.len(), node.replacen(",2,", ",4,", 1).repeat(2)));
+    }
+
+    #[test]
+    fn a_string_that_is_known_is_not_asked_for_again() {
+        let strings = [7, 70, 700, 4999, 5000, 50_000, 4_999_999];
+        let (lines, expected): (String, String) = (0..3)
+            .flat_map(|to| strings.map(|string| (to, string)))
+            .map(|(to, string)| {
+                let line = |first, second| format!("1,{first},{to},2,{second},{to},");
+                (line(string, string), line(string * 2, string * 2 + 1))
+            })
+            .unzip();
+        let text = format!("{lines}{}", " ".repeat(WINDOW));
+        let mut known = Known::default();
+        for (is_unlike, asked) in [(true, 6), (false, 2), (false, 0), (true, 6)] {
+            let mut seen = Seen { learned: true, is_unlike, ..Seen::default() };
+            let mut out = Vec::new();
+            super::edges(text.as_bytes(), &mut seen, &mut known, &mut out).expect("memory");
+            assert_eq!(String::from_utf8(out).expect("text"), expected);
+            assert_eq!(seen.records.len(), asked * strings.len());
+        }
     }
 
     #[test]

@@ -39,7 +39,10 @@ impl Usages {
         match self.bytes.get_mut(index) {
             Some(usage) if *usage != 0 => {
                 let before = *usage;
-                *usage |= how;
+                // Most have been met so, and a store is dearer than a look.
+                if before | how != before {
+                    *usage = before | how;
+                }
                 Ok(before)
             }
             _ => self.meet(index, how),

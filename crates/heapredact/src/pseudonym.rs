@@ -34,6 +34,8 @@ pub(crate) struct Pseudonyms {
     /// Texts of one unit: permutations of each part.
     single: [u8; 256],
     digits: Vec<Digit>,
+    /// A text without its escapes.
+    text: Vec<u8>,
 }
 
 impl Pseudonyms {
@@ -42,7 +44,14 @@ impl Pseudonyms {
         let networks = (0..PARTS.len() * SHORT)
             .map(|at| Network::new(&key, at / SHORT, at % SHORT, u64::from(PARTS[at / SHORT])))
             .collect();
-        Pseudonyms { key, signs: Signs::new(), networks, single, digits: Vec::new() }
+        Pseudonyms {
+            key,
+            signs: Signs::new(),
+            networks,
+            single,
+            digits: Vec::new(),
+            text: Vec::new(),
+        }
     }
 
     /// The same as [`Pseudonyms::write`], of a name.
@@ -57,18 +66,19 @@ impl Pseudonyms {
 
     /// Writes the pseudonym of a text as the inside of a JSON string, straight from another one's. Most texts are ASCII.
     pub(crate) fn write(&mut self, raw: &[u8], units: &mut Vec<u16>, out: &mut Vec<u8>) {
-        if raw.len() >= SHORT && raw.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
-            let mut letters = Letters { state: self.key.hash_ascii(raw), at: 0, word: 0 };
-            let start = out.len();
-            out.extend((0..raw.len()).map(|_| (letters.letter() & 0x7f) as u8));
-            if raw.len() >= WORDS {
-                out[start..]
-                    .iter_mut()
-                    .skip(WORD - 1)
-                    .step_by(WORD)
-                    .for_each(|letter| *letter = b' ');
+        if raw.len() >= SHORT {
+            if raw.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
+                return self.write_letters(raw, out);
             }
-            return;
+            let mut text = std::mem::take(&mut self.text);
+            let is_long = crate::units::decode_ascii(raw, units, &mut text) && text.len() >= SHORT;
+            if is_long {
+                self.write_letters(&text, out);
+            }
+            self.text = text;
+            if is_long {
+                return;
+            }
         }
         if (2..SHORT).contains(&raw.len()) && self.write_word(raw, out) {
             return;
@@ -81,6 +91,16 @@ impl Pseudonyms {
         crate::units::decode(raw, units);
         self.replace(units);
         crate::units::encode(units, out);
+    }
+
+    /// The same of [`SHORT`] units and more that are ASCII.
+    fn write_letters(&self, text: &[u8], out: &mut Vec<u8>) {
+        let mut letters = Letters { state: self.key.hash_ascii(text), at: 0, word: 0 };
+        let start = out.len();
+        out.extend((0..text.len()).map(|_| (letters.letter() & 0x7f) as u8));
+        if text.len() >= WORDS {
+            out[start..].iter_mut().skip(WORD - 1).step_by(WORD).for_each(|letter| *letter = b' ');
+        }
     }
 
     /// The same of a few letters, digits, `_` and `$`, which most texts are: of sixty-four signs each is six bits, so that no loop
@@ -391,21 +411,22 @@ mod tests {
     fn what_is_written_at_once_is_what_units_become() {
         let mut pseudonyms = Pseudonyms::new(Key::new(b"a key for tests"));
         let (mut written, mut expected, mut units) = (Vec::new(), Vec::new(), Vec::new());
-        let signs = b"aZ09_$zA 5-@~!";
+        let signs: Vec<u16> = "aZ09_$zA 5-@~!\n\"\\\u{1}\u{e9}".encode_utf16().collect();
         for length in 1..40 {
-            for seed in 0..200_usize {
-                // Every other text has letters and digits alone.
-                let kinds = if seed % 2 == 0 { 8 } else { signs.len() };
-                let text: Vec<u8> = (0..length)
+            for seed in 0..400_usize {
+                // Some have letters and digits alone, some what ASCII prints, some what it escapes, some all.
+                let kinds = [8, 14, 18, 19][seed % 4];
+                let mut text: Vec<u16> = (0..length)
                     .map(|at| signs[(seed * 31 + at * at * 7 + at * seed) % kinds])
                     .collect();
+                let (mut raw, shown) = (Vec::new(), String::from_utf16_lossy(&text));
+                crate::units::encode(&text, &mut raw);
                 written.clear();
-                pseudonyms.write(&text, &mut units, &mut written);
-                let mut units: Vec<u16> = text.iter().map(|&byte| u16::from(byte)).collect();
-                pseudonyms.replace(&mut units);
+                pseudonyms.write(&raw, &mut units, &mut written);
+                pseudonyms.replace(&mut text);
                 expected.clear();
-                crate::units::encode(&units, &mut expected);
-                assert_eq!(written, expected, "{text:?}");
+                crate::units::encode(&text, &mut expected);
+                assert_eq!(written, expected, "{shown:?}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::header::{self, EdgeKind, Header, Layout, NodeKind};
-use crate::lines::{self, Lines, Place};
+use crate::lines::{self, Known, Lines, Place};
 use crate::marks::{Owners, Role, Texts, Usages, usage};
 use crate::numbers::Records;
 
@@ -65,12 +65,27 @@ impl Records for NodeRecords<'_> {
 }
 
 impl Lines for NodeRecords<'_> {
+    type Kind = NodeKind;
+
     #[inline(always)]
-    fn record(&mut self, kind: u64, string: u64, edges: impl Fn() -> u64) -> Result<Place, Error> {
-        let kind = self.kind(kind);
+    fn begin(&mut self, kind: u64, _: impl Fn() -> u64) -> Result<NodeKind, Error> {
+        Ok(self.kind(kind))
+    }
+
+    fn is_like_others(&self) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn string(
+        &mut self,
+        kind: NodeKind,
+        string: u64,
+        edges: impl Fn() -> u64,
+    ) -> Result<(Place, bool), Error> {
         self.usages.add(string, kind.usage)?;
         self.node(kind, string, edges())?;
-        Ok(place(kind))
+        Ok((place(kind), false))
     }
 }
 
@@ -100,6 +115,7 @@ fn place(kind: NodeKind) -> Place {
 pub(crate) struct Edges {
     kind: Option<EdgeKind>,
     name: u64,
+    known: Known,
     /// Nodes whose properties are global variables, and whether the node that is being read is one.
     globals: Vec<u64>,
     last_global: u64,
@@ -131,7 +147,7 @@ impl Records for EdgeRecords<'_> {
     fn number(&mut self, field: usize, value: u64) -> Result<u64, Error> {
         let layout = &self.header.edge;
         if field == layout.kind {
-            self.edges.kind = Some(self.begin(value)?);
+            self.edges.kind = Some(self.edge(value)?);
         } else if field == layout.name {
             self.edges.name = value;
             if self.edges.kind != Some(EdgeKind::Index) {
@@ -140,7 +156,10 @@ impl Records for EdgeRecords<'_> {
         } else if field == layout.last
             && let Some(kind) = self.edges.kind
         {
-            self.edge(kind, self.edges.name, || value)?;
+            self.target(kind, || value)?;
+            if kind != EdgeKind::Index {
+                self.name(kind, self.edges.name, || value)?;
+            }
         }
         Ok(value)
     }
@@ -148,25 +167,50 @@ impl Records for EdgeRecords<'_> {
     fn lines(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<usize, Error> {
         let Layout { stride, kind, name, last } = self.header.edge;
         match (stride, kind, name, last) {
-            (3, 0, 1, 2) => lines::edges(chunk, self, out),
+            (3, 0, 1, 2) => {
+                let mut known = std::mem::take(&mut self.edges.known);
+                let taken = lines::edges(chunk, self, &mut known, out);
+                self.edges.known = known;
+                taken
+            }
             _ => Ok(0),
         }
     }
 }
 
 impl Lines for EdgeRecords<'_> {
+    type Kind = EdgeKind;
+
     #[inline(always)]
-    fn record(&mut self, kind: u64, name: u64, to: impl Fn() -> u64) -> Result<Place, Error> {
-        let kind = self.begin(kind)?;
-        self.edge(kind, name, to)?;
-        Ok(if kind == EdgeKind::Index { Place::Same } else { Place::Name })
+    fn begin(&mut self, kind: u64, to: impl Fn() -> u64) -> Result<EdgeKind, Error> {
+        let kind = self.edge(kind)?;
+        self.target(kind, to)?;
+        Ok(kind)
+    }
+
+    #[inline(always)]
+    fn is_like_others(&self) -> bool {
+        !self.edges.is_global
+    }
+
+    #[inline(always)]
+    fn string(
+        &mut self,
+        kind: EdgeKind,
+        name: u64,
+        to: impl Fn() -> u64,
+    ) -> Result<(Place, bool), Error> {
+        if kind == EdgeKind::Index {
+            return Ok((Place::Same, false));
+        }
+        Ok((Place::Name, self.name(kind, name, to)?))
     }
 }
 
 impl EdgeRecords<'_> {
     /// Its kind is known, and so whose it is.
     #[inline(always)]
-    fn begin(&mut self, kind: u64) -> Result<EdgeKind, Error> {
+    fn edge(&mut self, kind: u64) -> Result<EdgeKind, Error> {
         if self.nodes.owners.next_edge()? {
             self.edges.begin(self.nodes.owners.node);
         }
@@ -176,29 +220,36 @@ impl EdgeRecords<'_> {
             .ok_or(Error::Malformed { what: "a kind of edge that its meta does not name" })
     }
 
-    /// All of an edge is known. What most edges lead to is not looked at.
+    /// Says whether nothing more will be learned of the name from edges like this.
     #[inline(always)]
-    fn edge(&mut self, kind: EdgeKind, name: u64, to: impl Fn() -> u64) -> Result<(), Error> {
+    fn name(&mut self, kind: EdgeKind, name: u64, to: impl Fn() -> u64) -> Result<bool, Error> {
         use usage::{KNOWN, MADE, NAME};
-        let header = self.header;
-        let to_node = || to() / header.node.stride.max(1) as u64;
-        if kind != EdgeKind::Index {
-            let is_property = kind == EdgeKind::Property;
-            let made = if is_property && !self.edges.is_global { 0 } else { MADE };
-            let known = if is_property { 0 } else { KNOWN };
-            let before = self.usages.add(name, NAME | made | known)?;
-            if known & !before != 0 && self.nodes.texts.string(to_node()).is_some() {
-                self.usages.add(name, usage::OF_TEXT)?;
-            }
+        let is_property = kind == EdgeKind::Property;
+        let made = if is_property && !self.edges.is_global { 0 } else { MADE };
+        let known = if is_property { 0 } else { KNOWN };
+        let how = NAME | made | known;
+        let before = self.usages.add(name, how)?;
+        if known & !before != 0 && self.nodes.texts.string(self.node(to())).is_some() {
+            self.usages.add(name, usage::OF_TEXT)?;
         }
+        Ok(before | how == before)
+    }
+
+    /// What it leads to matters to few owners.
+    #[inline(always)]
+    fn target(&mut self, kind: EdgeKind, to: impl Fn() -> u64) -> Result<(), Error> {
         let (node, owner) = (self.nodes.owners.node, self.nodes.owners.role);
         if matches!(owner, Role::Shape | Role::Symbol) {
-            self.edge_of_v8(owner, kind, to_node())?;
+            self.edge_of_v8(owner, kind, self.node(to()))?;
         }
         if kind == EdgeKind::Shortcut && (node == 0 || owner == Role::Object) {
-            self.edges.add_global(to_node());
+            self.edges.add_global(self.node(to()));
         }
         Ok(())
+    }
+
+    fn node(&self, to: u64) -> u64 {
+        to / self.header.node.stride.max(1) as u64
     }
 
     /// Hidden classes and their transitions have edges to the names of properties, symbols to what they are called.

@@ -17,6 +17,28 @@ pub(crate) fn decode(raw: &[u8], units: &mut Vec<u16>) {
     }
 }
 
+/// The same of a text that is ASCII, a byte a unit; says whether it is such a text.
+pub(crate) fn decode_ascii(raw: &[u8], units: &mut Vec<u16>, text: &mut Vec<u8>) -> bool {
+    if !raw.is_ascii() {
+        return false;
+    }
+    text.clear();
+    let mut rest = raw;
+    while let Some(plain) = memchr::memchr(b'\\', rest) {
+        text.extend_from_slice(&rest[..plain]);
+        units.clear();
+        rest = escape(&rest[plain + 1..], units);
+        for &unit in &*units {
+            match u8::try_from(unit) {
+                Ok(byte) if byte.is_ascii() => text.push(byte),
+                _ => return false,
+            }
+        }
+    }
+    text.extend_from_slice(rest);
+    true
+}
+
 /// Appends units as the inside of a JSON string: ASCII as it is, all else as UTF-8, what JSON or UTF-8 cannot hold as
 /// an escape.
 pub(crate) fn encode(units: &[u16], out: &mut Vec<u8>) {
