@@ -27,6 +27,26 @@ test('an AbortSignal that has fired before: AbortError with its reason, nothing 
   assert.deepEqual(directory.names(), []);
 });
 
+test("a subscriber of 'start' that aborts: AbortError with its reason, nothing forked, nothing written", async (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const app = startApp(t, async ({ heapdump, promises, plain }) => {
+    let controller;
+    require('node:diagnostics_channel').subscribe('heapdump-rs:snapshot', ({ type }) => {
+      if (type === 'start') controller.abort(new Error('the reason'));
+    });
+    const signal = () => (controller = new AbortController()).signal;
+    const told = [await promises.writeSnapshot('a', { signal: signal() }).catch(plain)];
+    const returned = heapdump.writeSnapshot('b', { signal: signal() }, (error) => told.push(plain(error)));
+    const stream = heapdump.createSnapshotStream({ signal: signal() });
+    told.push(await new Promise((resolve) => stream.on('error', (error) => resolve(plain(error)))));
+    return { told, returned, running: heapdump.getStatus().inProgress };
+  }, { cwd: directory.path });
+  const { told, returned, running } = await app.result();
+  assert.deepEqual(told.map(({ name, code, cause }) => [name, code, cause.message]), Array(3).fill(['AbortError', 'ABORT_ERR', 'the reason']));
+  assert.deepEqual([returned, running], [false, false]);
+  assert.deepEqual(directory.names(), []);
+});
+
 test('an AbortSignal that fires while the child works ends it and removes the temporary file', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const app = startApp(t, async ({ promises, fill, plain, say, stayAlive }) => {

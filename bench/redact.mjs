@@ -1,4 +1,4 @@
-// node bench/redact.mjs [PAIRS] [texts]: CPU of the child that takes a snapshot as it is, without its texts, and encrypted, in turns
+// node bench/redact.mjs [PAIRS [texts]]: CPU of the child that takes a snapshot as it is, without its texts, and encrypted, in turns
 // in one process, so that a machine that is busy is so for all of them. Of 50 MB of ordinary objects, or of a heap that is half texts.
 
 import { createRequire } from 'node:module';

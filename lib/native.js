@@ -21,7 +21,7 @@ process.on('exit', () => {
   }).unref();
 });
 
-/** Runs `start`; in the 'exit' event, what it asks for finds the process still there, and is forked before this returns. */
+/** Runs `start`. In the 'exit' event, what it asks for finds V8's platform open, and is forked before this returns. */
 function startBeforeExit(start) {
   if (!exiting) return start();
   heap.resume();

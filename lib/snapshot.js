@@ -83,8 +83,8 @@ function checkCallback(callback) {
 }
 
 /**
- * Starts a snapshot. `end(error, report, name)` is called once: before this returns when the target cannot be opened or
- * the snapshot is taken in process. Throws only for wrong options.
+ * Starts a snapshot. `end(error, report, name)` is called once: before this returns when the target cannot be opened, when it
+ * is aborted by then, or when the snapshot is taken in process. Throws only for wrong options.
  */
 function begin(name, options, end) {
   const native = { ...normalize(options), ...defaultPlace(name, options?.name) };
@@ -112,7 +112,7 @@ function begin(name, options, end) {
   };
 
   publish('start', { path: target.bytes?.toString(), mode: native.inProcess ? 'inline' : 'fork' });
-  // By a subscriber.
+  // A subscriber may have aborted it.
   if (signal?.aborted) return finish(abortError(signal.reason));
   const report = onProgress && AsyncResource.bind(onProgress);
   const hear = (event) => {
@@ -121,7 +121,8 @@ function begin(name, options, end) {
   };
   let started;
   try {
-    started = startBeforeExit(() => startNative(id, target.bytes, native, hear));
+    const start = () => startNative(id, target.bytes, native, hear);
+    started = native.inProcess ? start() : startBeforeExit(start);
   } catch (error) {
     return finish(error);
   }

@@ -42,6 +42,8 @@ class SnapshotStream extends Readable {
     }
     this.#signal?.addEventListener('abort', this.#abort, { once: true });
     publish('start', { mode: native.inProcess ? 'inline' : 'fork' });
+    // A subscriber may have aborted it.
+    if (this.destroyed) return;
     const isInProcess = native.inProcess || (native.fallbackInline && heap.profilerUnavailable());
     if (isInProcess && this.#kind === 'snapshot') {
       this.#readInProcess(native);

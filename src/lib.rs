@@ -131,7 +131,7 @@ impl Heap {
         js::flush(&self.environment);
     }
 
-    /// To be called when the event loop turns again after all.
+    /// To be called when the event loop turns after all, or before what is flushed next.
     #[napi(catch_unwind)]
     pub fn resume(&self) {
         js::resume(&self.environment);

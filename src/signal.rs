@@ -81,7 +81,7 @@ pub(crate) fn stop_accepting() {
     *ACCEPTING.write().unwrap_or_else(PoisonError::into_inner) = false;
 }
 
-/// The process goes on after all.
+/// The process goes on after all, or forks once more what it has accepted.
 pub(crate) fn start_accepting() {
     *ACCEPTING.write().unwrap_or_else(PoisonError::into_inner) = true;
 }

@@ -147,7 +147,7 @@ pub(crate) fn flush(environment: &Environment) {
     crate::snapshot::flush(environment);
 }
 
-/// The main thread's event loop turns again after all.
+/// What is asked for can be forked again: the main thread's event loop turns after all, or [`flush`] follows.
 pub(crate) fn resume(environment: &Environment) {
     if environment.is_main {
         crate::v8::open_platform_gate();

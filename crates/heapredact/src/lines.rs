@@ -28,14 +28,13 @@ impl Place {
 pub(crate) trait Lines {
     type Kind: Copy;
 
-    /// A record, of which the third number that matters is there for those who need it.
+    /// A record begins. `last`: the third number that matters.
     fn begin(&mut self, kind: u64, last: impl Fn() -> u64) -> Result<Self::Kind, Error>;
 
-    /// Whether its kind alone decides what is made of its string.
-    fn is_like_others(&self) -> bool;
+    /// Whether it uses its string as all records of its kind do, so that the memo may answer.
+    fn may_recall(&self) -> bool;
 
-    /// The string of the record. Says where its number leads, and whether nothing more is to be learned of it from records of this
-    /// kind.
+    /// What its string is used for. Says where the string's number leads, and whether it was used so before: only that is remembered.
     fn string(
         &mut self,
         kind: Self::Kind,
@@ -44,20 +43,20 @@ pub(crate) trait Lines {
     ) -> Result<(Place, bool), Error>;
 }
 
-/// Strings' numbers that came before and will again: most edges have one of few names.
+/// What became of strings' numbers: most edges have one of few names.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct Memo {
     entries: Vec<(u64, Digits)>,
 }
 
-const KNOWN: usize = 1024;
+const MEMO: usize = 1024;
 
-impl Known {
-    /// Its place is empty at first: no key has all bits.
+impl Memo {
+    /// Makes its entries, empty at first: no key has all bits.
     fn prepare(&mut self) -> Result<(), Error> {
         if self.entries.is_empty() {
-            self.entries.try_reserve_exact(KNOWN).map_err(|_| Error::Memory)?;
-            self.entries.resize(KNOWN, (u64::MAX, Digits { word: 0, carry: 0 }));
+            self.entries.try_reserve_exact(MEMO).map_err(|_| Error::Memory)?;
+            self.entries.resize(MEMO, (u64::MAX, Digits { word: 0, carry: 0 }));
         }
         Ok(())
     }
@@ -65,7 +64,7 @@ impl Known {
     #[inline(always)]
     fn entry(&mut self, key: u64) -> Option<&mut (u64, Digits)> {
         // 2^64 by the golden ratio: the upper bits are of all digits.
-        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - KNOWN.ilog2());
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MEMO.ilog2());
         self.entries.get_mut(usize::try_from(hash).unwrap_or(0))
     }
 }
@@ -74,11 +73,11 @@ impl Known {
 pub(crate) fn edges(
     chunk: &[u8],
     records: &mut impl Lines,
-    known: &mut Known,
+    memo: &mut Memo,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
-    known.prepare()?;
-    take::<2>(chunk, others::<4>, Line::edge, records, Some(known), out)
+    memo.prepare()?;
+    take::<EDGE>(chunk, others::<4>, Line::edge, records, Some(memo), out)
 }
 
 /// Takes nodes of so many numbers: kind, string, id, size, number of edges and what follows.
@@ -97,7 +96,7 @@ fn take<const TAIL: usize>(
     look: impl Fn(&[u8; WINDOW]) -> u64,
     parse: impl Fn(&[u8; WINDOW], u64) -> Option<Line>,
     records: &mut impl Lines,
-    mut known: Option<&mut Known>,
+    mut memo: Option<&mut Memo>,
     out: &mut Vec<u8>,
 ) -> Result<usize, Error> {
     let mut rest = chunk;
@@ -117,7 +116,7 @@ fn take<const TAIL: usize>(
             })
             && let Some(space) = out.get_mut(start + written..).and_then(<[u8]>::first_chunk_mut)
         {
-            match line.place(text, records, known.as_deref_mut()) {
+            match line.place(text, records, memo.as_deref_mut()) {
                 Ok(digits) => written += line.write::<TAIL>(text, digits, space),
                 Err(found) => {
                     error = Some(found);
@@ -143,6 +142,9 @@ const LAST: usize = WINDOW - 1;
 const STRING: usize = 3;
 const STRING_END: usize = 15;
 const NODE: usize = 6;
+/// Those of an edge, and the digits of its target that are in them behind a comma.
+const EDGE: usize = 2;
+const TARGET: usize = 8 * EDGE - 1;
 /// Which of a node's numbers is that of edges.
 const EDGES: usize = 4;
 const MOST_FIELDS: usize = 8;
@@ -177,7 +179,7 @@ impl Line {
         let mut rest = others ^ 2;
         let string = (2, next_of(&mut rest));
         let last = (string.1 + 1, next_of(&mut rest));
-        let is_short = last.1.wrapping_sub(last.0 + 1) < MOST_DIGITS;
+        let is_short = last.1.wrapping_sub(last.0 + 1) < TARGET;
         if !is_short || text[string.1 & LAST] != b',' {
             return None;
         }
@@ -242,7 +244,7 @@ impl Line {
         &self,
         text: &[u8; WINDOW],
         records: &mut impl Lines,
-        known: Option<&mut Known>,
+        memo: Option<&mut Memo>,
     ) -> Result<Digits, Error> {
         let (start, end) = (self.string.0 & STRING, self.string.1 & STRING_END);
         let (from, to) = self.last;
@@ -250,18 +252,18 @@ impl Line {
         // Of each byte the upper half is free.
         let key = self.digits | self.kind << 4;
         let kind = records.begin(self.kind, last)?;
-        let entry = known.filter(|_| records.is_like_others()).and_then(|known| known.entry(key));
+        let entry = memo.filter(|_| records.may_recall()).and_then(|memo| memo.entry(key));
         if let Some((found, digits)) = &entry
             && *found == key
         {
             return Ok(*digits);
         }
-        let (place, is_all) = records.string(kind, value(self.digits), last)?;
+        let (place, was_so) = records.string(kind, value(self.digits), last)?;
         let digits = match place {
             Place::Same => Digits { word: word_at(text, start), carry: 0 },
             _ => doubled(self.digits, end - start, place == Place::Text),
         };
-        if is_all && let Some(entry) = entry {
+        if was_so && let Some(entry) = entry {
             *entry = (key, digits);
         }
         Ok(digits)
@@ -372,8 +374,8 @@ mod tests {
     #[derive(Default)]
     struct Seen {
         records: Vec<(u64, u64, u64)>,
-        /// Nothing more is learned of a string, but of records that are unlike others.
-        learned: bool,
+        /// Strings were used so before.
+        was_so: bool,
         is_unlike: bool,
     }
 
@@ -384,7 +386,7 @@ mod tests {
             Ok(kind)
         }
 
-        fn is_like_others(&self) -> bool {
+        fn may_recall(&self) -> bool {
             !self.is_unlike
         }
 
@@ -396,7 +398,7 @@ mod tests {
         ) -> Result<(Place, bool), Error> {
             self.records.push((kind, string, last()));
             let place = [Place::Same, Place::Name, Place::Text];
-            Ok((place[usize::try_from(kind % 3).expect("small")], self.learned))
+            Ok((place[usize::try_from(kind % 3).expect("small")], self.was_so))
         }
     }
 
@@ -409,7 +411,7 @@ mod tests {
     }
 
     fn edges(text: &str) -> Taken {
-        taken(|seen, out| super::edges(text.as_bytes(), seen, &mut Known::default(), out))
+        taken(|seen, out| super::edges(text.as_bytes(), seen, &mut Memo::default(), out))
     }
 
     fn nodes(text: &str) -> Taken {
@@ -462,7 +464,18 @@ mod tests {
     }
 
     #[test]
-    fn a_string_that_is_known_is_not_asked_for_again() {
+    fn a_target_is_written_whole_or_left_alone() {
+        for length in 1..=20 {
+            let edge = format!("1,4999,{},", &"12345678901234567890"[..length]);
+            let (taken, out, _) = edges(&format!("{edge}{}", " ".repeat(WINDOW)));
+            let whole = (edge.len(), edge.replace("4999", "9998"));
+            let expected = if length <= TARGET { whole } else { (0, String::new()) };
+            assert_eq!((taken, out), expected);
+        }
+    }
+
+    #[test]
+    fn a_string_that_is_remembered_is_not_asked_for_again() {
         let strings = [7, 70, 700, 4999, 5000, 50_000, 4_999_999];
         let (lines, expected): (String, String) = (0..3)
             .flat_map(|to| strings.map(|string| (to, string)))
@@ -472,11 +485,11 @@ mod tests {
             })
             .unzip();
         let text = format!("{lines}{}", " ".repeat(WINDOW));
-        let mut known = Known::default();
+        let mut memo = Memo::default();
         for (is_unlike, asked) in [(true, 6), (false, 2), (false, 0), (true, 6)] {
-            let mut seen = Seen { learned: true, is_unlike, ..Seen::default() };
+            let mut seen = Seen { was_so: true, is_unlike, ..Seen::default() };
             let mut out = Vec::new();
-            super::edges(text.as_bytes(), &mut seen, &mut known, &mut out).expect("memory");
+            super::edges(text.as_bytes(), &mut seen, &mut memo, &mut out).expect("memory");
             assert_eq!(String::from_utf8(out).expect("text"), expected);
             assert_eq!(seen.records.len(), asked * strings.len());
         }

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::header::{self, EdgeKind, Header, Layout, NodeKind};
-use crate::lines::{self, Known, Lines, Place};
+use crate::lines::{self, Lines, Memo, Place};
 use crate::marks::{Owners, Role, Texts, Usages, usage};
 use crate::numbers::Records;
 
@@ -72,8 +72,8 @@ impl Lines for NodeRecords<'_> {
         Ok(self.kind(kind))
     }
 
-    fn is_like_others(&self) -> bool {
-        true
+    fn may_recall(&self) -> bool {
+        false
     }
 
     #[inline(always)]
@@ -115,7 +115,7 @@ fn place(kind: NodeKind) -> Place {
 pub(crate) struct Edges {
     kind: Option<EdgeKind>,
     name: u64,
-    known: Known,
+    memo: Memo,
     /// Nodes whose properties are global variables, and whether the node that is being read is one.
     globals: Vec<u64>,
     last_global: u64,
@@ -168,9 +168,9 @@ impl Records for EdgeRecords<'_> {
         let Layout { stride, kind, name, last } = self.header.edge;
         match (stride, kind, name, last) {
             (3, 0, 1, 2) => {
-                let mut known = std::mem::take(&mut self.edges.known);
-                let taken = lines::edges(chunk, self, &mut known, out);
-                self.edges.known = known;
+                let mut memo = std::mem::take(&mut self.edges.memo);
+                let taken = lines::edges(chunk, self, &mut memo, out);
+                self.edges.memo = memo;
                 taken
             }
             _ => Ok(0),
@@ -189,7 +189,7 @@ impl Lines for EdgeRecords<'_> {
     }
 
     #[inline(always)]
-    fn is_like_others(&self) -> bool {
+    fn may_recall(&self) -> bool {
         !self.edges.is_global
     }
 
@@ -220,7 +220,7 @@ impl EdgeRecords<'_> {
             .ok_or(Error::Malformed { what: "a kind of edge that its meta does not name" })
     }
 
-    /// Says whether nothing more will be learned of the name from edges like this.
+    /// Says whether edges like this have had the name before.
     #[inline(always)]
     fn name(&mut self, kind: EdgeKind, name: u64, to: impl Fn() -> u64) -> Result<bool, Error> {
         use usage::{KNOWN, MADE, NAME};

@@ -190,6 +190,25 @@ fn global_variables_keep_their_names_behind_a_native_context() {
 }
 
 #[test]
+fn a_global_variable_keeps_its_name_when_objects_have_had_it() {
+    let mut made = Made::default();
+    let root = made.node("synthetic", "");
+    let objects: [usize; 3] = std::array::from_fn(|_| made.node("object", "Object"));
+    let global = made.node("object", "global");
+    made.edge(root, "shortcut", "1", global);
+    for owner in objects.into_iter().chain([global]) {
+        made.edge(owner, "property", "alice", root);
+    }
+    // The last edge of a file has no comma behind it.
+    made.edge(global, "element", "0", root);
+    let json = made.json();
+    let whole = redact(json.as_bytes(), &[]).expect("redacted");
+    assert_eq!(names(&whole).1[1..5], ["alice"; 4]);
+    let each: Vec<usize> = (0..json.len()).collect();
+    assert_eq!(redact(json.as_bytes(), &each).expect("redacted"), whole);
+}
+
+#[test]
 fn names_stay_and_texts_go() {
     let (nodes, edges) = names(&redact(example().json().as_bytes(), &[]).expect("redacted"));
     let kept: Vec<&str> = nodes.iter().map(String::as_str).take(6).collect();

@@ -40,7 +40,7 @@ pub(super) struct Sink<'a> {
     packer: Option<Packer<'a>>,
     sealer: Option<Sealer<'a>>,
     small_cache: bool,
-    /// The disk takes what is pushed to it at once.
+    /// The disk takes what is pushed to it at once. False for good after one slow push.
     keeps_up: bool,
     /// Bytes that were written, those of them that are on their way to the disk, and those that have left the file cache.
     written: u64,
@@ -51,8 +51,7 @@ pub(super) struct Sink<'a> {
 /// So much at a time goes to the disk.
 const WINDOW: u64 = 1 << 20;
 
-/// What is pushed to a disk that keeps up is taken in no time. Another's queue is full, and the parent would copy what it writes
-/// to for as long as the child waits there instead of reading on.
+/// A disk that keeps up takes a push in no time. On a slower one the child would wait, and its parent copy more pages meanwhile.
 const AT_ONCE: Duration = Duration::from_millis(5);
 
 struct Sealer<'a> {
@@ -195,8 +194,8 @@ impl<'a> Sink<'a> {
         let start = monotonic();
         super::system::push_to_disk(self.file, self.pushed, self.written - self.pushed);
         self.keeps_up = monotonic() - start < AT_ONCE;
-        if self.small_cache {
-            // The one before it is on the disk.
+        if self.small_cache && self.left < self.pushed {
+            // Waits for the one before it.
             super::system::leave_cache(self.file, self.left, self.pushed - self.left);
             self.left = self.pushed;
         }
