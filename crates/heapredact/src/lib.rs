@@ -7,11 +7,13 @@
 //! ([`pseudonym`]). Same bytes in, same bytes out, however they are cut.
 
 mod audit;
+mod digits;
 mod functions;
 mod header;
 mod key;
 mod lines;
 mod marks;
+mod memo;
 mod names;
 mod network;
 mod numbers;

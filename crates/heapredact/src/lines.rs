@@ -2,6 +2,8 @@
 //! snapshot. What is not exactly so is left to [`crate::numbers::Numbers`], which writes the same.
 
 use crate::Error;
+use crate::digits::{Digits, digits, doubled, value};
+use crate::memo::Memo;
 use wide::u8x16;
 
 /// Where a string's number leads in the file that comes out.
@@ -41,32 +43,6 @@ pub(crate) trait Lines {
         string: u64,
         last: impl Fn() -> u64,
     ) -> Result<(Place, bool), Error>;
-}
-
-/// What became of strings' numbers: most edges have one of few names.
-#[derive(Default)]
-pub(crate) struct Memo {
-    entries: Vec<(u64, Digits)>,
-}
-
-const MEMO: usize = 1024;
-
-impl Memo {
-    /// Makes its entries, empty at first: no key has all bits.
-    fn prepare(&mut self) -> Result<(), Error> {
-        if self.entries.is_empty() {
-            self.entries.try_reserve_exact(MEMO).map_err(|_| Error::Memory)?;
-            self.entries.resize(MEMO, (u64::MAX, Digits { word: 0, carry: 0 }));
-        }
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn entry(&mut self, key: u64) -> Option<&mut (u64, Digits)> {
-        // 2^64 by the golden ratio: the upper bits are of all digits.
-        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - MEMO.ilog2());
-        self.entries.get_mut(usize::try_from(hash).unwrap_or(0))
-    }
 }
 
 /// Takes edges: kind, string, target. They come out without the line feed. Says how much was consumed.
@@ -150,7 +126,6 @@ const EDGES: usize = 4;
 const MOST_FIELDS: usize = 8;
 const BATCH: usize = 4096;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
 /// Behind this many digits other paths begin.
 const DIGITS: usize = 8;
 /// What a number of 64 bits surely holds.
@@ -287,14 +262,6 @@ impl Line {
     }
 }
 
-/// A number as text.
-#[derive(Clone, Copy)]
-struct Digits {
-    word: u64,
-    /// Whether it has one digit more than what it was made of.
-    carry: usize,
-}
-
 /// Of each of so many times sixteen bytes a bit: those that are no digits.
 #[inline(always)]
 fn others<const LENGTH: usize>(text: &[u8; WINDOW]) -> u64 {
@@ -329,20 +296,6 @@ fn word_at(text: &[u8; WINDOW], at: usize) -> u64 {
     text.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-/// The values of the first digits of a word, at its end.
-#[inline(always)]
-fn digits(word: u64, length: usize) -> u64 {
-    (word << (64 - 8 * length)) & (ONES * 15)
-}
-
-/// What eight digits say: pairs, then fours, then all of them.
-#[inline(always)]
-fn value(digits: u64) -> u64 {
-    let pairs = (digits.wrapping_mul(10 << 8 | 1) >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100 << 16 | 1) >> 16) & 0x0000_ffff_0000_ffff;
-    fours.wrapping_mul(10_000 << 32 | 1) >> 32
-}
-
 #[inline(always)]
 fn number(text: &[u8; WINDOW], from: usize, to: usize) -> u64 {
     if to - from > DIGITS {
@@ -355,16 +308,6 @@ fn number(text: &[u8; WINDOW], from: usize, to: usize) -> u64 {
 #[cold]
 fn long_number(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit & 15))
-}
-
-/// Twice a number of so many digits, and one if it is to be odd: 5 and more carry one to the digit before.
-#[inline(always)]
-fn doubled(digits: u64, length: usize, odd: bool) -> Digits {
-    let carries = ((digits + ONES * (0x80 - 5)) >> 7) & ONES;
-    let sum = (2 * digits - 10 * carries + (carries >> 8)) | u64::from(odd) << 56 | (ONES * 0x30);
-    let before = 64 - 8 * length;
-    let carry = carries >> before & 1;
-    Digits { word: sum >> (before - 8 * carry as usize), carry: carry as usize }
 }
 
 #[cfg(test)]

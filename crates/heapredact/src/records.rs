@@ -2,8 +2,9 @@
 
 use crate::Error;
 use crate::header::{self, EdgeKind, Header, Layout, NodeKind};
-use crate::lines::{self, Lines, Memo, Place};
+use crate::lines::{self, Lines, Place};
 use crate::marks::{Owners, Role, Texts, Usages, usage};
+use crate::memo::Memo;
 use crate::numbers::Records;
 
 /// No file has more strings than fit here twice.
